@@ -1,0 +1,1 @@
+"""The vocabulary: columns, stages, plans, parameters, draws."""

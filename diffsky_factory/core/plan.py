@@ -1,0 +1,103 @@
+"""Stages in the order in which they can run, found from the names of their columns."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import jax
+
+from diffsky_factory.core.stage import Stage
+from diffsky_factory.core.types import Draw
+
+
+class PlanError(ValueError):
+    """A column nobody writes, a column two stages write, or a circle."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An ordered choice of stages that leads from given columns to wanted ones."""
+
+    stages: tuple[Stage, ...]
+    given: frozenset[str]
+    wanted: tuple[str, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The given columns that are used, by a stage or as they are."""
+        written = {name for stage in self.stages for name in stage.writes} - self.given
+        used = {name: None for stage in self.stages for name in stage.reads if name not in written}
+        used.update({name: None for name in self.wanted if name not in written})
+        return tuple(used)
+
+    @property
+    def draws(self) -> dict[str, Draw]:
+        """Law of every random stream, by its name `stage.draw`."""
+        return {stage.stream(name): law for stage in self.stages for name, law in stage.draws.items()}
+
+    @property
+    def constants(self) -> tuple[type, ...]:
+        """Types of the parameters and tables the stages take."""
+        return tuple(dict.fromkeys(kind for stage in self.stages for kind in stage.constants.values()))
+
+    def run(
+        self, columns: Mapping[str, jax.Array], constants: Mapping[type, Any], draws: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        """The wanted columns, from the given ones; traceable, one fused kernel under jit."""
+        rows = dict(columns)
+        for stage in self.stages:
+            own = {name: draws[stage.stream(name)] for name in stage.draws}
+            written = stage.apply(constants, {**rows, **own})
+            rows.update({name: value for name, value in written.items() if name not in self.given})
+        return {name: rows[name] for name in self.wanted}
+
+
+def plan(stages: Iterable[Stage], given: Iterable[str], wanted: Iterable[str]) -> Plan:
+    """Order the stages that the wanted columns need.
+
+    A given column wins over the stage that would write it. Raises PlanError, naming the column and the
+    stages, for a column that nobody writes, that two stages write, or that depends on itself.
+    """
+    stages, given, wanted = tuple(stages), frozenset(given), tuple(wanted)
+    writers = _writers(stages)
+    order: list[Stage] = []
+    open_names: list[str] = []
+
+    def need(column: str, reader: str) -> None:
+        if column in given:
+            return
+        if column not in writers:
+            raise PlanError(_no_writer(column, reader, {*writers, *given}))
+        stage = writers[column]
+        if stage in order:
+            return
+        if stage.name in open_names:
+            raise PlanError(f"a circle of stages: {' -> '.join([*open_names, stage.name])}")
+        open_names.append(stage.name)
+        for name in stage.reads:
+            need(name, f"stage '{stage.name}'")
+        open_names.pop()
+        order.append(stage)
+
+    for column in wanted:
+        need(column, "the request")
+    return Plan(tuple(order), given, wanted)
+
+
+def _writers(stages: tuple[Stage, ...]) -> dict[str, Stage]:
+    writers: dict[str, Stage] = {}
+    for stage in stages:
+        for column in stage.writes:
+            if column in writers:
+                raise PlanError(
+                    f"'{column}' is written by '{writers[column].name}' and '{stage.name}'; the recipe picks one of them"
+                )
+            writers[column] = stage
+    return writers
+
+
+def _no_writer(column: str, reader: str, known: set[str]) -> str:
+    near = get_close_matches(column, known, n=3)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}"

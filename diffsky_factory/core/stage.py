@@ -1,0 +1,84 @@
+"""A stage: one ingredient of the model, declared by its signature."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_type_hints
+
+import jax
+
+from diffsky_factory.core.types import Draw
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A pure function and what its signature says of it.
+
+    constants : positional arguments, the same for every galaxy, found by their type
+    reads     : keyword-only arguments, the columns it reads
+    draws     : keyword-only arguments named `draw_*`, with their law
+    writes    : fields of the NamedTuple it returns, the columns it writes
+    of        : "galaxy" (written for one, mapped here) or "block" (sees all rows of a block at once)
+    """
+
+    name: str
+    function: Callable
+    of: Literal["galaxy", "block"]
+    constants: dict[str, type]
+    reads: tuple[str, ...]
+    draws: dict[str, Draw]
+    writes: tuple[str, ...]
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+    def stream(self, draw: str) -> str:
+        """Name of the random stream of one of its draws."""
+        return f"{self.name}.{draw}"
+
+    def apply(self, constants: Mapping[type, Any], rows: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """The columns it writes, for all rows of a block; `rows` holds its columns and draws by name."""
+        known = [constants[kind] for kind in self.constants.values()]
+        taken = {name: rows[name] for name in (*self.reads, *self.draws)}
+
+        def one(taken):
+            return self.function(*known, **taken)
+
+        # of the one galaxy, or of the whole block where a host group or a contraction is the point
+        result = jax.vmap(one)(taken) if self.of == "galaxy" else one(taken)
+        return result._asdict()
+
+
+def stage(function: Callable | None = None, *, of: Literal["galaxy", "block"] = "galaxy"):
+    """Declare a function as a stage: `@stage`, or `@stage(of="block")`.
+
+    Raises TypeError where the signature does not declare what a stage needs.
+    """
+    if function is None:
+        return lambda function: stage(function, of=of)
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    fields = getattr(hints.get("return"), "_fields", None)
+    missing = [name for name in (*positional, *named) if name not in hints]
+    if fields is None or missing:
+        problem = f"no annotation of {missing}" if missing else "a return type that is not a NamedTuple"
+        raise TypeError(f"stage '{function.__name__}' has {problem}")
+    draws = {name: _law(function.__name__, name, hints[name]) for name in named if name.startswith("draw_")}
+    return Stage(
+        name=function.__name__,
+        function=function,
+        of=of,
+        constants={name: hints[name] for name in positional},
+        reads=tuple(name for name in named if name not in draws),
+        draws=draws,
+        writes=fields,
+    )
+
+
+def _law(stage_name: str, name: str, hint: Any) -> Draw:
+    laws = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Draw)]
+    if len(laws) != 1:
+        raise TypeError(f"stage '{stage_name}': annotate {name} with Uniform or Normal, so its law is known")
+    return laws[0]

@@ -1,0 +1,1 @@
+"""Lazy assembly: recipes, mocks, builds."""

@@ -1,0 +1,1 @@
+"""The only door in: catalog entries, simulations, templates, filters, calibrations."""

@@ -1,0 +1,1 @@
+"""Halos: one reader per format, and the embedded synthetic universe."""

@@ -1,0 +1,1 @@
+"""The only door out: the tile store and what it remembers of its making."""

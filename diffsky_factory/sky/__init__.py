@@ -1,0 +1,1 @@
+"""Geometry and cosmology of the sky, pure functions of arrays."""
