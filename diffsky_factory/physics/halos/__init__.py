@@ -1,0 +1,1 @@
+"""Halos: how they grow, how many there are, where satellites live."""
