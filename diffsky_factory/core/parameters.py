@@ -6,8 +6,7 @@ with k = 0.1 and mid = (lo + hi) / 2. A bound that is another parameter (`below`
 
 from typing import Any, NamedTuple, get_type_hints
 
-import jax
-import jax.numpy as jnp
+from diffsky_factory.core.smooth import inverse_sigmoid, sigmoid
 
 STEEPNESS = 0.1  # per unbounded unit; Hearin et al. 2021, as every published calibration uses it
 
@@ -17,7 +16,8 @@ class Within(NamedTuple):
 
     lo: float
     hi: float
-    below: str | None = None  # name of the parameter of the same class that is the upper bound in the transform
+    below: str | None = None  # the parameter of the same class that is its upper bound
+    above: str | None = None  # the parameter of the same class that is its lower bound
 
 
 def bounds(kind: type) -> dict[str, Within]:
@@ -30,16 +30,6 @@ def bounds(kind: type) -> dict[str, Within]:
             raise TypeError(f"{kind.__name__}.{name} has no bounds: annotate it with Within(lo, hi)")
         found[name] = within[0]
     return found
-
-
-def sigmoid(x, x0, k, lo, hi):
-    """lo at small x, hi at large x: lo + (hi - lo) / (1 + exp(-k (x - x0)))."""
-    return lo + (hi - lo) * jax.nn.sigmoid(k * (x - x0))
-
-
-def inverse_sigmoid(y, x0, k, lo, hi):
-    """The x at which sigmoid(x, x0, k, lo, hi) = y."""
-    return x0 - jnp.log((hi - lo) / (y - lo) - 1.0) / k
 
 
 def to_unbounded(p: Any) -> Any:

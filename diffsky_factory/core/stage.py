@@ -10,7 +10,7 @@ import jax
 from diffsky_factory.core.types import Draw
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """A pure function and what its signature says of it.
 

@@ -7,7 +7,8 @@ from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 
-from diffsky_factory.core.parameters import Within, sigmoid
+from diffsky_factory.core.parameters import Within
+from diffsky_factory.core.smooth import sigmoid
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Vector
 
@@ -25,7 +26,7 @@ class HaloGrowth(NamedTuple):
 
     logm0: Annotated[Scalar, Within(0.0, 17.0)] = 12.0  # dex(Msun), mass today if growth never stopped
     logtc: Annotated[Scalar, Within(-1.0, 1.0)] = 0.05  # dex(Gyr), time of transition
-    early_index: Annotated[Scalar, Within(0.1, 10.0)] = 2.6137643
+    early_index: Annotated[Scalar, Within(0.1, 10.0, above="late_index")] = 2.6137643
     late_index: Annotated[Scalar, Within(0.1, 5.0)] = 0.12692805
     t_peak: Annotated[Scalar, Within(0.05, 20.0)] = 14.0  # Gyr, after which the mass stays
 

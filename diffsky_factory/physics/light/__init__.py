@@ -1,0 +1,1 @@
+"""Light: dust, corrections to the templates, photometry."""

@@ -1,0 +1,1 @@
+"""Stars: histories of star formation, ages, metals, bursts, and what satellites leave to their hosts."""

@@ -1,0 +1,71 @@
+"""A stage made of stages: the same galaxies under several assumptions, stacked on a new axis."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.stage import Stage
+from diffsky_factory.core.types import Draw
+
+
+@dataclass(frozen=True, eq=False)
+class Branch(Stage):
+    """Runs a plan once per case, each with some columns replaced, and stacks what it writes along axis 1.
+
+    The draws keep the streams of the stages inside, so that a case shares its random numbers with the main run.
+    """
+
+    inner: Plan
+    cases: tuple[Mapping[str, Any], ...]
+    outputs: Mapping[str, str]
+
+    def stream(self, draw: str) -> str:
+        """Streams of the inner stages are already full names."""
+        return draw
+
+    def apply(self, constants: Mapping[type, Any], rows: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """The stacked columns, (block, case, ...)."""
+        n = next(iter(rows.values())).shape[0]
+
+        def replaced(value):  # the name of a column, or one value for all rows
+            return rows[value] if isinstance(value, str) else jnp.full(n, value)
+
+        stacked = {name: jnp.stack([replaced(case[name]) for case in self.cases]) for name in self.cases[0]}
+        shared = {name: rows[name] for name in self.inner.reads if name not in stacked}
+        draws = {name: rows[name] for name in self.draws}
+        # one case after another: compiled once, and no more memory than one
+        out = jax.lax.map(lambda case: self.inner.run({**shared, **case}, constants, draws), stacked)
+        return {column: jnp.moveaxis(out[name], 0, 1) for name, column in self.outputs.items()}
+
+
+def branch(
+    name: str, stages: Sequence[Stage], cases: Sequence[Mapping[str, Any]], outputs: Mapping[str, str]
+) -> Branch:
+    """Declare a branch.
+
+    stages  : candidates for the inner plan
+    cases   : per case, the columns replaced: by another column (its name) or by a value
+    outputs : inner column -> name of the stacked column
+    """
+    written = {column for stage in stages for column in stage.writes}
+    given = {column for stage in stages for column in stage.reads if column not in written} | set(cases[0])
+    inner = plan(stages, given, outputs)
+    draws: dict[str, Draw] = inner.draws
+    substitutes = {value for case in cases for value in case.values() if isinstance(value, str)}
+    reads = [column for column in inner.reads if column not in cases[0]]
+    return Branch(
+        name=name,
+        function=inner.run,
+        of="block",
+        constants={kind.__name__: kind for kind in inner.constants},
+        reads=tuple(dict.fromkeys([*reads, *sorted(substitutes)])),
+        draws=draws,
+        writes=tuple(outputs.values()),
+        inner=inner,
+        cases=tuple(cases),
+        outputs=outputs,
+    )

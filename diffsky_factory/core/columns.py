@@ -1,0 +1,66 @@
+"""Columns: what each name means, read from `schemas/columns`, the only place that says so."""
+
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from diffsky_factory.core.resources import resource
+
+
+class Column(BaseModel):
+    """One column: its name, unit, type, extra axes, allowed range and meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    unit: str
+    dtype: Literal["bool", "int8", "int64", "float32", "float64"]
+    axes: tuple[str, ...] = ()
+    range: tuple[float, float]
+    ucd: str
+    description: str
+    convention: str = ""
+    aliases: dict[str, str] = {}
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the array on disk and in memory."""
+        attributes = {
+            "units": self.unit,
+            "long_name": self.name.replace("_", " "),
+            "description": self.description,
+            "ucd": self.ucd,
+            "valid_min": self.range[0],
+            "valid_max": self.range[1],
+        }
+        if self.convention:
+            attributes["convention"] = self.convention
+        if self.aliases:
+            attributes["aliases"] = dict(self.aliases)
+        return attributes
+
+
+@cache
+def columns() -> dict[str, Column]:
+    """All columns by name; raises ValueError where two entries share one."""
+    found: dict[str, Column] = {}
+    for file in sorted(resource("schemas", "columns").glob("*.yaml")):
+        for entry in yaml.safe_load(file.read_text()):
+            column = Column(**entry)
+            if column.name in found:
+                raise ValueError(f"{file.name}: column '{column.name}' is already defined")
+            found[column.name] = column
+    return found
+
+
+def column(name: str) -> Column:
+    """The column of this name; raises KeyError that lists near matches."""
+    known = columns()
+    if name not in known:
+        near = get_close_matches(name, known, n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise KeyError(f"no column '{name}' in schemas/columns{hint}")
+    return known[name]

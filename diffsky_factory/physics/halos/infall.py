@@ -1,0 +1,39 @@
+"""Infall of satellites: when, with what mass, into what host."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from diffsky_factory.core.stage import stage
+from diffsky_factory.core.types import Vector
+from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
+
+
+class Infall(NamedTuple):
+    infall_time: Vector
+    log10_halo_mass_at_infall: Vector
+    log10_host_mass_at_infall: Vector
+
+
+@stage(of="block")
+def infall(times: TimeGrid, *, mah_parameters: Vector, is_central: Vector, host_row: Vector) -> Infall:
+    """A satellite falls in when it stops growing; masses of both at that time. Centrals: today, and themselves.
+
+    Reads
+        mah_parameters : see HaloGrowth
+        is_central : -
+        host_row : -
+    Writes
+        infall_time : Gyr
+        log10_halo_mass_at_infall : dex(solMass)
+        log10_host_mass_at_infall : dex(solMass)
+    Shapes: (block, 5), (block,), (block,) to (block,) each.
+    Source: convention of the public mocks of diffsky 0.3.
+    """
+    today = times.time[-1]
+    own = HaloGrowth(*mah_parameters.T)
+    host = HaloGrowth(*mah_parameters[host_row].T)
+    time = jnp.where(is_central.astype(bool), today, jnp.minimum(own.t_peak, today))
+    mass = jax.vmap(log10_mass, in_axes=(0, 0, None))
+    return Infall(time, mass(own, time, today), mass(host, time, today))

@@ -1,0 +1,198 @@
+"""Dust of one galaxy: how much, how grey, how much of it uncovered.
+
+Source: attenuation curve of Noll et al. 2009, A&A 507, 1793, and Salim, Boquien & Lee 2018, ApJ 859, 11, on a smooth
+starburst curve; unobscured fraction after Lower et al. 2022, ApJ 931, 14; population of diffsky 0.3.
+"""
+
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from diffsky_factory.core.parameters import STEEPNESS, Within
+from diffsky_factory.core.smooth import sigmoid, triweight_step
+from diffsky_factory.core.stage import stage
+from diffsky_factory.core.types import Scalar, Uniform, Vector
+from diffsky_factory.physics.stars.ages import TemplateGrid
+
+POPULATION_STEEPNESS = 5.0  # per dex of mass, of specific rate, of age; per unit redshift
+DEPTH_RANGE = (-4.0, 1.5)  # of softplus^-1 of A_V
+YOUNG = -2.5  # dex(Gyr), below which stars sit in their birth clouds
+SLOPE_RANGE = (-1.1, 0.4)
+UNOBSCURED_RANGE = (0.0, 0.2)
+R_V = 4.05  # Calzetti et al. 2000, ApJ 533, 682
+BUMP_CENTRE, BUMP_WIDTH = 0.2175, 0.035  # micron; Noll et al. 2009
+
+
+class AttenuationParameters(NamedTuple):
+    """A_V, rising with mass and specific rate, at low and high redshift: unbounded corners of double sigmoids."""
+
+    suav_logsm_x0: Annotated[Scalar, Within(9.0, 11.0)] = 10.0  # log Msun; x0M (k 5), both redshift ends
+    suav_logssfr_x0: Annotated[Scalar, Within(-12.0, -8.0)] = -10.25  # log yr^-1; x0S (k 5), both redshift
+    suav_logsm_ylo_q_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_q: low mass, low
+    suav_logsm_ylo_ms_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_s: low mass, high
+    suav_logsm_yhi_q_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_q: high mass, low
+    suav_logsm_yhi_ms_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_s: high mass, high
+    suav_logsm_ylo_q_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_q: low mass, low
+    suav_logsm_ylo_ms_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_s: low mass, high
+    suav_logsm_yhi_q_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_q: high mass, low
+    suav_logsm_yhi_ms_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_s: high mass, high
+    suav_z_x0: Annotated[Scalar, Within(0.0, 5.0)] = 1.0  # x0 in z_obs (k 5)
+    delta_suav_age: Annotated[Scalar, Within(0.0, 1.0)] = 0.2  # softplus^-1 mag; extra s for young stars
+
+
+class AttenuationSlopeParameters(NamedTuple):
+    """Slope of the attenuation curve with mass and specific rate."""
+
+    deltapop_logsm_x0_x0: Annotated[Scalar, Within(8.0, 12.0)] = 10.0  # log Msun; mass pivot of sSFR pivot
+    deltapop_logsm_x0_q: Annotated[Scalar, Within(8.0, 12.0)] = 10.5  # log Msun; mass pivot of q(M), delta
+    deltapop_logsm_x0_ms: Annotated[Scalar, Within(8.0, 12.0)] = 9.5  # log Msun; mass pivot of ms(M), delta
+    deltapop_logsm_ylo_x0: Annotated[Scalar, Within(-13.0, -7.0)] = -10.25  # log yr^-1; low-mass value of
+    deltapop_logsm_ylo_q: Annotated[Scalar, Within(-1.1, 0.4)] = -0.5  # low-mass value of q(M)
+    deltapop_logsm_ylo_ms: Annotated[Scalar, Within(-1.1, 0.4)] = -0.2  # low-mass value of ms(M)
+    deltapop_logsm_yhi_x0: Annotated[Scalar, Within(-13.0, -7.0)] = -11.25  # log yr^-1; high-mass value of
+    deltapop_logsm_yhi_q: Annotated[Scalar, Within(-1.1, 0.4)] = -0.3  # high-mass value of q(M)
+    deltapop_logsm_yhi_ms: Annotated[Scalar, Within(-1.1, 0.4)] = -0.4  # high-mass value of ms(M)
+
+
+class UnobscuredParameters(NamedTuple):
+    """Fraction of the stars that no dust covers, with specific rate."""
+
+    funo_logssfr_x0: Annotated[Scalar, Within(-12.5, -7.0)] = -10.0  # log yr^-1; x0 (k 5)
+    funo_logssfr_ylo: Annotated[Scalar, Within(0.0, 0.2)] = 0.02  # unobscured fraction at low sSFR
+    funo_logssfr_yhi: Annotated[Scalar, Within(0.0, 0.2)] = 0.03  # at high sSFR
+
+
+class ScatterParameters(NamedTuple):
+    """Steepness of the logistic scatter: a larger value means less scatter."""
+
+    delta_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.98  # 1/u; steepness k of the delta noise
+    av_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 1.63  # 1/softplus^-1 mag; steepness k of the A_V
+    fburst_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.98  # INERT
+    lgmet_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 5.72  # INERT
+    funo_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.97  # 1/u; steepness k of the funo noise
+
+
+def _between(u, lo, hi):
+    return sigmoid(u, 0.0, STEEPNESS, lo, hi)
+
+
+def _logit(u: Scalar) -> Scalar:
+    return jnp.log(u) - jnp.log1p(-u)
+
+
+def rising(p: AttenuationParameters, end: str, log10_mass: Scalar, log10_ssfr: Scalar) -> Scalar:
+    """Double sigmoid within DEPTH_RANGE that rises with mass and specific rate; end is "z_ylo" or "z_yhi"."""
+    lowest, highest = DEPTH_RANGE
+    corner = {name: getattr(p, f"suav_logsm_{name}_{end}") for name in ("ylo_q", "ylo_ms", "yhi_q", "yhi_ms")}
+    low_q = _between(corner["ylo_q"], lowest, highest)
+    high_q = _between(corner["yhi_q"], low_q, highest)
+    quiescent = sigmoid(log10_mass, p.suav_logsm_x0, POPULATION_STEEPNESS, low_q, high_q)
+    low_ms = _between(corner["ylo_ms"], quiescent, highest)
+    high_ms = _between(corner["yhi_ms"], low_ms, highest)
+    forming = sigmoid(log10_mass, p.suav_logsm_x0, POPULATION_STEEPNESS, low_ms, high_ms)
+    return sigmoid(log10_ssfr, p.suav_logssfr_x0, POPULATION_STEEPNESS, quiescent, forming)
+
+
+def attenuation_depth(
+    p: AttenuationParameters, log10_mass: Scalar, log10_ssfr: Scalar, redshift: Scalar
+) -> Scalar:
+    """softplus^-1 of the A_V of old stars, without scatter."""
+    low = rising(p, "z_ylo", log10_mass, log10_ssfr)
+    high = rising(p, "z_yhi", log10_mass, log10_ssfr)
+    return sigmoid(redshift, p.suav_z_x0, POPULATION_STEEPNESS, low, high)
+
+
+def attenuation_slope(p: AttenuationSlopeParameters, log10_mass: Scalar, log10_ssfr: Scalar) -> Scalar:
+    """Slope delta without scatter."""
+
+    def over_mass(name):
+        x0, low, high = (getattr(p, f"deltapop_logsm_{part}_{name}") for part in ("x0", "ylo", "yhi"))
+        return sigmoid(log10_mass, x0, POPULATION_STEEPNESS, low, high)
+
+    return sigmoid(log10_ssfr, over_mass("x0"), POPULATION_STEEPNESS, over_mass("q"), over_mass("ms"))
+
+
+def _scattered(value: Scalar, limits: tuple[float, float], shift: Scalar) -> Scalar:
+    lo, hi = limits
+    return lo + (hi - lo) * jax.nn.sigmoid(_logit((value - lo) / (hi - lo)) + shift)
+
+
+class Dust(NamedTuple):
+    dust_av_by_age: Vector
+    dust_av: Scalar
+    dust_slope: Scalar
+    dust_unobscured_fraction: Scalar
+
+
+@stage
+def dust(
+    attenuation: AttenuationParameters,
+    slope: AttenuationSlopeParameters,
+    unobscured: UnobscuredParameters,
+    scatter: ScatterParameters,
+    grid: TemplateGrid,
+    *,
+    log10_stellar_mass_in_situ: Scalar,
+    log10_ssfr: Scalar,
+    redshift: Scalar,
+    draw_av: Uniform,
+    draw_slope: Uniform,
+    draw_unobscured: Uniform,
+) -> Dust:
+    """Attenuation of one galaxy, with logistic scatter in unbounded coordinates.
+
+    Reads
+        log10_stellar_mass_in_situ : dex(solMass)
+        log10_ssfr : dex(1 / yr)
+        redshift : -
+    Writes
+        dust_av_by_age : mag
+        dust_av : mag
+        dust_slope : -
+        dust_unobscured_fraction : -
+    """
+    mass, ssfr = log10_stellar_mass_in_situ, log10_ssfr
+    depth = attenuation_depth(attenuation, mass, ssfr, redshift) + _logit(draw_av) / scatter.av_scatter
+    extra = sigmoid(grid.log10_age, YOUNG, POPULATION_STEEPNESS, attenuation.delta_suav_age, 0.0)
+    av = jax.nn.softplus(depth + extra)
+    delta = attenuation_slope(slope, mass, ssfr)
+    delta = _scattered(delta, SLOPE_RANGE, STEEPNESS * _logit(draw_slope) / scatter.delta_scatter)
+    u = unobscured
+    uncovered = sigmoid(ssfr, u.funo_logssfr_x0, POPULATION_STEEPNESS, u.funo_logssfr_ylo, u.funo_logssfr_yhi)
+    shift = STEEPNESS * _logit(draw_unobscured) / scatter.funo_scatter
+    return Dust(av, av[-1], delta, _scattered(uncovered, UNOBSCURED_RANGE, shift))
+
+
+class DustCurve(NamedTuple):
+    dust_curve: Vector
+
+
+def smooth_starburst_curve(wavelength: Vector, slope: Scalar) -> Vector:
+    """k(lambda) = (10^roll(log lambda) + bump) (lambda / 0.55)^slope, rest wavelength in micron; R_V = 4.05."""
+    log_wavelength = jnp.log10(wavelength)
+    roll = triweight_step(log_wavelength, 0.5, 0.5, -0.65, -1.95)
+    starburst = 10.0 ** (1.15 + roll * (log_wavelength + 1.0))
+    width2 = (wavelength * BUMP_WIDTH) ** 2
+    bump = width2 / ((wavelength**2 - BUMP_CENTRE**2) ** 2 + width2)
+    return (starburst + bump) * (wavelength / 0.55) ** slope
+
+
+@stage
+def dust_curve(*, band_rest_wavelength: Vector, dust_slope: Scalar) -> DustCurve:
+    """Attenuation curve k at the bands' rest wavelengths: A(lambda) = A_V k / 4.05.
+
+    Reads
+        band_rest_wavelength : Angstrom
+        dust_slope : -
+    Writes
+        dust_curve : -
+    Source: Noll et al. 2009, A&A 507, 1793, Eq. 8 and 9, on the starburst curve of diffsky 0.3.
+    """
+    return DustCurve(smooth_starburst_curve(band_rest_wavelength / 1e4, dust_slope))
+
+
+def transmission(av: Scalar, curve: Scalar, unobscured_fraction: Scalar) -> Scalar:
+    """Fraction of light that leaves: f + (1 - f) 10^(-0.4 A), A = av k / 4.05, never an amplification."""
+    depth = jnp.maximum(av * curve, 0.0) * (0.4 * jnp.log(10.0) / R_V)
+    return unobscured_fraction + (1.0 - unobscured_fraction) * jnp.exp(-depth)

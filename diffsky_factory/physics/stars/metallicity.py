@@ -1,0 +1,74 @@
+"""Metallicity of the stars of one galaxy: a mass-metallicity relation that evolves, and a spread.
+
+Source: the relation of diffsky 0.3 (umzr), with the spread fixed at 0.2 dex.
+"""
+
+from typing import Annotated, NamedTuple
+
+import jax.numpy as jnp
+
+from diffsky_factory.core.parameters import Within
+from diffsky_factory.core.smooth import rolling_line, sigmoid, triweight_cdf
+from diffsky_factory.core.stage import stage
+from diffsky_factory.core.types import Scalar, Vector
+from diffsky_factory.physics.stars.ages import TemplateGrid, bin_edges
+
+LOG10_SOLAR = jnp.log10(0.012).item()  # dex of Z
+SPREAD = 0.2  # dex, scale of the triweight: no published calibration varies it
+PIVOT_MASS = 10.5  # dex(Msun)
+TODAY = 12.5  # Gyr of cosmic time, where the relation is anchored
+TRANSITION = 8.44  # Gyr of look-back time
+TRANSITION_STEEPNESS = 1.6  # 1/Gyr
+
+
+class MetallicityParameters(NamedTuple):
+    """Relation at late times, and its decline with look-back time."""
+
+    mzr_t0_ytp: Annotated[Scalar, Within(-1.0, 0.25)] = 0.05  # dex; ytp, lgZ/Zsun at logM* 10.5 today
+    mzr_t0_x0: Annotated[Scalar, Within(10.25, 10.75)] = 10.5  # log Msun; x0 of the slope change
+    mzr_t0_k: Annotated[Scalar, Within(0.5, 2.0)] = 1.0  # dex^-1; k of the slope change
+    mzr_t0_slope_lo: Annotated[Scalar, Within(0.1, 1.0)] = 0.4  # dex/dex; slope below
+    mzr_t0_slope_hi: Annotated[Scalar, Within(0.0, 0.3, below="mzr_t0_slope_lo")] = 0.1  # dex/dex; slope
+    c0_y_at_tlook_c: Annotated[Scalar, Within(-2.0, -1.0)] = -1.455  # dex; y_c intercept at logM*=0
+    c1_y_at_tlook_c: Annotated[Scalar, Within(0.0, 0.5)] = 0.13  # dex/dex; y_c slope
+    c0_early_time_slope: Annotated[Scalar, Within(-1.5, -0.5)] = -0.959  # dex/Gyr; s_e intercept at logM*=0
+    c1_early_time_slope: Annotated[Scalar, Within(0.0, 0.5)] = 0.067242  # dex/Gyr/dex; s_e slope
+
+
+class Metallicity(NamedTuple):
+    log10_metallicity: Scalar
+    metallicity_weights: Vector
+
+
+def median_metallicity(p: MetallicityParameters, log10_stellar_mass: Scalar, cosmic_time: Scalar) -> Scalar:
+    """Median log10 Z of a galaxy of a mass [dex(Msun)] at a cosmic time [Gyr]."""
+    m = log10_stellar_mass
+    late = rolling_line(
+        m, PIVOT_MASS, p.mzr_t0_ytp, p.mzr_t0_x0, p.mzr_t0_k, p.mzr_t0_slope_lo, p.mzr_t0_slope_hi
+    )
+    lookback = jnp.maximum(TODAY - cosmic_time, 0.0)
+    at_transition = p.c0_y_at_tlook_c + p.c1_y_at_tlook_c * m
+    early_slope = p.c0_early_time_slope + p.c1_early_time_slope * m
+    slope = sigmoid(lookback, TRANSITION, TRANSITION_STEEPNESS, at_transition / TRANSITION, early_slope)
+    return LOG10_SOLAR + late + jnp.minimum(0.0, at_transition + slope * (lookback - TRANSITION))
+
+
+@stage
+def metallicity(
+    p: MetallicityParameters, grid: TemplateGrid, *, log10_stellar_mass_in_situ: Scalar, cosmic_time: Scalar
+) -> Metallicity:
+    """Median metallicity and its distribution over the templates' metallicities.
+
+    Reads
+        log10_stellar_mass_in_situ : dex(solMass)
+        cosmic_time : Gyr
+    Writes
+        log10_metallicity : dex
+        metallicity_weights : -
+    Holds for any mass: beyond the templates all weight is on the outermost one.
+    """
+    median = median_metallicity(p, log10_stellar_mass_in_situ, cosmic_time)
+    inner = bin_edges(grid.log10_metallicity)[1:-1]
+    above = triweight_cdf((median - inner) / SPREAD)
+    one, zero = jnp.ones_like(above[:1]), jnp.zeros_like(above[:1])
+    return Metallicity(median, jnp.concatenate([one, above]) - jnp.concatenate([above, zero]))

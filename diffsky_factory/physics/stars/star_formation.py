@@ -1,0 +1,133 @@
+"""Star formation of one galaxy: an efficiency that depends on halo mass, and one episode of quenching.
+
+Source: Alarcon et al. 2023, MNRAS 518, 562 (Diffstar), as evaluated by diffstar 1.0.
+"""
+
+from typing import Annotated, NamedTuple
+
+import jax.numpy as jnp
+
+from diffsky_factory.core.parameters import Within, bounds
+from diffsky_factory.core.smooth import inverse_sigmoid, rolling_line, sigmoid, triweight_cdf
+from diffsky_factory.core.stage import stage
+from diffsky_factory.core.types import Scalar, Vector
+from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
+
+BARYON_FRACTION = 0.156  # the published calibrations absorb it in lgy_at_mcrit
+EFFICIENCY_STEEPNESS = 9.0  # per dex of halo mass; Alarcon et al. 2023, Table 1
+LOWEST_RATE = 1e-14  # Msun/yr, keeps logarithms finite
+FIRST_TIME = 0.001  # Gyr, when star formation starts
+
+
+class StarFormation(NamedTuple):
+    """The eight numbers of one history; `sfh_parameters` holds them in this order."""
+
+    lgmcrit: Annotated[Scalar, Within(9.0, 13.5)] = 12.0  # dex(Msun), halo mass of peak efficiency
+    lgy_at_mcrit: Annotated[Scalar, Within(-12.0, -8.0)] = -10.0  # dex(1/yr), efficiency there
+    indx_lo: Annotated[Scalar, Within(0.0, 5.0)] = 1.0
+    indx_hi: Annotated[Scalar, Within(-5.0, 0.0)] = -1.0
+    lg_qt: Annotated[Scalar, Within(0.1, 2.0)] = 1.0  # dex(Gyr), time of deepest quenching
+    qlglgdt: Annotated[Scalar, Within(-3.0, -0.01)] = -0.50725  # log of its width in dex
+    lg_drop: Annotated[Scalar, Within(-3.0, 0.0)] = -1.01773  # dex, depth
+    lg_rejuv: Annotated[Scalar, Within(-3.0, 0.0, above="lg_drop")] = -0.212307  # dex, level after
+
+
+# bounded = lo + (hi - lo) / (1 + exp(-k (u - mid))), mid = (lo + hi)/2, k = 4/(hi - lo): slope 1 in the middle
+_BOUNDS = [(within.lo, within.hi) for within in bounds(StarFormation).values() if not within.above]
+_REJUVENATION = (-1.5, 4.0 / 3.0)  # mid and k of lg_rejuv, whose lower bound is lg_drop
+
+
+def bounded(u: Vector) -> StarFormation:
+    """A history from its unbounded coordinates (8,)."""
+    first = [sigmoid(u[i], 0.5 * (lo + hi), 4.0 / (hi - lo), lo, hi) for i, (lo, hi) in enumerate(_BOUNDS)]
+    return StarFormation(*first, sigmoid(u[7], *_REJUVENATION, first[6], 0.0))
+
+
+def unbounded(sfh: StarFormation) -> Vector:
+    """Unbounded coordinates (8,) of a history; infinite on a bound."""
+    first = [inverse_sigmoid(y, 0.5 * (lo + hi), 4.0 / (hi - lo), lo, hi) for y, (lo, hi) in zip(sfh, _BOUNDS)]
+    return jnp.stack([*first, inverse_sigmoid(sfh.lg_rejuv, *_REJUVENATION, sfh.lg_drop, 0.0)])
+
+
+def star_formation_rate(sfh: StarFormation, log10_halo_mass: Scalar, time: Scalar) -> Scalar:
+    """SFR [Msun/yr] at a cosmic time [Gyr], when the halo mass is log10_halo_mass; any shape.
+
+    SFR = fb M 10^e Q,  e = lgy + index(M) (log M - lgmcrit),  log Q falls to lg_drop at lg_qt and returns to lg_rejuv
+    within a width of 10^qlglgdt dex of time.
+    """
+    m = log10_halo_mass
+    efficiency = rolling_line(
+        m, sfh.lgmcrit, sfh.lgy_at_mcrit, sfh.lgmcrit, EFFICIENCY_STEEPNESS, sfh.indx_lo, sfh.indx_hi
+    )
+    y = 12.0 * (jnp.log10(time) - sfh.lg_qt) / 10.0**sfh.qlglgdt
+    falling = sfh.lg_drop * triweight_cdf(y + 3.0)
+    rising = sfh.lg_drop - (sfh.lg_drop - sfh.lg_rejuv) * triweight_cdf(y - 3.0)
+    log_rate = m + efficiency + jnp.where(y < 0.0, falling, rising)
+    return jnp.maximum(BARYON_FRACTION * 10.0**log_rate, LOWEST_RATE)
+
+
+def stellar_mass_formed(rate: Vector, time: Vector) -> Vector:
+    """Mass formed by each time of a grid [Msun]: cumulative trapezoid of the rate, from FIRST_TIME on."""
+    rate = jnp.concatenate([jnp.full_like(rate[:1], LOWEST_RATE), rate])
+    time = jnp.concatenate([jnp.full_like(time[:1], FIRST_TIME), time])
+    return 1e9 * jnp.cumsum(0.5 * (rate[1:] + rate[:-1]) * jnp.diff(time))
+
+
+class StellarHistory(NamedTuple):
+    log10_sfr_history: Vector
+    log10_stellar_mass_history: Vector
+
+
+@stage
+def stellar_history(times: TimeGrid, *, mah_parameters: Vector, sfh_parameters: Vector) -> StellarHistory:
+    """Star formation rate and mass formed in one galaxy, on the time grid.
+
+    Reads
+        mah_parameters : see HaloGrowth
+        sfh_parameters : see StarFormation
+    Writes
+        log10_sfr_history : dex(solMass / yr)
+        log10_stellar_mass_history : dex(solMass)
+    Source: Alarcon et al. 2023, MNRAS 518, 562.
+    """
+    halo = log10_mass(HaloGrowth(*mah_parameters), times.time, times.time[-1])
+    rate = star_formation_rate(StarFormation(*sfh_parameters), halo, times.time)
+    return StellarHistory(jnp.log10(rate), jnp.log10(stellar_mass_formed(rate, times.time)))
+
+
+class StellarMassAtObservation(NamedTuple):
+    log10_stellar_mass_in_situ: Scalar
+    log10_ssfr: Scalar
+
+
+@stage
+def stellar_mass_at_observation(
+    times: TimeGrid, *, log10_sfr_history: Vector, log10_stellar_mass_history: Vector, cosmic_time: Scalar
+) -> StellarMassAtObservation:
+    """Mass formed and specific star formation rate when the galaxy is seen, linear in time on the grid.
+
+    Reads
+        log10_sfr_history : dex(solMass / yr)
+        log10_stellar_mass_history : dex(solMass)
+        cosmic_time : Gyr
+    Writes
+        log10_stellar_mass_in_situ : dex(solMass)
+        log10_ssfr : dex(1 / yr)
+    Holds from the first time of the grid to today; constant beyond.
+    Source: Hearin et al. 2023, ApJ 951, 66.
+    """
+    lower, fraction = uniform_grid_position(times.time, cosmic_time)
+
+    def at(table):
+        return table[lower] + fraction * (table[lower + 1] - table[lower])
+
+    mass = at(log10_stellar_mass_history)
+    return StellarMassAtObservation(mass, at(log10_sfr_history) - mass)
+
+
+def uniform_grid_position(grid: Vector, x: Scalar) -> tuple[Scalar, Scalar]:
+    """Interval of a uniform grid that holds x, and the fraction of the way through it; clamped to the grid."""
+    step = (grid[-1] - grid[0]) / (grid.shape[0] - 1)
+    position = jnp.clip((x - grid[0]) / step, 0.0, grid.shape[0] - 1.0)
+    lower = jnp.minimum(position.astype(jnp.int32), grid.shape[0] - 2)
+    return lower, position - lower
