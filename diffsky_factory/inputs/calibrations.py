@@ -1,0 +1,121 @@
+"""Calibrations: published values of the model's parameters, loaded by name and written back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from diffsky_factory.core.parameters import bounds
+from diffsky_factory.inputs.entries import InputError, entry, entry_file, read_yaml, unknown
+from diffsky_factory.physics import INGREDIENTS
+
+SCHEMA = "diffsky-factory/calibration/1"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Values of some ingredients' parameters, by the published name of the group, and where they come from."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    title: str = ""
+    reference: str = ""
+    notes: str = ""
+    kind: str = "galaxies"
+    retrieved: str = field(default="", compare=False)
+
+    def flat(self) -> dict[str, float]:
+        """All values by parameter name, in the published flat order."""
+        return {name: value for group in self.parameters.values() for name, value in group._asdict().items()}
+
+    def by_class(self) -> dict[type, Any]:
+        """Parameter tuples by their class, as stages ask for them."""
+        return {type(group): group for group in self.parameters.values()}
+
+    def __or__(self, other: "Calibration") -> "Calibration":
+        """This calibration with the groups of another in place of its own."""
+        return Calibration(
+            name=f"{self.name}+{other.name}",
+            parameters={**self.parameters, **other.parameters},
+            title=f"{self.title}; {other.title}",
+            reference=f"{self.reference} {other.reference}",
+            kind=self.kind,
+        )
+
+
+def load_calibration(name: str | Path) -> Calibration:
+    """A calibration by name, by path of a yaml file, or several joined by "+", the later groups winning.
+
+    Raises InputError naming the file and the parameter for an unknown name, a missing or extra parameter, a value that
+    is not a finite number, or one outside its bounds.
+    """
+    parts = str(name).split("+")
+    if len(parts) > 1:
+        first, *rest = (load_calibration(part) for part in parts)
+        for part in rest:
+            first = first | part
+        return first
+    is_file = str(name).endswith((".yaml", ".yml"))
+    file = Path(name) if is_file else entry_file("calibrations", str(name))
+    record = read_yaml(file) if is_file else entry("calibrations", str(name))
+    if record.get("schema") != SCHEMA:
+        raise InputError(f"{file}: not a calibration: its schema is {record.get('schema')!r}, not {SCHEMA!r}")
+    groups = record.get("parameters") or {}
+    parameters = {group: _group(file, group, values) for group, values in groups.items()}
+    text = {key: str(record.get(key, "")).strip() for key in ("title", "reference", "notes", "retrieved")}
+    return Calibration(
+        name=record.get("name", file.stem), parameters=parameters, kind=record.get("kind", "galaxies"), **text
+    )
+
+
+def save_calibration(calibration: Calibration, path: str | Path) -> Path:
+    """Write a calibration as a yaml file that `load_calibration` reads back unchanged; returns the path."""
+    path = Path(path)
+    plain = {
+        group: {name: float(np.asarray(value)) for name, value in values._asdict().items()}
+        for group, values in calibration.parameters.items()
+    }
+    limits = {
+        group: {name: [within.lo, within.hi] for name, within in bounds(type(values)).items()}
+        for group, values in calibration.parameters.items()
+    }
+    record = {
+        "schema": SCHEMA,
+        "name": calibration.name,
+        "title": calibration.title,
+        "kind": calibration.kind,
+        "reference": calibration.reference,
+        "notes": calibration.notes,
+        "retrieved": calibration.retrieved,
+        "parameters": plain,
+        "bounds": limits,
+    }
+    try:
+        path.write_text(yaml.safe_dump(record, sort_keys=False, width=110))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+    return path
+
+
+def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
+    if group not in INGREDIENTS:
+        raise InputError(f"{file}: {unknown('group of parameters', group, INGREDIENTS)}")
+    kind = INGREDIENTS[group]
+    for name in values:
+        if name not in kind._fields:
+            raise InputError(f"{file}, {group}: {unknown('parameter', name, kind._fields)}")
+    missing = [name for name in kind._fields if name not in values]
+    if missing:
+        raise InputError(f"{file}, {group}: no value of {', '.join(missing)}")
+    return kind(**{name: _value(file, name, values[name], within) for name, within in bounds(kind).items()})
+
+
+def _value(file: Path, name: str, value: Any, within) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(f"{file}: {name} is {value!r}, not a finite number")
+    if not within.lo <= value <= within.hi:
+        raise InputError(f"{file}: {name} = {value} lies outside its bounds ({within.lo}, {within.hi})")
+    return float(value)
