@@ -1,0 +1,105 @@
+"""The stages on plain arrays, in memory: for notebooks, tests and fits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from diffsky_factory.core.plan import plan
+from diffsky_factory.factory.kernel import Kernel, Precision
+from diffsky_factory.factory.tables import tables
+from diffsky_factory.inputs.calibrations import Calibration, load_calibration
+from diffsky_factory.inputs.entries import InputError
+from diffsky_factory.physics import stages
+from diffsky_factory.sky.cosmology import Cosmology, age_64
+
+
+def evaluate(
+    columns: Mapping[str, np.ndarray],
+    wanted: Sequence[str],
+    *,
+    calibration: str | Calibration = "c260710",
+    draws: Mapping[str, np.ndarray] | None = None,
+    bands: Sequence[str] = (),
+    templates: str = "bc03_miles_kroupa",
+    cosmology: Cosmology | None = None,
+    replace: Mapping[str, str] | None = None,
+    constants: Sequence[Any] = (),
+    seed: int = 0,
+    block: int = 4096,
+    precision: Precision = "float32",
+) -> dict[str, np.ndarray]:
+    """Wanted columns of galaxies, from the columns that are known of them.
+
+    columns   : arrays with one row per galaxy, by column name. Rows need no order; `host_row` gives the row of the galaxy
+                that receives what a satellite loses (default: each its own), `galaxy_id` keys the draws (default: the row
+                number), `is_central` defaults to host_row being the own row, `cosmic_time` follows from `redshift`.
+                A given column is used as it is, where a stage would have written it.
+    wanted    : names of columns of the schema
+    draws     : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
+    bands     : names of filters, such as "lsst_r", for columns with a band axis
+    replace   : rival stages, such as {"merging_monte_carlo": "merging_mean"}
+    constants : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name
+    Returns the wanted columns as numpy arrays in the order of the rows given.
+    Raises InputError for unequal lengths or values that are not finite, PlanError for a column that cannot be had.
+    """
+    cosmology = cosmology or Cosmology()
+    columns = _completed(columns, cosmology)
+    model = stages(replace)
+    order = plan(model, columns, wanted)
+    calibration = load_calibration(calibration) if isinstance(calibration, str) else calibration
+    known = {
+        **calibration.by_class(),
+        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1))),
+        **{type(value): value for value in constants},
+    }
+    missing = [kind.__name__ for kind in order.constants if kind not in known]
+    if missing:
+        raise InputError(f"{', '.join(wanted)}: needs {', '.join(missing)}; give bands=, calibration= or constants=")
+    _check_draws(draws or {}, order.draws, len(columns["host_row"]))
+
+    # host groups side by side, so that blocks hold whole groups
+    host = np.asarray(columns["host_row"])
+    rows = np.argsort(host, kind="stable")
+    place = np.empty_like(rows)
+    place[rows] = np.arange(len(rows))
+    arranged = {name: np.asarray(value)[rows] for name, value in columns.items()}
+    arranged["host_row"] = place[host[rows]]
+    given = {name: np.asarray(value)[rows] for name, value in (draws or {}).items()}
+    kernel = Kernel(order, known, seed=seed, block=block, precision=precision)
+    out = kernel(arranged, arranged["galaxy_id"], given)
+    return {name: value[place] for name, value in out.items()}
+
+
+def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[str, np.ndarray]:
+    columns = {name: np.asarray(value) for name, value in columns.items()}
+    lengths = {name: len(value) for name, value in columns.items()}
+    if len(set(lengths.values())) != 1:
+        raise InputError(f"columns differ in length: {lengths}")
+    n = next(iter(lengths.values()))
+    for name, value in columns.items():
+        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+            first = int(np.argwhere(~np.isfinite(value))[0][0])
+            raise InputError(f"column '{name}', row {first}: not finite; drop or mend the row")
+    own = np.arange(n)
+    host_row = columns.setdefault("host_row", own)
+    if host_row.dtype.kind not in "iu" or (n and (host_row.min() < 0 or host_row.max() >= n)):
+        raise InputError(f"column 'host_row': row numbers from 0 to {n - 1} are wanted")
+    if np.any(host_row[host_row] != host_row):
+        raise InputError("column 'host_row': a host is itself hosted; give the row of the host at the top")
+    columns.setdefault("galaxy_id", own)
+    columns.setdefault("is_central", host_row == own)
+    columns.setdefault("satellite_weight", np.ones(n))
+    if "redshift" in columns:
+        if n and np.min(columns["redshift"]) < 0:
+            raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")
+        columns.setdefault("cosmic_time", age_64(cosmology, columns["redshift"]))
+    return columns
+
+
+def _check_draws(given: Mapping[str, np.ndarray], known: Mapping[str, Any], n: int) -> None:
+    for name, value in given.items():
+        if name not in known:
+            raise InputError(f"no draw '{name}' in this request; there are {', '.join(sorted(known)) or 'none'}")
+        if np.shape(value) != (n, *known[name].shape):
+            raise InputError(f"draw '{name}' has shape {np.shape(value)}, not {(n, *known[name].shape)}")

@@ -1,0 +1,121 @@
+"""One compiled kernel for a plan: rows of any number in, wanted columns out, in blocks of one fixed shape."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import lru_cache
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from diffsky_factory.core.plan import Plan
+from diffsky_factory.core.random import draw_all, id_words, row_keys
+
+Precision = Literal["float32", "float64"]
+
+
+class Kernel:
+    """A plan with its parameters and tables, compiled once per block shape.
+
+    Rows are cut into blocks of `block` rows at the borders of host groups, so that a host and its satellites are computed
+    together; the rest of a block is padding. A group larger than a block gets a block of a multiple of that size.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        constants: Mapping[type, Any],
+        *,
+        seed: int,
+        block: int = 16384,
+        precision: Precision = "float32",
+    ) -> None:
+        self.plan, self.seed, self.block, self.precision = plan, seed, block, precision
+        with self._precision():
+            known = [self._real(constants[kind]) for kind in plan.constants]
+            self.constants = jax.device_put(known)  # once, not per block
+
+    def __call__(
+        self,
+        columns: Mapping[str, np.ndarray],
+        ids: np.ndarray,
+        draws: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """The wanted columns of all rows.
+
+        columns : by name, first axis the rows; `host_row` must lead from every row to the first of its group
+        ids     : (n,) int64, on which the draws are keyed
+        draws   : by stream name `stage.draw`, in place of the drawn ones
+        """
+        draws = dict(draws or {})
+        reads = {name: columns[name] for name in self.plan.reads}
+        pieces = [self._block(reads, ids, draws, rows) for rows in blocks(columns["host_row"], self.block)]
+        if not pieces:
+            return {name: np.zeros((0, *shape), dtype) for name, (shape, dtype) in self.template(reads).items()}
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self.plan.wanted}
+
+    def template(self, columns: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+        """Shape (beyond the rows) and dtype of every wanted column, without computing anything."""
+        with self._precision():
+            one = {name: self._real(np.zeros((1, *np.shape(columns[name])[1:]), columns[name].dtype)) for name in columns}
+            words = jnp.zeros((1, 2), jnp.uint32)
+            out = jax.eval_shape(_compiled(self.plan), one, self.constants, words, {}, self.seed)
+        return {name: (value.shape[1:], np.dtype(value.dtype)) for name, value in out.items()}
+
+    def _block(self, columns, ids, draws, rows: slice) -> dict[str, np.ndarray]:
+        n = rows.stop - rows.start
+        size = self.block * -(-n // self.block)
+        # padding repeats the first row, so that it is finite whatever a stage does
+        take = np.concatenate([np.arange(rows.start, rows.stop), np.full(size - n, rows.start)])
+        block = {name: self._real(np.asarray(value)[take]) for name, value in columns.items()}
+        if "host_row" in block:
+            local = np.asarray(columns["host_row"])[take] - rows.start
+            local[n:] = np.arange(n, size)  # what padding would deposit stays in it
+            block["host_row"] = local.astype(np.int32)
+        given = {name: self._real(np.asarray(value)[take]) for name, value in draws.items()}
+        with self._precision():
+            inputs = jax.device_put((block, id_words(np.asarray(ids)[take]), given))
+            out = _compiled(self.plan)(inputs[0], self.constants, inputs[1], inputs[2], self.seed)
+            out = jax.device_get(out)
+        return {name: value[:n] for name, value in out.items()}
+
+    def _real(self, tree):
+        def cast(x):
+            x = np.asarray(x)
+            return x.astype(self.precision) if x.dtype.kind == "f" else x
+
+        return jax.tree.map(cast, tree)
+
+    def _precision(self):
+        return jax.enable_x64(True) if self.precision == "float64" else nullcontext()
+
+
+def blocks(host_row: np.ndarray, size: int) -> list[slice]:
+    """Consecutive row ranges of at most `size` rows that never cut a host group, or one group if it is larger."""
+    host_row = np.asarray(host_row)
+    n = len(host_row)
+    # a border before row i: no row from i on reaches back beyond it
+    reach = np.minimum.accumulate(np.minimum(host_row, np.arange(n))[::-1])[::-1]
+    forward = np.maximum.accumulate(np.maximum(host_row, np.arange(n)))
+    inside = np.concatenate([[True], forward[:-1] < np.arange(1, n)]) if n else np.zeros(0, bool)
+    borders = np.concatenate([np.flatnonzero((reach == np.arange(n)) & inside), [n]])
+    ranges, start = [], 0
+    while start < n:
+        stop = borders[np.searchsorted(borders, start + size, side="right") - 1]
+        if stop <= start:
+            stop = borders[np.searchsorted(borders, start, side="right")]
+        ranges.append(slice(int(start), int(stop)))
+        start = stop
+    return ranges
+
+
+@lru_cache
+def _compiled(plan: Plan):
+    @jax.jit
+    def kernel(columns, constants, words, given, seed):
+        missing = {name: law for name, law in plan.draws.items() if name not in given}
+        draws = draw_all(row_keys(seed, words), missing) if missing else {}
+        return plan.run(columns, {type(value): value for value in constants}, {**draws, **given})
+
+    return kernel

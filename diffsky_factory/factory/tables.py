@@ -1,0 +1,54 @@
+"""Tables that stages ask for by type, made from templates, filters and cosmology."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
+from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.templates import load_templates
+from diffsky_factory.physics.halos.growth import TimeGrid
+from diffsky_factory.physics.light.photometry import BandTable
+from diffsky_factory.physics.stars.ages import TemplateGrid
+from diffsky_factory.sky.cosmology import Cosmology, age_today_64
+
+N_TIMES = 100  # as the published calibrations assume; Hearin et al. 2023, ApJ 951, 66
+FIRST_TIME = 0.01  # Gyr
+NODE_SPACING = 0.01  # of the redshift nodes in ln(1 + z)
+
+
+def tables(
+    templates: str, bands: Sequence[str], cosmology: Cosmology, redshift_max: float
+) -> dict[type, Any]:
+    """Time grid, template grid, band table and cosmology, by type."""
+    known: dict[type, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
+    ssp = load_templates(templates)
+    known[TemplateGrid] = TemplateGrid(ssp.log10_age, ssp.log10_metallicity)
+    if bands:
+        known[BandTable] = band_table(templates, tuple(bands), redshift_nodes(redshift_max))
+    return known
+
+
+def time_grid(cosmology: Cosmology) -> TimeGrid:
+    """Uniform grid of cosmic times until today."""
+    return TimeGrid(np.linspace(FIRST_TIME, float(age_today_64(cosmology)), N_TIMES))
+
+
+def redshift_nodes(redshift_max: float) -> tuple[float, ...]:
+    """Nodes from 0 to at least redshift_max, uniform in ln(1 + z)."""
+    n = int(np.ceil(np.log1p(redshift_max) / NODE_SPACING)) + 1
+    return tuple(np.expm1(NODE_SPACING * np.arange(max(n, 2))))
+
+
+@lru_cache(maxsize=4)
+def band_table(templates: str, bands: tuple[str, ...], nodes: tuple[float, ...]) -> BandTable:
+    """Templates through bands at redshift nodes, in 32 bits."""
+    ssp, curves, redshifts = load_templates(templates), load_filters(bands), np.asarray(nodes)
+    luminosity = band_luminosity_table(ssp, curves, redshifts)
+    return BandTable(
+        redshifts,
+        np.ascontiguousarray(luminosity.transpose(0, 2, 1, 3), np.float32),
+        effective_wavelength_table(curves, redshifts),
+    )
