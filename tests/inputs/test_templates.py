@@ -5,14 +5,10 @@ import time
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from diffsky_factory.inputs import catalog_files
 from diffsky_factory.inputs.band_tables import band_luminosity_table
 from diffsky_factory.inputs.filters import list_filters, load_filters
-from diffsky_factory.inputs.hat_functions import overlap, project
-from diffsky_factory.inputs.log_coding import decode, encode
 from diffsky_factory.inputs.templates import TemplatesEntry, list_templates, load_templates
 
 SOLAR = 4  # index of the solar metallicity
@@ -108,44 +104,6 @@ def test_magnitudes_agree_with_the_reference(templates, reference_templates, com
     redward = np.array(start) / (1.0 + redshifts[:, None]) > 912.0
     assert redward.sum() > 60
     assert np.abs(-2.5 * np.log10(ours / theirs))[redward].max() < 0.005
-
-
-# coding and projection
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(-31.0, 0.0), min_size=2, max_size=20), st.floats(-20.0, 20.0))
-def test_coding_keeps_three_digits_over_the_whole_range(exponents, log10_scale):
-    values = 10.0 ** (np.array([[*exponents, 0.0], [*exponents[::-1], 0.0]]) + log10_scale)
-    np.testing.assert_allclose(decode(encode(values)), values, rtol=5.7e-4)
-
-
-def test_coding_keeps_zero_and_drops_what_is_negligible():
-    values = np.array([[0.0, 1.0, 1e-31, 1e-33], [0.0, 0.0, 0.0, 0.0]])
-    decoded = decode(encode(values))
-    assert decoded[0, 0] == 0.0
-    assert decoded[0, 3] == 0.0
-    assert decoded[0, 2] == pytest.approx(1e-31, rel=6e-4)
-    assert np.all(decoded[1] == 0.0)
-
-
-def test_overlap_of_hats_on_one_grid_is_the_known_mass_matrix():
-    x = np.array([0.0, 1.0, 3.0])
-    expected = np.array([[2.0, 1.0, 0.0], [1.0, 6.0, 2.0], [0.0, 2.0, 4.0]]) / 6.0
-    np.testing.assert_allclose(overlap(x, x).toarray(), expected, rtol=1e-14)
-
-
-def test_projection_keeps_straight_lines_and_integrals():
-    rng = np.random.default_rng(7)
-    wavelength = np.sort(rng.uniform(90.0, 210.0, 400))
-    nodes = np.array([100.0, 110.0, 130.0, 135.0, 170.0, 200.0])
-    np.testing.assert_allclose(
-        project(3.0 + 0.1 * wavelength, wavelength, nodes), 3.0 + 0.1 * nodes, rtol=1e-10
-    )
-    spectrum = rng.uniform(size=400)
-    fine = np.union1d(np.linspace(100.0, 200.0, 200_001), wavelength[(wavelength > 100) & (wavelength < 200)])
-    integral = np.trapezoid(np.interp(fine, wavelength, spectrum), fine)
-    assert np.trapezoid(project(spectrum, wavelength, nodes), nodes) == pytest.approx(integral, rel=1e-10)
 
 
 # files of users
