@@ -27,11 +27,11 @@ CLOUDY = GRIDS + "bc03_miles_nebular_{}_grids_extended_logU_nograins_cloudy25.fi
 SPEED_OF_LIGHT = 2.99792458e18  # Angstrom/s; SI definition
 PLANCK = 6.62607015e-27  # erg s; SI definition
 SOLAR_LUMINOSITY = 3.828e33  # erg/s; IAU 2015 resolution B3
-SOLAR_METALLICITY = 0.02  # unit of the grids' metallicities; Bruzual & Charlot 2003, table 1
+SOLAR_METALLICITY = 0.02  # unit of the grids' metallicities; Bruzual & Charlot 2003
 METALLICITY = np.array([0.005, 0.02, 0.2, 0.4, 1.0, 2.5, 5.0])  # solar; names of the grids' extensions
 LYMAN_LIMIT = 911.75  # Angstrom
 LOG10_U = -2.5  # chosen: middle of what HII regions show
-OLDEST_WITH_GAS = 10.0**7.5  # yr; chosen: later ages give less than 1% of the ionising photons
+OLDEST_WITH_GAS = 10.0**7.5  # yr; chosen: later ages give < 2% of the ionising photons below Z = 0.1
 
 
 class Stars(NamedTuple):

@@ -44,7 +44,7 @@ def test_the_bands_of_the_surveys_are_there(name):
         ("galex_FUV", 1538.6, 1.0),  # Morrissey et al. 2007, table 1
         ("galex_NUV", 2315.7, 1.0),  # Morrissey et al. 2007, table 1
         ("lsst_r", 6220.0, 30.0),  # rubin throughputs: between 5380 and 6910 at half height
-        ("twomass_Ks", 21590.0, 100.0),  # Cohen et al. 2003, table 2: isophotal wavelength
+        ("twomass_Ks", 21590.0, 100.0),  # Cohen et al. 2003: isophotal wavelength
         ("wise_W1", 33526.0, 500.0),  # Wright et al. 2010: isophotal wavelength
         ("spitzer_irac1", 35500.0, 100.0),  # Fazio et al. 2004
     ],
