@@ -1,0 +1,173 @@
+"""Stellar population templates: spectra and emission lines of populations of one age and metallicity."""
+
+import zipfile
+import zlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from diffsky_factory.inputs.catalog_files import Record, Reference, check_sha256, entry_names, read_entry
+from diffsky_factory.inputs.log_coding import Coded, decode
+
+
+@dataclass(frozen=True, eq=False)
+class Templates:
+    """Simple stellar populations on a grid of metallicity and age; arrays are float64 and read-only.
+
+    Raises ValueError where shapes disagree, a grid does not increase, or a number is not finite or negative.
+    """
+
+    name: str
+    log10_metallicity: np.ndarray  # dex of the mass fraction Z, (n_met,)
+    log10_age: np.ndarray  # dex(Gyr), (n_age,)
+    wavelength: np.ndarray  # Angstrom, rest frame, (n_wave,)
+    flux: np.ndarray  # Lsun/Hz per Msun formed, (n_met, n_age, n_wave)
+    line_name: tuple[str, ...]  # (n_line,)
+    line_wavelength: np.ndarray  # Angstrom, rest frame, (n_line,)
+    line_luminosity: np.ndarray  # Lsun per Msun formed, (n_met, n_age, n_line)
+    surviving_mass: np.ndarray | None  # per Msun formed, (n_met, n_age)
+    reference: str
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                value = np.array(value, dtype=np.float64)
+                value.setflags(write=False)
+                object.__setattr__(self, field.name, value)
+        _check_grids(self)
+        _check_values(self)
+
+
+class TemplatesEntry(Record):
+    """An entry of `catalogs/templates`."""
+
+    title: str
+    file: str  # beside the entry
+    sha256: str
+    references: list[Reference]
+    imf: str
+    nebular: str
+    n_met: int
+    n_age: int
+    n_wave: int
+    notes: str = ""
+
+
+def list_templates() -> list[str]:
+    """Names that `load_templates` knows."""
+    return entry_names("templates")
+
+
+def load_templates(name_or_path: str | Path) -> Templates:
+    """Templates by the name of an entry of `catalogs/templates`, or from an HDF5 file as DSPS writes them.
+
+    A path ends in .h5 or .hdf5; its file holds ssp_lgmet, ssp_lg_age_gyr, ssp_wave and ssp_flux in the units
+    of `Templates`, and may hold ssp_emline_name, ssp_emline_wave, ssp_emline_luminosity, ssp_live_mass_frac.
+    Raises ValueError, naming what is wrong in which file, and FileNotFoundError.
+    """
+    if Path(name_or_path).suffix in (".h5", ".hdf5"):
+        path = Path(name_or_path)
+        return _read(path, name=path.stem, reference=f"file {path.name}")
+    entry, entry_path = read_entry("templates", str(name_or_path), TemplatesEntry)
+    path = entry_path.parent / entry.file
+    _check_exists(path)
+    check_sha256(path, entry.sha256)
+    templates = _read(path, entry_path.stem, "; ".join(reference.cite for reference in entry.references))
+    if templates.flux.shape != (entry.n_met, entry.n_age, entry.n_wave):
+        raise ValueError(f"{path} holds a table of shape {templates.flux.shape}, its entry says otherwise")
+    return templates
+
+
+def _read(path: Path, name: str, reference: str) -> Templates:
+    _check_exists(path)
+    reader = _read_npz if path.suffix == ".npz" else _read_hdf5
+    try:
+        return Templates(name=name, reference=reference, **reader(path))
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read to its end ({error}): copy or download it again") from error
+    except ValueError as error:
+        raise ValueError(f"{path} holds no usable templates: {error}") from error
+
+
+def _read_hdf5(path):
+    """Arrays of a file in the layout of DSPS and FSPS."""
+    import h5py
+
+    with h5py.File(path) as file:
+        needed = ("ssp_lgmet", "ssp_lg_age_gyr", "ssp_wave", "ssp_flux")
+        lines = ("ssp_emline_name", "ssp_emline_wave", "ssp_emline_luminosity")
+        if any(dataset in file for dataset in lines):
+            needed += lines
+        missing = [dataset for dataset in needed if dataset not in file]
+        if missing:
+            raise ValueError(f"no dataset {', '.join(missing)}; the layout of DSPS needs {', '.join(needed)}")
+        read = {dataset: file[dataset][()] for dataset in (*needed, "ssp_live_mass_frac") if dataset in file}
+    flux = read["ssp_flux"]
+    return {
+        "log10_metallicity": read["ssp_lgmet"],
+        "log10_age": read["ssp_lg_age_gyr"],
+        "wavelength": read["ssp_wave"],
+        "flux": flux,
+        "line_name": tuple(_text(line) for line in read.get("ssp_emline_name", ())),
+        "line_wavelength": read.get("ssp_emline_wave", np.zeros(0)),
+        "line_luminosity": read.get("ssp_emline_luminosity", np.zeros((*flux.shape[:2], 0))),
+        "surviving_mass": read.get("ssp_live_mass_frac"),
+    }
+
+
+def _read_npz(path):
+    """Arrays of a file written by `build_templates`."""
+    with np.load(path, allow_pickle=False) as file:
+        read = dict(file)
+    coded = {
+        "flux": Coded(read.pop("flux_difference"), read.pop("flux_peak")),
+        "line_luminosity": Coded(read.pop("line_difference"), read.pop("line_peak")),
+    }
+    line_name = tuple(str(name) for name in read.pop("line_name"))
+    return {**read, "line_name": line_name, **{name: decode(code) for name, code in coded.items()}}
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _check_exists(path):
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}; embedded templates: {', '.join(list_templates())}")
+
+
+def _check_grids(templates: Templates) -> None:
+    for name in ("log10_metallicity", "log10_age", "wavelength"):
+        grid = getattr(templates, name)
+        if grid.ndim != 1 or len(grid) < 2 or not np.all(np.isfinite(grid)):
+            raise ValueError(f"{name} is not a list of two or more finite numbers")
+        if not np.all(np.diff(grid) > 0.0):
+            raise ValueError(
+                f"{name} does not increase: sort the table along this axis and drop repeated points"
+            )
+    if templates.wavelength[0] <= 0.0:
+        raise ValueError(f"wavelength starts at {templates.wavelength[0]}: it must be positive, in Angstrom")
+
+
+def _check_values(templates: Templates) -> None:
+    grid = (len(templates.log10_metallicity), len(templates.log10_age))
+    shapes = {
+        "flux": (*grid, len(templates.wavelength)),
+        "line_wavelength": (len(templates.line_name),),
+        "line_luminosity": (*grid, len(templates.line_name)),
+        "surviving_mass": grid,
+    }
+    for name, shape in shapes.items():
+        values = getattr(templates, name)
+        if values is None:
+            continue
+        if values.shape != shape:
+            raise ValueError(f"{name} has shape {values.shape}, the grids and lines say {shape}")
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"{name} has {np.sum(~np.isfinite(values))} values that are not finite")
+        if np.any(values < 0.0):
+            raise ValueError(
+                f"{name} has {np.sum(values < 0.0)} negative values; set them to zero if they are noise"
+            )

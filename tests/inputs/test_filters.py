@@ -1,0 +1,177 @@
+"""Filter curves: by name, pinned; of one's own; and what a bad curve says."""
+
+import numpy as np
+import pytest
+
+from diffsky_factory.inputs import filters
+from diffsky_factory.inputs.catalog_files import entry_names, read_entry
+from diffsky_factory.inputs.filters import (
+    FilterCurve,
+    FilterSetEntry,
+    curve_sha256,
+    list_filters,
+    load_filters,
+)
+
+TRIANGLE = (np.array([4000.0, 5000.0, 6000.0]), np.array([0.0, 1.0, 0.0]))
+
+
+def test_every_listed_filter_loads_and_is_a_sound_curve():
+    names = list_filters()
+    curves = load_filters(names)
+    assert [curve.name for curve in curves] == names
+    for curve in curves:
+        assert np.all(np.diff(curve.wavelength) > 0.0)
+        assert curve.transmission.min() >= 0.0
+        assert curve.wavelength[0] < curve.effective_wavelength < curve.wavelength[-1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lsst_u", "lsst_y", "roman_F062", "roman_F213", "euclid_VIS", "euclid_H", "decam_g", "decam_Y"),
+        *("sdss_u", "hsc_y", "wise_W1", "wise_W4", "twomass_Ks", "galex_FUV", "galex_NUV", "panstarrs_y"),
+        *("cfht_u", "vista_Z", "vista_Ks", "spitzer_irac1", "spitzer_irac4", "spherex_102", "bessell_V"),
+    ],
+)
+def test_the_bands_of_the_surveys_are_there(name):
+    assert name in list_filters(name.partition("_")[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "angstrom", "tolerance"),
+    [
+        ("galex_FUV", 1538.6, 1.0),  # Morrissey et al. 2007, table 1
+        ("galex_NUV", 2315.7, 1.0),  # Morrissey et al. 2007, table 1
+        ("lsst_r", 6220.0, 30.0),  # rubin throughputs: between 5380 and 6910 at half height
+        ("twomass_Ks", 21590.0, 100.0),  # Cohen et al. 2003: isophotal wavelength
+        ("wise_W1", 33526.0, 500.0),  # Wright et al. 2010: isophotal wavelength
+        ("spitzer_irac1", 35500.0, 100.0),  # Fazio et al. 2004
+    ],
+)
+def test_effective_wavelengths_are_the_published_ones(name, angstrom, tolerance):
+    assert abs(load_filters([name])[0].effective_wavelength - angstrom) < tolerance
+
+
+def test_bands_of_a_set_are_ordered_in_wavelength_as_listed():
+    for filter_set in ("lsst", "roman", "sdss", "twomass", "wise", "spherex", "spitzer", "vista"):
+        wavelengths = [curve.effective_wavelength for curve in load_filters(list_filters(filter_set))]
+        if filter_set == "roman":
+            wavelengths.pop(4)  # F146 is wide and spans four others
+        assert wavelengths == sorted(wavelengths)
+
+
+def test_every_set_cites_its_source_package_and_date():
+    for name in entry_names("filters"):
+        entry, _ = read_entry("filters", name, FilterSetEntry)
+        assert entry.reference.doi or entry.reference.url
+        assert entry.package in ("speclite", "astro-sedpy")
+        assert entry.retrieved == "2026-11-23"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("lsst_Y", "lsst_y"), ("roman_F185", "roman_F184"), ("lsts_u", "lsst_u"), ("hsc_R", "hsc_r")],
+)
+def test_an_unknown_band_lists_near_ones(name, near):
+    with pytest.raises(ValueError, match=rf"no filter {name!r}; did you mean .*{near}"):
+        load_filters([name])
+
+
+def test_one_bare_string_is_refused_with_the_right_spelling():
+    with pytest.raises(ValueError, match=r"write \['lsst_r'\]"):
+        load_filters("lsst_r")
+
+
+def test_a_package_that_changes_a_curve_is_an_error_that_says_so(monkeypatch):
+    filters._pinned_curve.cache_clear()
+    read = filters.read_package_curve
+
+    def changed(package, curve):
+        wavelength, transmission = read(package, curve)
+        return wavelength, transmission * 1.0000001
+
+    monkeypatch.setattr(filters, "read_package_curve", changed)
+    with pytest.raises(
+        ValueError, match=r"'lsst_r'.*speclite has another curve.*lsst\.yaml pins.*speclite==1\.0\.0"
+    ):
+        load_filters(["lsst_r"])
+
+
+def test_the_hash_does_not_see_the_last_bits_of_a_change_of_unit():
+    wavelength, transmission = TRIANGLE
+    assert curve_sha256(wavelength * (1.0 + 2e-16), transmission) == curve_sha256(wavelength, transmission)
+    assert curve_sha256(wavelength + 1e-5, transmission) != curve_sha256(wavelength, transmission)
+
+
+# curves of one's own
+
+
+def test_a_pair_of_arrays_is_a_curve():
+    (curve,) = load_filters({"mine": TRIANGLE})
+    assert curve.name == "mine"
+    assert curve.effective_wavelength == pytest.approx(5000.0)
+
+
+def test_a_mapping_may_rename_a_known_band():
+    (curve,) = load_filters({"red": "lsst_r"})
+    assert curve.name == "red"
+    np.testing.assert_array_equal(curve.transmission, load_filters(["lsst_r"])[0].transmission)
+
+
+def test_a_text_file_is_a_curve(tmp_path):
+    path = tmp_path / "narrow.dat"
+    path.write_text("# wavelength transmission\n4000 0\n5000 0.8\n6000 0\n")
+    (by_path,) = load_filters([path])
+    (by_text,) = load_filters({"narrow": str(path)})
+    assert by_path.name == by_text.name == "narrow"
+    np.testing.assert_array_equal(by_path.wavelength, TRIANGLE[0])
+
+
+def test_an_ecsv_file_is_converted_to_angstrom(tmp_path):
+    from astropy.table import Table
+
+    path = tmp_path / "narrow.ecsv"
+    table = Table({"wavelength": TRIANGLE[0] / 10.0, "transmission": TRIANGLE[1]}, units={"wavelength": "nm"})
+    table.write(path, format="ascii.ecsv")
+    np.testing.assert_allclose(load_filters([path])[0].wavelength, TRIANGLE[0])
+
+
+def test_needless_zeros_are_trimmed_and_one_is_kept_on_each_side():
+    curve = FilterCurve("t", np.arange(1.0, 9.0), np.array([0, 0, 0, 1.0, 2.0, 0, 0, 0]))
+    np.testing.assert_array_equal(curve.wavelength, [3.0, 4.0, 5.0, 6.0])
+    with pytest.raises(ValueError, match="read-only"):
+        curve.transmission[0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("wavelength", "transmission", "message"),
+    [
+        ([5000.0, 4000.0], [1.0, 1.0], "must be positive and increase"),
+        ([4000.0, 4000.0], [1.0, 1.0], "must be positive and increase"),
+        ([0.0, 4000.0], [1.0, 1.0], "must be positive and increase"),
+        ([4000.0, 5000.0], [1.0, -1.0], "negative transmission, lowest -1"),
+        ([4000.0, 5000.0], [1.0, np.nan], "not finite"),
+        ([4000.0, 5000.0], [0.0, 0.0], "is empty"),
+        ([4000.0], [1.0], "two points or more"),
+        ([], [], "two points or more"),
+        ([4000.0, 5000.0], [1.0], "same length"),
+    ],
+)
+def test_a_bad_curve_says_what_is_wrong(wavelength, transmission, message):
+    with pytest.raises(ValueError, match=rf"filter 'bad'.*{message}"):
+        load_filters({"bad": (wavelength, transmission)})
+
+
+def test_a_file_that_is_missing_or_no_table_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"no file .*absent\.txt"):
+        load_filters([tmp_path / "absent.txt"])
+    path = tmp_path / "words.txt"
+    path.write_text("these are words\n")
+    with pytest.raises(ValueError, match=r"words\.txt does not have two columns of numbers"):
+        load_filters([path])
+
+
+def test_something_else_than_a_curve_is_refused():
+    with pytest.raises(ValueError, match="neither a name, a path nor a pair"):
+        load_filters({"mine": 5.0})
