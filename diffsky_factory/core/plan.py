@@ -91,7 +91,7 @@ def _writers(stages: tuple[Stage, ...]) -> dict[str, Stage]:
         for column in stage.writes:
             if column in writers:
                 raise PlanError(
-                    f"'{column}' is written by '{writers[column].name}' and '{stage.name}'; the recipe picks one of them"
+                    f"'{column}' is written by '{writers[column].name}' and '{stage.name}'; the recipe picks one"
                 )
             writers[column] = stage
     return writers

@@ -1,6 +1,6 @@
 """Smooth functions that the model is written with: sigmoids, rolling lines, triweight kernels.
 
-Notation and constants: Hearin et al. 2021, OJAp 4, 7; Hearin et al. 2023, ApJ 951, 66. All are elementwise.
+Notation and constants: Hearin et al. 2021, OJAp 4, 7; Hearin et al. 2023, MNRAS 521, 1741. All are elementwise.
 """
 
 import jax

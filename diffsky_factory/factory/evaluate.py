@@ -31,8 +31,8 @@ def evaluate(
 ) -> dict[str, np.ndarray]:
     """Wanted columns of galaxies, from the columns that are known of them.
 
-    columns   : arrays with one row per galaxy, by column name. Rows need no order; `host_row` gives the row of the galaxy
-                that receives what a satellite loses (default: each its own), `galaxy_id` keys the draws (default: the row
+    columns   : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the galaxy that
+                receives what a satellite loses (default: its own), `galaxy_id` keys the draws (default: the row
                 number), `is_central` defaults to host_row being the own row, `cosmic_time` follows from `redshift`.
                 A given column is used as it is, where a stage would have written it.
     wanted    : names of columns of the schema

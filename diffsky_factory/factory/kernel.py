@@ -18,8 +18,8 @@ Precision = Literal["float32", "float64"]
 class Kernel:
     """A plan with its parameters and tables, compiled once per block shape.
 
-    Rows are cut into blocks of `block` rows at the borders of host groups, so that a host and its satellites are computed
-    together; the rest of a block is padding. A group larger than a block gets a block of a multiple of that size.
+    Rows are cut into blocks of `block` rows at the borders of host groups, so that a host and its satellites are
+    computed together; the rest of a block is padding. A larger group gets a block of a multiple of that size.
     """
 
     def __init__(
@@ -58,7 +58,9 @@ class Kernel:
     def template(self, columns: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Shape (beyond the rows) and dtype of every wanted column, without computing anything."""
         with self._precision():
-            one = {name: self._real(np.zeros((1, *np.shape(columns[name])[1:]), columns[name].dtype)) for name in columns}
+            one = {
+                name: self._real(np.zeros((1, *np.shape(columns[name])[1:]), columns[name].dtype)) for name in columns
+            }
             words = jnp.zeros((1, 2), jnp.uint32)
             out = jax.eval_shape(_compiled(self.plan), one, self.constants, words, {}, self.seed)
         return {name: (value.shape[1:], np.dtype(value.dtype)) for name, value in out.items()}

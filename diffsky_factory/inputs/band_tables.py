@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from diffsky_factory.inputs.entries import InputError
 from diffsky_factory.inputs.filters import FilterCurve
 from diffsky_factory.inputs.templates import Templates
 
@@ -27,7 +28,7 @@ def band_projection(wavelength: np.ndarray, curve: FilterCurve, redshift: float 
     w_j is the integral of T h_j dl / l with h_j the hat function of point j. From l_j to l_j+1 the rising hat
     is (l - l_j) / (l_j+1 - l_j): its integral needs no more than those of T dl / l and T dl.
     Error: < 1e-10 of the mean, from rounding.
-    Raises ValueError where the band lies wholly outside the spectrum.
+    Raises InputError where the band lies wholly outside the spectrum.
     """
     redshift = np.asarray(redshift, dtype=np.float64)
     observed = (1.0 + redshift[..., None]) * wavelength
@@ -42,14 +43,12 @@ def band_projection(wavelength: np.ndarray, curve: FilterCurve, redshift: float 
     return weights / _running_integrals(curve, curve.wavelength[-1])[0]
 
 
-def band_luminosity_table(
-    templates: Templates, curves: Sequence[FilterCurve], redshifts: np.ndarray
-) -> np.ndarray:
+def band_luminosity_table(templates: Templates, curves: Sequence[FilterCurve], redshifts: np.ndarray) -> np.ndarray:
     """Luminosity per Msun formed of templates in bands, (n_z, n_band, n_met, n_age), in units of AB0.
 
     -2.5 log10 of it is the AB magnitude at 10 pc of the spectrum moved to the redshift; the apparent
     magnitude adds the distance modulus and -2.5 log10(1 + z). Emission lines are not in it.
-    Raises ValueError where a band lies wholly outside the templates at one of the redshifts.
+    Raises InputError where a band lies wholly outside the templates at one of the redshifts.
     """
     weights = np.stack([band_projection(templates.wavelength, curve, redshifts) for curve in curves], axis=1)
     n_met, n_age, n_wave = templates.flux.shape
@@ -90,12 +89,12 @@ def _minus_log1p(x):
 
 def _check_overlap(observed, curve, redshift):
     if not np.all(redshift > -1.0):
-        raise ValueError(f"redshifts must be numbers above -1: {redshift}")
+        raise InputError(f"redshifts must be numbers above -1: {redshift}")
     outside = (observed[..., 0] >= curve.wavelength[-1]) | (observed[..., -1] <= curve.wavelength[0])
     if np.any(outside):
         z = redshift[outside][0]
         rest = observed[outside][0] / (1.0 + z)
-        raise ValueError(
+        raise InputError(
             f"at redshift {z:g} the band {curve.name!r} sees {curve.wavelength[0] / (1 + z):.6g} to "
             f"{curve.wavelength[-1] / (1 + z):.6g} Angstrom in the rest frame, and the spectrum has "
             f"{rest[0]:.6g} to {rest[-1]:.6g}: leave out the band or the redshift"

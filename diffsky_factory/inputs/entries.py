@@ -1,12 +1,15 @@
-"""Entries of `catalogs/`: small files that say what is known, found by kind and name."""
+"""Entries of `catalogs/`: one small YAML file for each thing known, with its reference, found by kind and name."""
 
+import hashlib
 import os
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from diffsky_factory.core.resources import resource
 
@@ -19,30 +22,78 @@ class InputError(ValueError):
     """Something given from outside that cannot be used; its text says what, where, and what to do."""
 
 
-def names(kind: str) -> list[str]:
-    """Names of all entries of a kind."""
+class Record(BaseModel):
+    """Content of a file: immutable, and a field it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reference(Record):
+    """Where numbers come from: a citation in words, and its DOI or, where it has none, its address."""
+
+    cite: str
+    doi: str | None = None
+    url: str | None = None
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def entry_names(kind: str) -> list[str]:
+    """Names of all entries of a kind, sorted."""
     return sorted(_files(kind))
 
 
-def entry(kind: str, name: str) -> dict[str, Any]:
-    """Content of one entry; raises InputError for an unknown name, listing near matches, or a file that is no entry."""
+def entry_path(kind: str, name: str) -> Path:
+    """File of one entry; raises InputError for an unknown name, listing near matches."""
     known = _files(kind)
     if name not in known:
-        raise InputError(unknown(kind.removesuffix("s"), name, known))
-    return read_yaml(known[name])
+        raise InputError(f"no {name!r} in catalogs/{kind}; {near(name, known)}")
+    return known[name]
 
 
-def entry_file(kind: str, name: str) -> Path:
-    """Path of an entry's file."""
-    entry(kind, name)
-    return _files(kind)[name]
+def read_entry(kind: str, name: str, record: type[AnyRecord]) -> tuple[AnyRecord, Path]:
+    """An entry as a checked record, and the path it was read from; raises InputError where it is none."""
+    path = entry_path(kind, name)
+    return checked(record, read_yaml(path), path), path
 
 
-def unknown(what: str, name: str, known) -> str:
-    """Text of an error for a name that is not known, with near matches or, failing these, what there is."""
-    near = get_close_matches(name, list(known), n=3, cutoff=0.5)
-    listed = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
-    return f"no {what} '{name}'; {listed}"
+def checked(record: type[AnyRecord], content: dict[str, Any], source: object) -> AnyRecord:
+    """A mapping as a record; raises InputError that names the source, each wrong field and what is wrong with it."""
+    try:
+        return record.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{source}: " + "; ".join(_problem(record, item) for item in error.errors())) from error
+
+
+def _problem(record: type[Record], item: dict[str, Any]) -> str:
+    field = ".".join(str(part) for part in item["loc"])
+    known = [info.alias or name for name, info in record.model_fields.items()]
+    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+        return f"no field {field!r}; {near(field, known)}"
+    return f"{field}: {item['msg'].removeprefix('Value error, ')}" + (
+        f" (got {item['input']!r})" if item["type"] not in ("missing", "value_error") else ""
+    )
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """End of an error message: near matches of a name among the known ones, or the known ones themselves."""
+    known = list(known)
+    lower = {item.lower(): item for item in known}
+    matches = get_close_matches(str(name).lower(), lower, n=5, cutoff=0.5)
+    if matches:
+        return f"did you mean {', '.join(lower[match] for match in matches)}?"
+    return f"known: {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}"
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise InputError, naming the file, where its SHA-256 is not the expected one."""
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise InputError(
+            f"{path} has sha256 {found}, its entry says {expected}: the file is damaged or was replaced; "
+            "restore it (reinstall diffsky_factory) or, if the change is meant, update its entry"
+        )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -62,7 +113,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _files(kind: str) -> dict[str, Path]:
     if kind not in KINDS:
-        raise InputError(unknown("kind of entry", kind, KINDS))
+        raise InputError(f"no catalogs/{kind}; {near(kind, KINDS)}")
     return _files_in(kind, os.environ.get(USER_PATH, ""))
 
 

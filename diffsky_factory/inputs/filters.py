@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffsky_factory.inputs.catalog_files import Record, Reference, entry_names, near, read_entry
+from diffsky_factory.inputs.entries import InputError, Record, Reference, entry_names, near, read_entry
 
 FILE_SUFFIXES = (".txt", ".dat", ".ecsv", ".csv", ".par")
 
@@ -22,7 +22,7 @@ FILE_SUFFIXES = (".txt", ".dat", ".ecsv", ".csv", ".par")
 class FilterCurve:
     """Transmission of one band; arrays (n,) are float64 and read-only, without needless zeros at the ends.
 
-    Raises ValueError for curves that are empty, not finite, negative, or whose wavelengths do not increase.
+    Raises InputError for curves that are empty, not finite, negative, or whose wavelengths do not increase.
     """
 
     name: str
@@ -79,11 +79,11 @@ def load_filters(names: Iterable[str | Path] | Mapping[str, object]) -> tuple[Fi
     A name is `<set>_<band>`, such as lsst_r, or the path of a file (.txt .dat .csv .par .ecsv) of two
     columns, wavelength (Angstrom, where the file has no units) and transmission. A mapping gives names of
     one's own to such names and paths, or to pairs: `load_filters({"mine": (wavelength, transmission)})`.
-    Raises ValueError for unknown names, listing near ones, for unusable curves, and where the installed
+    Raises InputError for unknown names, listing near ones, for unusable curves, and where the installed
     package no longer has the curve that its entry pins.
     """
     if isinstance(names, str):
-        raise ValueError(f"names is a list of bands; for one band write [{names!r}]")
+        raise InputError(f"names is a list of bands; for one band write [{names!r}]")
     if isinstance(names, Mapping):
         return tuple(_own_curve(name, given) for name, given in names.items())
     return tuple(_curve(name) for name in names)
@@ -116,7 +116,7 @@ def read_package_curve(package: str, curve: str) -> tuple[np.ndarray, np.ndarray
         response = Filter(file, trans_colname=column or None)
         wavelength, transmission = response.wavelength, response.transmission
     else:
-        raise ValueError(f"no reader for filter curves of {package!r}; there are speclite and astro-sedpy")
+        raise InputError(f"no reader for filter curves of {package!r}; there are speclite and astro-sedpy")
     return np.round(np.asarray(wavelength, np.float64), 6), np.asarray(transmission, np.float64)
 
 
@@ -138,9 +138,7 @@ def _own_curve(name: str, given: object) -> FilterCurve:
     try:
         wavelength, transmission = given
     except (TypeError, ValueError):
-        raise ValueError(
-            f"filter {name!r} is neither a name, a path nor a pair (wavelength, transmission)"
-        ) from None
+        raise InputError(f"filter {name!r} is neither a name, a path nor a pair (wavelength, transmission)") from None
     return FilterCurve(name, wavelength, transmission, "given as arrays")
 
 
@@ -148,13 +146,13 @@ def _own_curve(name: str, given: object) -> FilterCurve:
 def _pinned_curve(name: str) -> FilterCurve:
     set_name, _, band_name = name.partition("_")
     if set_name not in entry_names("filters") or band_name not in _filter_set(set_name).bands:
-        raise ValueError(f"no filter {name!r}; {near(name, list_filters())}")
+        raise InputError(f"no filter {name!r}; {near(name, list_filters())}")
     filter_set = _filter_set(set_name)
     band = filter_set.bands[band_name]
     wavelength, transmission = read_package_curve(filter_set.package, band.curve)
     found = curve_sha256(wavelength, transmission)
     if found != band.sha256:
-        raise ValueError(
+        raise InputError(
             f"filter {name!r}: the installed {filter_set.package} has another curve {band.curve!r} "
             f"(sha256 {found}) than catalogs/filters/{set_name}.yaml pins (sha256 {band.sha256}, of version "
             f"{filter_set.version}): install {filter_set.package}=={filter_set.version}, or give the curve "
@@ -165,13 +163,11 @@ def _pinned_curve(name: str) -> FilterCurve:
 
 def _file_curve(name: str, path: Path) -> FilterCurve:
     if not path.exists():
-        raise ValueError(f"filter {name!r}: no file {path}")
+        raise InputError(f"filter {name!r}: no file {path}")
     try:
-        columns = (
-            _ecsv_columns(path) if path.suffix == ".ecsv" else np.loadtxt(path, usecols=(0, 1), unpack=True)
-        )
+        columns = _ecsv_columns(path) if path.suffix == ".ecsv" else np.loadtxt(path, usecols=(0, 1), unpack=True)
     except (ValueError, IndexError, TypeError) as error:
-        raise ValueError(f"filter {name!r}: {path} does not have two columns of numbers: {error}") from error
+        raise InputError(f"filter {name!r}: {path} does not have two columns of numbers: {error}") from error
     return FilterCurve(name, *columns, note=f"file {path.name}")
 
 
@@ -188,17 +184,15 @@ def _ecsv_columns(path):
 
 def _check_curve(name, wavelength, transmission):
     if wavelength.ndim != 1 or wavelength.shape != transmission.shape or len(wavelength) < 2:
-        raise ValueError(
+        raise InputError(
             f"filter {name!r}: wavelength {wavelength.shape} and transmission {transmission.shape} "
             "must be two lists of the same length, of two points or more"
         )
     if not (np.all(np.isfinite(wavelength)) and np.all(np.isfinite(transmission))):
-        raise ValueError(f"filter {name!r} has values that are not finite")
+        raise InputError(f"filter {name!r} has values that are not finite")
     if not np.all(np.diff(wavelength) > 0.0) or wavelength[0] <= 0.0:
-        raise ValueError(f"filter {name!r}: wavelengths must be positive and increase; sort the curve")
+        raise InputError(f"filter {name!r}: wavelengths must be positive and increase; sort the curve")
     if np.any(transmission < 0.0):
-        raise ValueError(
-            f"filter {name!r} has negative transmission, lowest {transmission.min():g}; set it to zero"
-        )
+        raise InputError(f"filter {name!r} has negative transmission, lowest {transmission.min():g}; set it to zero")
     if not np.any(transmission > 0.0):
-        raise ValueError(f"filter {name!r} is empty: its transmission is zero everywhere")
+        raise InputError(f"filter {name!r} is empty: its transmission is zero everywhere")

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from diffsky_factory.inputs.catalog_files import Record, Reference, check_sha256, entry_names, read_entry
+from diffsky_factory.inputs.entries import (
+    InputError,
+    Record,
+    Reference,
+    check_sha256,
+    entry_names,
+    read_entry,
+)
 from diffsky_factory.inputs.log_coding import Coded, decode
 
 
@@ -15,7 +22,7 @@ from diffsky_factory.inputs.log_coding import Coded, decode
 class Templates:
     """Simple stellar populations on a grid of metallicity and age; arrays are float64 and read-only.
 
-    Raises ValueError where shapes disagree, a grid does not increase, or a number is not finite or negative.
+    Raises InputError where shapes disagree, a grid does not increase, or a number is not finite or negative.
     """
 
     name: str
@@ -65,7 +72,7 @@ def load_templates(name_or_path: str | Path) -> Templates:
 
     A path ends in .h5 or .hdf5; its file holds ssp_lgmet, ssp_lg_age_gyr, ssp_wave and ssp_flux in the units
     of `Templates`, and may hold ssp_emline_name, ssp_emline_wave, ssp_emline_luminosity, ssp_live_mass_frac.
-    Raises ValueError, naming what is wrong in which file, and FileNotFoundError.
+    Raises InputError, naming what is wrong in which file, and FileNotFoundError.
     """
     if Path(name_or_path).suffix in (".h5", ".hdf5"):
         path = Path(name_or_path)
@@ -76,7 +83,7 @@ def load_templates(name_or_path: str | Path) -> Templates:
     check_sha256(path, entry.sha256)
     templates = _read(path, entry_path.stem, "; ".join(reference.cite for reference in entry.references))
     if templates.flux.shape != (entry.n_met, entry.n_age, entry.n_wave):
-        raise ValueError(f"{path} holds a table of shape {templates.flux.shape}, its entry says otherwise")
+        raise InputError(f"{path} holds a table of shape {templates.flux.shape}, its entry says otherwise")
     return templates
 
 
@@ -86,9 +93,9 @@ def _read(path: Path, name: str, reference: str) -> Templates:
     try:
         return Templates(name=name, reference=reference, **reader(path))
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} cannot be read to its end ({error}): copy or download it again") from error
+        raise InputError(f"{path} cannot be read to its end ({error}): copy or download it again") from error
     except ValueError as error:
-        raise ValueError(f"{path} holds no usable templates: {error}") from error
+        raise InputError(f"{path} holds no usable templates: {error}") from error
 
 
 def _read_hdf5(path):
@@ -102,7 +109,7 @@ def _read_hdf5(path):
             needed += lines
         missing = [dataset for dataset in needed if dataset not in file]
         if missing:
-            raise ValueError(f"no dataset {', '.join(missing)}; the layout of DSPS needs {', '.join(needed)}")
+            raise InputError(f"no dataset {', '.join(missing)}; the layout of DSPS needs {', '.join(needed)}")
         read = {dataset: file[dataset][()] for dataset in (*needed, "ssp_live_mass_frac") if dataset in file}
     flux = read["ssp_flux"]
     return {
@@ -142,13 +149,11 @@ def _check_grids(templates: Templates) -> None:
     for name in ("log10_metallicity", "log10_age", "wavelength"):
         grid = getattr(templates, name)
         if grid.ndim != 1 or len(grid) < 2 or not np.all(np.isfinite(grid)):
-            raise ValueError(f"{name} is not a list of two or more finite numbers")
+            raise InputError(f"{name} is not a list of two or more finite numbers")
         if not np.all(np.diff(grid) > 0.0):
-            raise ValueError(
-                f"{name} does not increase: sort the table along this axis and drop repeated points"
-            )
+            raise InputError(f"{name} does not increase: sort the table along this axis and drop repeated points")
     if templates.wavelength[0] <= 0.0:
-        raise ValueError(f"wavelength starts at {templates.wavelength[0]}: it must be positive, in Angstrom")
+        raise InputError(f"wavelength starts at {templates.wavelength[0]}: it must be positive, in Angstrom")
 
 
 def _check_values(templates: Templates) -> None:
@@ -164,10 +169,8 @@ def _check_values(templates: Templates) -> None:
         if values is None:
             continue
         if values.shape != shape:
-            raise ValueError(f"{name} has shape {values.shape}, the grids and lines say {shape}")
+            raise InputError(f"{name} has shape {values.shape}, the grids and lines say {shape}")
         if not np.all(np.isfinite(values)):
-            raise ValueError(f"{name} has {np.sum(~np.isfinite(values))} values that are not finite")
+            raise InputError(f"{name} has {np.sum(~np.isfinite(values))} values that are not finite")
         if np.any(values < 0.0):
-            raise ValueError(
-                f"{name} has {np.sum(values < 0.0)} negative values; set them to zero if they are noise"
-            )
+            raise InputError(f"{name} has {np.sum(values < 0.0)} negative values; set them to zero if they are noise")

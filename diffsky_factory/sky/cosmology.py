@@ -13,7 +13,7 @@ SPEED_OF_LIGHT = 299792.458  # km/s, exact
 HUBBLE_TIME = 1e-16 * 3.08567758149e24 / 31556925.2  # Gyr times h: Mpc in km over the seconds of a Gyr, by 100 km/s
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)  # relative error < 1e-9 for z < 20
 
-# Cosmic time today is a trapezoid in z on these nodes, no tail: the convention of Hearin et al. 2023, ApJ 951, 66,
+# Cosmic time today is a trapezoid in z on these nodes, no tail: the convention of Hearin et al. 2023, MNRAS 521, 1741,
 # which all published calibrations assume; it is 6e-4 Gyr above the exact integral.
 AGE_NODES = np.geomspace(1.0, 1000.0, 512) - 1.0
 

@@ -23,9 +23,7 @@ def reference_templates():
     folder = Path(os.environ.get("DIFFSKY_FACTORY_REFERENCE", ROOT.parent / "shared" / "data"))
     path = folder / "templates" / "bc03_miles_kroupa_R200.h5"
     if not path.exists():
-        message = (
-            f"NOT COMPARED with the reference table: no {path}; set DIFFSKY_FACTORY_REFERENCE to its folder"
-        )
+        message = f"NOT COMPARED with the reference table: no {path}; set DIFFSKY_FACTORY_REFERENCE to its folder"
         warnings.warn(message, stacklevel=1)
         pytest.skip(message)
     return load_templates(path)

@@ -46,9 +46,7 @@ def curves(draw):
 @given(curves(), steps, st.floats(0.0, 6.0), st.floats(-0.9, 10.0))
 def test_a_linear_spectrum_through_any_filter_is_exact(curve, intervals, redshift, slope):
     first, last = curve.wavelength[0] / (1.0 + redshift), curve.wavelength[-1] / (1.0 + redshift)
-    wavelength = np.cumsum(
-        [0.9999 * first, 0.0001 * first, *(last - first) * np.array(intervals) / sum(intervals)]
-    )
+    wavelength = np.cumsum([0.9999 * first, 0.0001 * first, *(last - first) * np.array(intervals) / sum(intervals)])
     wavelength[-1] *= 1.0001
 
     # the mean of a straight line is its value at the mean wavelength, int T dl / int T dl / l
@@ -71,9 +69,7 @@ def test_any_spectrum_through_any_filter_agrees_with_gauss_quadrature(curve, int
     wavelength = 4500.0 / (1.0 + redshift) * np.cumprod(1.0 + np.array([0.0, 0.2, *intervals]))
     values = np.random.default_rng(seed).uniform(0.1, 1.0, len(wavelength))
     expected = _by_gauss(wavelength, values, curve, redshift)
-    assert band_projection(wavelength, curve, redshift) @ values == pytest.approx(
-        expected, rel=1e-10, abs=1e-12
-    )
+    assert band_projection(wavelength, curve, redshift) @ values == pytest.approx(expected, rel=1e-10, abs=1e-12)
 
 
 def test_a_flat_source_of_3631_jansky_gives_one(templates):
@@ -96,9 +92,7 @@ def test_a_flat_source_of_3631_jansky_gives_one(templates):
         ("galex", 0.01),
     ],
 )
-def test_magnitudes_of_composite_populations_agree_with_dense_integration(
-    templates, composites, filter_set, tolerance
-):
+def test_magnitudes_of_composite_populations_agree_with_dense_integration(templates, composites, filter_set, tolerance):
     bands = load_filters([name for name in list_filters(filter_set) if name not in ("wise_W3", "wise_W4")])
     redshifts = np.array([0.0, 0.37, 1.1, 3.0])
     spectra = np.einsum("kma,maw->kw", composites, templates.flux)

@@ -36,9 +36,7 @@ def test_projection_keeps_straight_lines_and_integrals():
     rng = np.random.default_rng(7)
     wavelength = np.sort(rng.uniform(90.0, 210.0, 400))
     nodes = np.array([100.0, 110.0, 130.0, 135.0, 170.0, 200.0])
-    np.testing.assert_allclose(
-        project(3.0 + 0.1 * wavelength, wavelength, nodes), 3.0 + 0.1 * nodes, rtol=1e-10
-    )
+    np.testing.assert_allclose(project(3.0 + 0.1 * wavelength, wavelength, nodes), 3.0 + 0.1 * nodes, rtol=1e-10)
     spectrum = rng.uniform(size=400)
     fine = np.union1d(np.linspace(100.0, 200.0, 200_001), wavelength[(wavelength > 100) & (wavelength < 200)])
     integral = np.trapezoid(np.interp(fine, wavelength, spectrum), fine)

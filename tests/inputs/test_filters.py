@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.inputs import filters
-from diffsky_factory.inputs.catalog_files import entry_names, read_entry
+from diffsky_factory.inputs.entries import entry_names, read_entry
 from diffsky_factory.inputs.filters import (
     FilterCurve,
     FilterSetEntry,
@@ -92,9 +92,7 @@ def test_a_package_that_changes_a_curve_is_an_error_that_says_so(monkeypatch):
         return wavelength, transmission * 1.0000001
 
     monkeypatch.setattr(filters, "read_package_curve", changed)
-    with pytest.raises(
-        ValueError, match=r"'lsst_r'.*speclite has another curve.*lsst\.yaml pins.*speclite==1\.0\.0"
-    ):
+    with pytest.raises(ValueError, match=r"'lsst_r'.*speclite has another curve.*lsst\.yaml pins.*speclite==1\.0\.0"):
         load_filters(["lsst_r"])
 
 

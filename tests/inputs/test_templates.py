@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from diffsky_factory.inputs import catalog_files
+from diffsky_factory.core.resources import resource
+from diffsky_factory.inputs import entries
 from diffsky_factory.inputs.band_tables import band_luminosity_table
 from diffsky_factory.inputs.filters import list_filters, load_filters
 from diffsky_factory.inputs.templates import TemplatesEntry, list_templates, load_templates
@@ -52,9 +53,7 @@ def test_balmer_decrement_is_that_of_case_b(templates):
     h_alpha, h_beta = (templates.line_name.index(name) for name in ("H_1_6562_80A", "H_1_4861_32A"))
     age = np.searchsorted(templates.log10_age, -2.5)  # 3 Myr
     lines = templates.line_luminosity[:6, age]  # the most metal-rich gas is too cool for case B
-    assert np.all(
-        np.abs(lines[:, h_alpha] / lines[:, h_beta] - 2.9) < 0.2
-    )  # Osterbrock & Ferland 2006, table 4.2
+    assert np.all(np.abs(lines[:, h_alpha] / lines[:, h_beta] - 2.9) < 0.2)  # Osterbrock & Ferland 2006, table 4.2
 
 
 def test_h_alpha_of_constant_star_formation_is_the_stated_one(templates):
@@ -90,17 +89,13 @@ def test_the_embedded_table_agrees_with_the_reference_point_by_point(templates, 
 
 
 def test_magnitudes_agree_with_the_reference(templates, reference_templates, composites):
-    curves = load_filters(
-        [*list_filters("lsst"), *list_filters("roman"), "galex_FUV", "galex_NUV", "wise_W1"]
-    )
+    curves = load_filters([*list_filters("lsst"), *list_filters("roman"), "galex_FUV", "galex_NUV", "wise_W1"])
     redshifts = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
     ours, theirs = (
         np.einsum("zbma,kma->zbk", band_luminosity_table(table, curves, redshifts), composites)
         for table in (templates, reference_templates)
     )
-    start = [
-        curve.wavelength[np.argmax(curve.transmission > 0.1 * curve.transmission.max())] for curve in curves
-    ]
+    start = [curve.wavelength[np.argmax(curve.transmission > 0.1 * curve.transmission.max())] for curve in curves]
     redward = np.array(start) / (1.0 + redshifts[:, None]) > 912.0
     assert redward.sum() > 60
     assert np.abs(-2.5 * np.log10(ours / theirs))[redward].max() < 0.005
@@ -147,9 +142,7 @@ def test_a_file_without_lines_has_none(tmp_path, arrays):
     assert found.line_luminosity.shape == (2, 3, 0)
 
 
-@pytest.mark.parametrize(
-    "missing", ["ssp_flux", "ssp_wave", "ssp_lgmet", "ssp_lg_age_gyr", "ssp_emline_wave"]
-)
+@pytest.mark.parametrize("missing", ["ssp_flux", "ssp_wave", "ssp_lgmet", "ssp_lg_age_gyr", "ssp_emline_wave"])
 def test_a_missing_dataset_is_named(tmp_path, arrays, missing):
     del arrays[missing]
     with pytest.raises(ValueError, match=rf"short\.h5 .*no dataset {missing}"):
@@ -212,9 +205,9 @@ def catalog(tmp_path, monkeypatch):
     """A copy of `catalogs/` that a test may damage."""
     folder = tmp_path / "catalogs" / "templates"
     folder.mkdir(parents=True)
-    for path in catalog_files.resource("catalogs", "templates").iterdir():
+    for path in resource("catalogs", "templates").iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(catalog_files, "resource", lambda *parts: tmp_path.joinpath(*parts))
+    monkeypatch.setenv(entries.USER_PATH, str(tmp_path / "catalogs"))
     return folder
 
 
@@ -228,15 +221,13 @@ def test_a_damaged_table_is_found_by_its_hash(catalog):
 def test_an_entry_with_an_unknown_field_is_refused(catalog):
     with (catalog / "bc03_miles_kroupa.yaml").open("a") as file:
         file.write("colour: blue\n")
-    with pytest.raises(
-        ValueError, match=r"(?s)bc03_miles_kroupa\.yaml is not a valid TemplatesEntry.*colour"
-    ):
+    with pytest.raises(ValueError, match=r"bc03_miles_kroupa\.yaml: no field 'colour'"):
         load_templates("bc03_miles_kroupa")
 
 
 def test_every_entry_cites_its_sources_and_its_imf():
     for name in list_templates():
-        entry, _ = catalog_files.read_entry("templates", name, TemplatesEntry)
+        entry, _ = entries.read_entry("templates", name, TemplatesEntry)
         assert entry.imf
         assert entry.nebular
         assert all(reference.doi or reference.url for reference in entry.references)

@@ -94,9 +94,7 @@ def rising(p: AttenuationParameters, end: str, log10_mass: Scalar, log10_ssfr: S
     return sigmoid(log10_ssfr, p.suav_logssfr_x0, POPULATION_STEEPNESS, quiescent, forming)
 
 
-def attenuation_depth(
-    p: AttenuationParameters, log10_mass: Scalar, log10_ssfr: Scalar, redshift: Scalar
-) -> Scalar:
+def attenuation_depth(p: AttenuationParameters, log10_mass: Scalar, log10_ssfr: Scalar, redshift: Scalar) -> Scalar:
     """softplus^-1 of the A_V of old stars, without scatter."""
     low = rising(p, "z_ylo", log10_mass, log10_ssfr)
     high = rising(p, "z_yhi", log10_mass, log10_ssfr)

@@ -1,6 +1,6 @@
 """Light of one galaxy in survey bands: template luminosities summed over ages and metallicities, through dust.
 
-Source: Hearin et al. 2023, ApJ 951, 66 (DSPS).
+Source: Hearin et al. 2023, MNRAS 521, 1741 (DSPS).
 """
 
 from typing import NamedTuple
@@ -22,8 +22,8 @@ class BandTable(NamedTuple):
     """Templates through the bands, at nodes of redshift.
 
     redshift        : (n_z,) ascending
-    luminosity      : (n_z, n_met, n_band, n_age) mean L_nu in the band seen from that redshift, per Msun formed, in units
-                      of the luminosity density of a source of 0 mag (AB) at 10 pc
+    luminosity      : (n_z, n_met, n_band, n_age) mean L_nu in the band seen from that redshift, per Msun formed, in
+                      units of the luminosity density of a source of 0 mag (AB) at 10 pc
     rest_wavelength : (n_z, n_band) effective wavelength of the band in the rest frame [Angstrom]
     """
 
@@ -173,7 +173,7 @@ def photometry(
         flux_in_situ : nJy
     Shapes: (block,) scalars, (block, age), (block, metallicity), (block, band).
     Holds for redshifts within the table; clamped to its ends beyond.
-    Source: Hearin et al. 2023, ApJ 951, 66.
+    Source: Hearin et al. 2023, MNRAS 521, 1741.
     """
     columns = {
         "age_weights": age_weights,

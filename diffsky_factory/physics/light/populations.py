@@ -31,9 +31,7 @@ class PopulationWeights(NamedTuple):
 
 
 @stage
-def population_weights(
-    *, quenched_fraction: Scalar, burst_probability_by_population: Vector
-) -> PopulationWeights:
+def population_weights(*, quenched_fraction: Scalar, burst_probability_by_population: Vector) -> PopulationWeights:
     """Probability of each population: (1 - f)(1 - p), f, (1 - f) p.
 
     Reads
@@ -100,9 +98,7 @@ def merged_mean_flux(
     Writes
         flux_mean : nJy
     """
-    return MergedMean(
-        deposit(flux_mean_in_situ, merging_probability, merging_remainder, satellite_weight, host_row)
-    )
+    return MergedMean(deposit(flux_mean_in_situ, merging_probability, merging_remainder, satellite_weight, host_row))
 
 
 class MeanMagnitude(NamedTuple):

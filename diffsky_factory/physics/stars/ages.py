@@ -35,9 +35,9 @@ def smooth_age_weights(log10_mass: Vector, times: Vector, observed: Scalar, age_
     """Fraction of the mass formed in each age bin, from the mass formed by each time.
 
     log M is linear in log t between the times of the grid (100 of them, uniform) and constant before the first.
-    A bin holds M(t1) (1 - 10^-(log M(t1) - log M(t2))): a difference of logarithms along the line, not of masses, so that
-    a bin of 1e-5 of the mass keeps its digits in 32 bits.
-    Source: Hearin et al. 2023, ApJ 951, 66, Sec. 2.
+    A bin holds M(t1) (1 - 10^-(log M(t1) - log M(t2))): a difference of logarithms along the line, not of masses, so
+    that a bin of 1e-5 of the mass keeps its digits in 32 bits.
+    Source: Hearin et al. 2023, MNRAS 521, 1741, Sec. 2.
     """
     born = jnp.clip(observed - age_edges, times[0], times[-1])
     lower, _ = uniform_grid_position(times, born)
@@ -69,9 +69,7 @@ RESIDUAL = 1e-4  # of the young stars that remain
 
 def without_young_stars(weights: Vector, merging_probability: Scalar, log10_age: Vector) -> Vector:
     """Age weights of a satellite that stops forming stars as it merges, normalised."""
-    cutoff = sigmoid(
-        merging_probability, QUENCHED_BY_MERGING, QUENCHING_STEEPNESS, log10_age[0] - NOT_YET, OLDEST_CUT
-    )
+    cutoff = sigmoid(merging_probability, QUENCHED_BY_MERGING, QUENCHING_STEEPNESS, log10_age[0] - NOT_YET, OLDEST_CUT)
     weights = weights * sigmoid(log10_age, cutoff, QUENCHING_STEEPNESS, RESIDUAL, 1.0)
     return weights / jnp.sum(weights)
 
@@ -98,7 +96,7 @@ def smooth_ages(
     Writes
         age_weights_smooth : -
     Error: < 1e-5 of the weight in 32 bit against 64 bit (tests/agreement/test_stars.py).
-    Source: Hearin et al. 2023, ApJ 951, 66; quenching of merging satellites as in diffsky 0.3.
+    Source: Hearin et al. 2023, MNRAS 521, 1741; quenching of merging satellites as in diffsky 0.3.
     """
     edges = 10.0 ** bin_edges(grid.log10_age)
     weights = smooth_age_weights(log10_stellar_mass_history, times.time, cosmic_time, edges)

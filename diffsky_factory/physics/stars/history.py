@@ -20,7 +20,13 @@ ROLLING_STEEPNESS = 3.0  # per dex
 UNQUENCHED = 5.0  # unbounded coordinate of all four quenching parameters on the main sequence
 
 # (parameter prefix, lo, hi) of the clipped lines, in the order of StarFormation
-MEAN_CLIPS = {"ul": (-3.0, 5.0), "uh": (-5.0, 3.0), "uqs": (-5.0, 2.0), "udrop": (-3.0, 2.0), "urej": (-10.0, 2.0)}
+MEAN_CLIPS = {
+    "ul": (-3.0, 5.0),
+    "uh": (-5.0, 3.0),
+    "uqs": (-5.0, 2.0),
+    "udrop": (-3.0, 2.0),
+    "urej": (-10.0, 2.0),
+}
 STD_CLIPS = {
     "ulgm": (0.01, 1.0),
     "ulgy": (0.01, 1.0),
@@ -50,7 +56,7 @@ def _rolling_mean(p: DiffstarpopParameters, name: str, x: Scalar) -> Scalar:
 
 def _clipped(p: DiffstarpopParameters, kind: str, name: str, x: Scalar, clips: dict) -> Scalar:
     y0, slope = (getattr(p, f"{kind}_{name}_{part}") for part in ("int", "slp"))
-    return clipped_line(x, y0, slope, *clips[name.split("_")[0]])
+    return clipped_line(x, y0, slope, *clips[name.split("_", maxsplit=1)[0]])
 
 
 def main_sequence_moments(p: DiffstarpopParameters, x: Scalar) -> tuple[Vector, Vector]:
@@ -82,7 +88,16 @@ def quenched_fraction_before_infall(p: DiffstarpopParameters, kind: str, x: Scal
     return sigmoid(x, pivot, value["k"], lowest, value["yhi"])
 
 
-_FRACTION_NAMES = ("x0_tpeak", "k_tpeak", "x0_ylotpeak", "x0_yhitpeak", "ylo_ylotpeak", "ylo_yhitpeak", "k", "yhi")
+_FRACTION_NAMES = (
+    "x0_tpeak",
+    "k_tpeak",
+    "x0_ylotpeak",
+    "x0_yhitpeak",
+    "ylo_ylotpeak",
+    "ylo_yhitpeak",
+    "k",
+    "yhi",
+)
 
 
 def quenched_by_infall(

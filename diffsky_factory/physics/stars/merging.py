@@ -102,9 +102,7 @@ def merging_mean(*, merging_probability_mean: Scalar) -> Merging:
     return Merging(merging_probability_mean, 1.0 - merging_probability_mean)
 
 
-def deposit(
-    in_situ: jax.Array, probability: Vector, remainder: Vector, weight: Vector, host_row: Vector
-) -> jax.Array:
+def deposit(in_situ: jax.Array, probability: Vector, remainder: Vector, weight: Vector, host_row: Vector) -> jax.Array:
     """What each galaxy holds after merging: (1 - P_i) x_i + sum over satellites j of i of P_j w_j x_j.
 
     in_situ is (block,) or (block, n), linear (masses, fluxes); remainder is 1 - P; host_row (block,) is the row that

@@ -43,9 +43,7 @@ class Metallicity(NamedTuple):
 def median_metallicity(p: MetallicityParameters, log10_stellar_mass: Scalar, cosmic_time: Scalar) -> Scalar:
     """Median log10 Z of a galaxy of a mass [dex(Msun)] at a cosmic time [Gyr]."""
     m = log10_stellar_mass
-    late = rolling_line(
-        m, PIVOT_MASS, p.mzr_t0_ytp, p.mzr_t0_x0, p.mzr_t0_k, p.mzr_t0_slope_lo, p.mzr_t0_slope_hi
-    )
+    late = rolling_line(m, PIVOT_MASS, p.mzr_t0_ytp, p.mzr_t0_x0, p.mzr_t0_k, p.mzr_t0_slope_lo, p.mzr_t0_slope_hi)
     lookback = jnp.maximum(TODAY - cosmic_time, 0.0)
     at_transition = p.c0_y_at_tlook_c + p.c1_y_at_tlook_c * m
     early_slope = p.c0_early_time_slope + p.c1_early_time_slope * m

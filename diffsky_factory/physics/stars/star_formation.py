@@ -114,7 +114,7 @@ def stellar_mass_at_observation(
         log10_stellar_mass_in_situ : dex(solMass)
         log10_ssfr : dex(1 / yr)
     Holds from the first time of the grid to today; constant beyond.
-    Source: Hearin et al. 2023, ApJ 951, 66.
+    Source: Hearin et al. 2023, MNRAS 521, 1741.
     """
     lower, fraction = uniform_grid_position(times.time, cosmic_time)
 
