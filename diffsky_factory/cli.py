@@ -1,0 +1,219 @@
+"""The command line: list, show, plan, build, resume, status, verify."""
+
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+out, err = Console(), Console(stderr=True)
+
+
+def _clear_errors(command: Callable) -> Callable:
+    """Bad input is one clear line and exit code 2; anything else is exit code 1."""
+
+    @wraps(command)
+    def wrapped(*args, **kwargs):
+        from diffsky_factory.core.plan import PlanError
+        from diffsky_factory.factory.checks import CheckError
+        from diffsky_factory.inputs.entries import InputError
+
+        try:
+            return command(*args, **kwargs)
+        except (InputError, PlanError) as error:
+            err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+            sys.exit(2)
+        except CheckError as error:
+            err.print(f"error: a tile failed its checks, nothing of it was written: {error}", markup=False, soft_wrap=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+def _changes(pairs: tuple[str, ...]) -> dict[str, Any]:
+    import yaml
+
+    from diffsky_factory.inputs.entries import InputError
+
+    changes = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set {pair!r}: write field=value")
+        changes[name] = yaml.safe_load(value)
+    return changes
+
+
+_set = click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Replace a field of the recipe.")
+_workers = click.option("--workers", type=click.IntRange(1), default=None, help="Tiles at a time; default one per core.")
+_processes = click.option("--processes", is_flag=True, help="Workers are processes of a dask cluster, not threads.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="diffsky_factory")
+def main() -> None:
+    """Galaxy mocks from halos: lazy, reproducible, resumable."""
+
+
+@main.command("list")
+@click.option("--kind", default=None, help="Only simulation, recipe, calibration, template or filter.")
+@_clear_errors
+def list_(kind: str | None) -> None:
+    """What is known by name."""
+    from diffsky_factory.factory.catalogs import list_catalogs
+
+    table = Table("name", "kind", "title", "status")
+    for row in list_catalogs().itertuples():
+        if kind is None or row.kind == kind.removesuffix("s"):
+            table.add_row(row.name, row.kind, row.title, row.status)
+    out.print(table)
+
+
+@main.command()
+@click.argument("name")
+@_clear_errors
+def show(name: str) -> None:
+    """Print an entry, or what a store holds."""
+    from diffsky_factory.inputs.entries import KINDS, InputError, entry_names, entry_path, near
+
+    if Path(name).exists():
+        from diffsky_factory.outputs.reading import open_store
+
+        out.print(open_store(name, allow_partial=True), markup=False)
+        return
+    found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
+    if not found:
+        raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
+    for file in found:
+        out.print(f"# {file}\n{file.read_text()}", markup=False, highlight=False)
+
+
+@main.command()
+@click.argument("recipe")
+@_set
+@click.option("--workers", type=click.IntRange(1), default=None, help="Cores for the time estimate.")
+@_clear_errors
+def plan(recipe: str, changes: tuple[str, ...], workers: int | None) -> None:
+    """Rows, bytes, files, memory and time of a build, without building."""
+    from diffsky_factory.factory.assembly import assembly
+    from diffsky_factory.factory.planning import available_cores, plan_build
+    from diffsky_factory.factory.recipe import load_recipe
+
+    workers = workers or available_cores()
+    planned = plan_build(assembly(load_recipe(recipe, **_changes(changes)).text))
+    layout = planned.layout
+    table = Table(show_header=False)
+    table.add_row("galaxies", f"{layout.rows:,}")
+    table.add_row("area", f"{planned.area:.4g} deg^2")
+    table.add_row("tiles", f"{len(layout.pixels)} of order {layout.order}, at most {max(layout.row_counts):,} rows")
+    table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
+    table.add_row("memory", f"about {planned.memory / 1e9:.1f} GB per worker process")
+    table.add_row("time", f"about {planned.seconds(workers):.0f} s on {workers} cores")
+    out.print(table)
+    planned.check_fits(Path.cwd())
+
+
+@main.command()
+@click.argument("recipe")
+@click.option("--out", "path", required=True, type=click.Path(path_type=Path), help="Folder of the store.")
+@_set
+@_workers
+@_processes
+@_clear_errors
+def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None, processes: bool) -> None:
+    """Build a mock into a store; the same command again finishes one that was cut off."""
+    from diffsky_factory.factory.building import build as build_store
+
+    with _client(workers, processes) as client, _progress() as progress:
+        summary = build_store(recipe, path, client=client, workers=workers, progress=progress, **_changes(changes))
+    out.print(summary, markup=False, highlight=False)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_workers
+@_processes
+@_clear_errors
+def resume(path: Path, workers: int | None, processes: bool) -> None:
+    """Finish a store; damaged or missing tiles are built again."""
+    from diffsky_factory.factory.building import resume as resume_store
+
+    with _client(workers, processes) as client, _progress() as progress:
+        summary = resume_store(path, client=client, workers=workers, progress=progress)
+    out.print(summary, markup=False, highlight=False)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_clear_errors
+def status(path: Path) -> None:
+    """How far a store is."""
+    _show_status(path, verify=False)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_clear_errors
+def verify(path: Path) -> None:
+    """Read every file of a store and compare its checksum; exit code 1 where one is damaged."""
+    if _show_status(path, verify=True):
+        sys.exit(1)
+
+
+def _show_status(path: Path, verify: bool) -> bool:
+    from diffsky_factory.factory.building import status as store_status
+
+    found = store_status(path, verify=verify)
+    out.print(
+        f"{found.path}: {found.state}, {found.built} of {found.tiles} tiles, {found.built_rows:,} of {found.rows:,} rows",
+        markup=False,
+    )
+    for problem in found.damaged:
+        out.print(f"  {problem}", markup=False)
+    if found.damaged or found.built < found.tiles:
+        out.print(f'  to mend it: run "diffsky-factory resume {found.path}"', markup=False)
+    elif verify:
+        out.print("  every file is as it was written", markup=False)
+    return bool(found.damaged)
+
+
+@contextmanager
+def _client(workers: int | None, processes: bool):
+    if not processes:
+        yield None
+        return
+    from dask.distributed import Client
+
+    from diffsky_factory.factory.planning import available_cores
+
+    with Client(n_workers=workers or available_cores(), threads_per_worker=1, dashboard_address=None) as client:
+        yield client
+
+
+@contextmanager
+def _progress():
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tiles  {task.fields[rows]} galaxies"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task("building", total=None, rows="0")
+
+        def update(done: int, total: int, rows: int, all_rows: int) -> None:
+            bar.update(task, completed=done, total=total, rows=f"{rows:,} of {all_rows:,}")
+
+        yield update
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""A recipe put together: simulation, model, tables and kernels, ready to compute any tile."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from diffsky_factory.core.columns import Column, column
+from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.stage import Stage
+from diffsky_factory.factory.kernel import Kernel
+from diffsky_factory.factory.recipe import Recipe, recipe_from_text
+from diffsky_factory.factory.tables import tables
+from diffsky_factory.inputs.calibrations import Calibration, load_calibration
+from diffsky_factory.inputs.entries import InputError
+from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
+from diffsky_factory.inputs.templates import load_templates
+from diffsky_factory.physics import stages
+from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
+from diffsky_factory.physics.light.photometry import BandTable
+from diffsky_factory.physics.light.populations import POPULATIONS
+from diffsky_factory.physics.stars.ages import TemplateGrid
+from diffsky_factory.physics.stars.star_formation import StarFormation
+from diffsky_factory.sky.cosmology import Cosmology, age_64
+
+MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
+
+
+class Assembly:
+    """What a recipe needs, found and checked: anything unknown or missing is an error here, before any work."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.simulation: Simulation = open_simulation(
+            recipe.simulation, redshift=recipe.redshift, halo_mass_min=recipe.halo_mass_min, seed=recipe.seed
+        )
+        self.region: dict[str, Any] | None = (
+            recipe.region.model_dump(exclude_none=True, exclude_defaults=True)
+            if recipe.region
+            else self.simulation.default_region
+        )
+        self.calibration: Calibration = load_calibration(recipe.calibration)
+        self.stages: tuple[Stage, ...] = stages(recipe.replace)
+        load_templates(recipe.templates)
+        load_filters(recipe.bands)
+        self._kernels: dict[tuple, Kernel] = {}
+        for name in recipe.columns:
+            self.column(name)
+        self.plan(recipe.columns)
+
+    @property
+    def cosmology(self) -> Cosmology:
+        """That of the simulation."""
+        return self.simulation.cosmology
+
+    @cached_property
+    def constants(self) -> dict[type, Any]:
+        """Parameters and tables by type."""
+        redshift_max = self.simulation.redshift_range[1] + MARGIN
+        known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max)
+        return {**self.simulation.parameters, **self.calibration.by_class(), **known}
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Tiles that the region overlaps."""
+        return self.simulation.tiles(self.recipe.tiles.order, self.region)
+
+    @property
+    def area(self) -> float:
+        """Area of the mock [deg^2]."""
+        return self.simulation.area(self.region)
+
+    def count(self, pixel: int) -> int:
+        """Exact rows of a tile."""
+        return self.simulation.count(self.recipe.tiles.order, pixel, self.region)
+
+    def halos(self, pixel: int) -> dict[str, np.ndarray]:
+        """Halos of a tile, arranged, with what follows from them alone."""
+        halos = self.simulation.halos(self.recipe.tiles.order, pixel, self.region)
+        halos["galaxy_id"] = halos["halo_id"]
+        halos["cosmic_time"] = age_64(self.cosmology, halos["redshift"])
+        halos["satellite_weight"] = np.ones(len(halos["halo_id"]))
+        return halos
+
+    def galaxies(
+        self, halos: Mapping[str, np.ndarray], wanted: Sequence[str], bands: Sequence[int] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Wanted columns of the halos of a tile, in the schema's types; of some bands alone, if given."""
+        computed = [name for name in wanted if name not in halos]
+        found = {}
+        if computed:
+            found = self._kernel(tuple(computed), frozenset(halos), bands)(halos, halos["galaxy_id"])
+        found.update({name: halos[name] for name in wanted if name in halos})
+        return {name: np.asarray(found[name]).astype(self.column(name).dtype) for name in wanted}
+
+    def plan(self, wanted: Sequence[str]) -> Plan:
+        """The stages that the wanted columns need."""
+        given = {*self.simulation.columns, *FROM_HALOS}
+        return plan(self.stages, given, [name for name in wanted if name not in given])
+
+    def column(self, name: str) -> Column:
+        """Meaning of a column; raises InputError for an unknown one, listing near matches."""
+        try:
+            return column(name)
+        except KeyError as error:
+            raise InputError(error.args[0]) from error
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """Labels of the axes that columns have besides the rows."""
+        numbers = {"time": (TimeGrid, "time"), "age": (TemplateGrid, "log10_age"), "metallicity": (TemplateGrid, "log10_metallicity")}
+        return {
+            "band": self.recipe.bands,
+            "mah_parameter": HaloGrowth._fields,
+            "sfh_parameter": StarFormation._fields,
+            "population": POPULATIONS,
+            **{
+                axis: tuple(f"{value:.6g}" for value in getattr(self.constants[kind], field))
+                for axis, (kind, field) in numbers.items()
+            },
+        }
+
+    def _kernel(self, wanted: tuple[str, ...], given: frozenset[str], bands: Sequence[int] | None) -> Kernel:
+        key = (wanted, given, None if bands is None else tuple(bands))
+        if key not in self._kernels:
+            constants = self.constants
+            if bands is not None:
+                constants = {**constants, BandTable: _some_bands(constants[BandTable], bands)}
+            self._kernels[key] = Kernel(
+                plan(self.stages, given, wanted), constants, seed=self.recipe.seed, block=self.recipe.tiles.block
+            )
+        return self._kernels[key]
+
+
+FROM_HALOS = ("galaxy_id", "cosmic_time", "satellite_weight", "host_row")
+
+
+def _some_bands(table: BandTable, bands: Sequence[int]) -> BandTable:
+    chosen = list(bands)
+    return BandTable(table.redshift, table.luminosity[:, :, chosen], table.rest_wavelength[:, chosen])
+
+
+@lru_cache(maxsize=8)
+def assembly(recipe: str) -> Assembly:
+    """The assembly of a recipe's text, made once per process."""
+    return Assembly(recipe_from_text(recipe))

@@ -1,0 +1,302 @@
+"""Building a mock into a store: tiles side by side, each committed on its own, resumed where a job was killed."""
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from diffsky_factory.factory import checks
+from diffsky_factory.factory.assembly import Assembly, assembly
+from diffsky_factory.factory.planning import available_cores, plan_build
+from diffsky_factory.factory.recipe import Recipe, load_recipe
+from diffsky_factory.inputs.entries import InputError
+from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.templates import load_templates
+from diffsky_factory.outputs import store
+from diffsky_factory.outputs.layout import Layout
+
+ZONE_COLUMNS = ("redshift", "redshift_obs", "log10_halo_mass", "log10_stellar_mass", "ra", "dec")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a build did."""
+
+    path: str
+    rows: int
+    tiles: int
+    built: int  # tiles of this run
+    built_rows: int
+    area: float  # deg^2
+    seconds: float
+    peak_memory: float  # bytes, of the largest process
+
+    def __str__(self) -> str:
+        rate = f"{self.built_rows / self.seconds:,.0f} galaxies/s" if self.built else "nothing was left to do"
+        return (
+            f"{self.rows:,} galaxies on {self.area:.4g} deg^2 in {self.tiles} tiles, {self.built} of them built now\n"
+            f"{self.seconds:.1f} s, {rate}, peak memory {self.peak_memory / 1e9:.2f} GB\n"
+            f"the store is {self.path}; to open it:\n"
+            f"    import diffsky_factory as dff\n"
+            f'    ds = dff.open_catalog("{self.path}")\n'
+            f'    ds.mag_true.sel(band="{self._a_band}").compute()'
+        )
+
+    _a_band: str = "lsst_r"
+
+
+def build(
+    recipe: "str | Path | Recipe",
+    path: str | Path,
+    *,
+    client: Any = None,
+    workers: int | None = None,
+    progress: Callable[[int, int, int, int], None] | None = None,
+    **changes: Any,
+) -> Summary:
+    """Build a mock into a store, or finish one that was begun with the same recipe.
+
+    recipe   : name, path of a yaml file, or Recipe; `changes` replace its fields
+    path     : folder of the store; must not exist, or hold a build of the same recipe
+    client   : a dask.distributed Client, whose workers see the same file system; else threads of this process
+    workers  : tiles computed at a time without a client, default one per core
+    progress : called as progress(tiles done, tiles, rows done, rows)
+    Raises InputError, with nothing written, for anything wrong with recipe, inputs or path.
+    """
+    path = Path(path)
+    parts = assembly(load_recipe(recipe, **changes).text)
+    if path.exists() and not (path / store.PLAN).exists() and any(path.iterdir() if path.is_dir() else [path]):
+        raise InputError(f"{path}: exists and is no store; choose another place or remove it")
+    planned = plan_build(parts)
+    if (path / store.PLAN).exists():
+        if store.read_layout(path).hash != planned.layout.hash:
+            raise InputError(f"{path}: holds a build of another recipe; choose another place or remove it")
+    else:
+        planned.check_fits(path)
+        store.create(path, planned.layout)
+    return resume(path, client=client, workers=workers, progress=progress)
+
+
+def resume(
+    path: str | Path,
+    *,
+    client: Any = None,
+    workers: int | None = None,
+    progress: Callable[[int, int, int, int], None] | None = None,
+) -> Summary:
+    """Finish a store: tiles without a commit, or with a file that is missing or damaged, are built again.
+
+    Arguments and errors as in `build`; the recipe is the one in the store.
+    """
+    path, start = Path(path), time.perf_counter()
+    layout = store.read_layout(path)
+    with _alone(path):
+        todo = [tile for tile in range(len(layout.pixels)) if store.damage(path, layout, tile)]
+        done, rows = len(layout.pixels) - len(todo), layout.rows - sum(layout.row_counts[tile] for tile in todo)
+        if progress:
+            progress(done, len(layout.pixels), rows, layout.rows)
+        peak = 0.0
+        for tile, memory in _built(path, layout, todo, client, workers or available_cores()):
+            done, rows, peak = done + 1, rows + layout.row_counts[tile], max(peak, memory)
+            if progress:
+                progress(done, len(layout.pixels), rows, layout.rows)
+        if todo or not store.is_complete(path):
+            store.finalize(path, layout, *_index_and_calibration(path, layout))
+    return Summary(
+        path=str(path),
+        rows=layout.rows,
+        tiles=len(layout.pixels),
+        built=len(todo),
+        built_rows=sum(layout.row_counts[tile] for tile in todo),
+        area=layout.attributes["area_deg2"],
+        seconds=time.perf_counter() - start,
+        peak_memory=max(peak, _peak_memory()),
+        _a_band=(layout.axes.get("band") or ("lsst_r",))[0],
+    )
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a store is."""
+
+    path: str
+    state: str
+    tiles: int
+    built: int
+    rows: int
+    built_rows: int
+    damaged: tuple[str, ...] = ()
+
+
+def status(path: str | Path, *, verify: bool = False) -> Status:
+    """Tiles and rows that are committed; with verify, every file is read and its checksum compared."""
+    path = Path(path)
+    layout = store.read_layout(path)
+    committed = [tile for tile in range(len(layout.pixels)) if store.commit(path, layout, tile)]
+    damaged = []
+    if verify:
+        for tile in committed:
+            problem = store.damage(path, layout, tile)
+            if problem:
+                damaged.append(f"tile {layout.pixels[tile]}: {problem}")
+    return Status(
+        path=str(path),
+        state="complete" if store.is_complete(path) else "building",
+        tiles=len(layout.pixels),
+        built=len(committed),
+        rows=layout.rows,
+        built_rows=sum(layout.row_counts[tile] for tile in committed),
+        damaged=tuple(damaged),
+    )
+
+
+def build_tile(path: str, tile: int) -> tuple[int, float]:
+    """Compute, check, write and commit one tile; returns its number and the process's peak memory [bytes]."""
+    start = time.perf_counter()
+    layout = store.read_layout(path)
+    parts = assembly(layout.recipe)
+    names = [array.name for array in layout.arrays]
+    columns = parts.galaxies(parts.halos(layout.pixels[tile]), names)
+    n = layout.row_counts[tile]
+    if any(len(values) != n for values in columns.values()):
+        raise checks.CheckError(f"tile {layout.pixels[tile]}: has other rows than were planned; did an input change?")
+    try:
+        checks.check_tile(columns, parts.cosmology)
+    except checks.CheckError as error:
+        raise checks.CheckError(f"tile {layout.pixels[tile]}: {error}") from error
+    notes = {"rows": n, "zones": _zones(layout, columns), "seconds": round(time.perf_counter() - start, 3)}
+    store.write_tile(Path(path), layout, tile, columns, notes)
+    return tile, _peak_memory()
+
+
+def _built(path: Path, layout: Layout, todo: list[int], client: Any, workers: int) -> Iterator[tuple[int, float]]:
+    """Results of the tiles as they finish; the first error ends the build, with finished tiles committed."""
+    if client is not None:
+        from dask.distributed import as_completed as as_completed_on_client
+
+        futures = client.map(build_tile, [str(path.absolute())] * len(todo), todo, pure=False)
+        for future in as_completed_on_client(futures):
+            yield future.result()
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(build_tile, str(path), tile) for tile in todo]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _alone(path: Path):
+    """Only one process builds a store; the lock goes with the process that holds it."""
+    lock = filelock.FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise InputError(f"{path}: another process is building it; wait for it to end") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check its permissions") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _zones(layout: Layout, columns) -> dict[str, list]:
+    """Lowest and highest value of some columns in every block, so that cuts can skip blocks."""
+    zones: dict[str, list] = {}
+    n = len(next(iter(columns.values())))
+    starts = np.arange(0, n, layout.block)
+    for name in ZONE_COLUMNS:
+        if name in columns and n:
+            values = columns[name].astype(np.float64)
+            zones[name] = [np.minimum.reduceat(values, starts).tolist(), np.maximum.reduceat(values, starts).tolist()]
+    if "mag_true" in columns and n:
+        zones["mag_true"] = np.minimum.reduceat(columns["mag_true"].astype(np.float64), starts, axis=0).tolist()
+    return zones
+
+
+def _index_and_calibration(path: Path, layout: Layout) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tables and group attributes that complete a store."""
+    parts = assembly(layout.recipe)
+    commits = [store.commit(path, layout, tile) for tile in range(len(layout.pixels))]
+    tables = {
+        "index/tiles/pixel": np.asarray(layout.pixels, np.int64),
+        "index/tiles/row_start": layout.row_starts,
+        "index/tiles/row_count": np.asarray(layout.row_counts, np.int64),
+        **_block_index(layout, commits),
+        **_calibration_tables(parts),
+    }
+    parameters = {group: {k: float(v) for k, v in p._asdict().items()} for group, p in parts.calibration.parameters.items()}
+    attributes = {
+        "calibration": {"name": parts.calibration.name, "parameters": parameters, "replace": dict(parts.recipe.replace)},
+        "provenance": _provenance(parts),
+    }
+    return tables, attributes
+
+
+def _block_index(layout: Layout, commits: list[dict]) -> dict[str, np.ndarray]:
+    """Zone maps: the tile, first row, rows and ranges of every block that has rows."""
+    tile_of, start_of, count_of = [], [], []
+    for tile, n in enumerate(layout.row_counts):
+        for first in range(0, n, layout.block):
+            tile_of.append(tile)
+            start_of.append(int(layout.row_starts[tile]) + first)
+            count_of.append(min(layout.block, n - first))
+    tables = {
+        "index/blocks/tile": np.asarray(tile_of, np.int64),
+        "index/blocks/row_start": np.asarray(start_of, np.int64),
+        "index/blocks/row_count": np.asarray(count_of, np.int64),
+    }
+    zones = [commit["zones"] for commit in commits if commit["rows"]]
+    for name in ZONE_COLUMNS:
+        if zones and name in zones[0]:
+            for i, end in enumerate(("min", "max")):
+                tables[f"index/blocks/{name}_{end}"] = np.concatenate([zone[name][i] for zone in zones])
+    if zones and "mag_true" in zones[0]:
+        tables["index/blocks/mag_true_min"] = np.concatenate([zone["mag_true"] for zone in zones])
+    return tables
+
+
+def _calibration_tables(parts: Assembly) -> dict[str, np.ndarray]:
+    """Templates and filter curves as they were used, so that any band can be computed from the store alone."""
+    templates = load_templates(parts.recipe.templates)
+    tables = {
+        f"calibration/templates/{name}": np.asarray(getattr(templates, name))
+        for name in ("log10_metallicity", "log10_age", "wavelength", "line_wavelength")
+    }
+    tables["calibration/templates/flux"] = templates.flux.astype(np.float32)
+    tables["calibration/templates/line_luminosity"] = templates.line_luminosity.astype(np.float32)
+    for curve in load_filters(parts.recipe.bands):
+        tables[f"calibration/filters/{curve.name}"] = np.stack([curve.wavelength, curve.transmission])
+    return tables
+
+
+def _provenance(parts: Assembly) -> dict[str, Any]:
+    """Software and platform; with the recipe, what is needed to make the store again."""
+    import jax
+
+    packages = ("diffsky_factory", "jax", "numpy", "zarr", "healpy", "speclite", "astro-sedpy")
+    return {
+        "packages": {name: version(name) for name in packages},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "backend": jax.default_backend(),
+        "simulation": parts.simulation.attributes,
+    }
+
+
+def _peak_memory() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit

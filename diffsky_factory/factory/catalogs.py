@@ -1,0 +1,44 @@
+"""Catalogs by name or path: what there is, and how to open it."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from diffsky_factory.factory.mock import make_halos
+from diffsky_factory.inputs.entries import InputError, entry_names, entry_path, near, read_yaml
+from diffsky_factory.outputs.reading import open_store
+from diffsky_factory.outputs.store import PLAN
+
+
+def list_catalogs() -> pd.DataFrame:
+    """What the project knows by name: name, kind, title, where (file of the entry), status."""
+    rows = []
+    for kind in ("simulations", "recipes", "calibrations", "templates", "filters"):
+        for name in entry_names(kind):
+            file = entry_path(kind, name)
+            entry = read_yaml(file)
+            status = entry.get("status", "released")
+            rows.append((name, kind.removesuffix("s"), entry.get("title", ""), str(file), status))
+    return pd.DataFrame(rows, columns=["name", "kind", "title", "where", "status"])
+
+
+def open_catalog(name: str | Path, *, allow_partial: bool = False, **options: Any) -> xr.Dataset:
+    """A catalog as a lazy xarray dataset.
+
+    name    : path of a store (galaxies), name of a simulation or path of one of its files (halos)
+    options : for halos, fields of a recipe that choose them: region, redshift, halo_mass_min, tiles, seed
+    A store that is not complete opens with allow_partial=True, and then shows its committed tiles.
+    Raises InputError where there is no such catalog, listing near matches, or where it is damaged.
+    """
+    path = Path(name)
+    if (path / PLAN).is_file() or (path.is_dir() and str(name) not in entry_names("simulations")):
+        if options:
+            raise InputError(f"{path}: a store takes no option {', '.join(options)}; select from the dataset")
+        return open_store(path, allow_partial=allow_partial)
+    if str(name) in entry_names("simulations") or path.is_file():
+        return make_halos({"name": path.stem, "simulation": str(name), "bands": (), "columns": ()}, **options)
+    if str(name) in entry_names("recipes"):
+        raise InputError(f"'{name}' is a recipe: make_mock('{name}') shows its galaxies, build('{name}', path) stores them")
+    raise InputError(f"no catalog {str(name)!r}, and no such path; {near(str(name), entry_names('simulations'))}")

@@ -1,0 +1,134 @@
+"""The plan of a build: exact rows of every tile, arrays, bytes, memory and time, before anything is written."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from diffsky_factory import __version__
+from diffsky_factory.factory.assembly import Assembly
+from diffsky_factory.inputs.entries import InputError
+from diffsky_factory.outputs.layout import ArrayLayout, Layout
+
+COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
+BASE_MEMORY = 1.0e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
+ROW_MEMORY = 4.0  # copies of a tile's rows that a task holds at once
+GALAXY_SECONDS = 2.5e-5  # per galaxy and core; measured on the example with 18 bands on two cores
+START_SECONDS = 25.0  # tables and compilation
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """A layout and what its build will take."""
+
+    layout: Layout
+    area: float  # deg^2
+
+    @property
+    def bytes(self) -> float:
+        """Bytes on disk, about."""
+        return COMPRESSION * self.layout.rows * self.layout.row_bytes
+
+    @property
+    def files(self) -> int:
+        """Files of rows."""
+        return int(self.layout.shard_counts.sum()) * len(self.layout.arrays)
+
+    @property
+    def memory(self) -> float:
+        """Bytes of memory per worker process at its largest tile, about."""
+        return BASE_MEMORY + ROW_MEMORY * max(self.layout.row_counts, default=0) * self.layout.row_bytes
+
+    def seconds(self, workers: int = 1) -> float:
+        """Time with a number of cores, about."""
+        return START_SECONDS + GALAXY_SECONDS * self.layout.rows / workers
+
+    def check_fits(self, path: Path) -> None:
+        """Raise InputError where disk or memory cannot hold the build."""
+        existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(existing).free
+        if self.bytes > free:
+            raise InputError(
+                f"{path}: needs {self.bytes / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free; "
+                "choose another place, fewer bands or a smaller region"
+            )
+        memory = psutil.virtual_memory().total
+        if self.memory > memory:
+            raise InputError(
+                f"the largest tile needs {self.memory / 1e9:.1f} GB of memory and there are {memory / 1e9:.1f} GB; "
+                "give tiles of a higher order"
+            )
+
+
+def plan_build(assembly: Assembly) -> BuildPlan:
+    """Count the rows of every tile and lay them out. Raises InputError for a region without halos."""
+    pixels = [int(pixel) for pixel in assembly.pixels]
+    counts = [assembly.count(pixel) for pixel in pixels]
+    if not sum(counts):
+        raise InputError(f"recipe '{assembly.recipe.name}': its region and redshift range hold no halos")
+    recipe = assembly.recipe
+    layout = Layout(
+        recipe=recipe.text,
+        order=recipe.tiles.order,
+        block=recipe.tiles.block,
+        shard=recipe.tiles.shard,
+        pixels=tuple(pixels),
+        row_counts=tuple(counts),
+        arrays=array_layouts(assembly, recipe.columns),
+        axes=used_axes(assembly, recipe.columns),
+        attributes=attributes(assembly),
+    )
+    return BuildPlan(layout, assembly.area)
+
+
+def array_layouts(assembly: Assembly, names: Sequence[str]) -> tuple[ArrayLayout, ...]:
+    """Layout of the array of each column, from the schema."""
+    found = []
+    for name in names:
+        column = assembly.column(name)
+        group = "photometry" if "band" in column.axes else "galaxies"
+        found.append(ArrayLayout(group, name, column.dtype, column.axes, column.attributes))
+    return tuple(found)
+
+
+def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Labels of the axes that the named columns have."""
+    used = dict.fromkeys(axis for name in names for axis in assembly.column(name).axes)
+    return {axis: assembly.axes[axis] for axis in used}
+
+
+def attributes(assembly: Assembly) -> dict:
+    """What a mock says of itself: recipe, cosmology, conventions, versions."""
+    recipe, cosmology = assembly.recipe, assembly.cosmology
+    return {
+        "title": recipe.title or recipe.name,
+        "recipe": recipe.text,
+        "recipe_sha256": recipe.hash,
+        "area_deg2": float(assembly.area),
+        "region": assembly.region or {},
+        "redshift_min": float(assembly.simulation.redshift_range[0]),
+        "redshift_max": float(assembly.simulation.redshift_range[1]),
+        "cosmology": {name: float(np.asarray(value)) for name, value in cosmology._asdict().items()},
+        "simulation": assembly.simulation.attributes,
+        "calibration": assembly.calibration.name,
+        "calibration_reference": assembly.calibration.reference,
+        "seed": recipe.seed,
+        "random_numbers": "threefry2x32, fold_in(id_high, id_low, crc32('stage.draw'))",
+        "tile_order": recipe.tiles.order,
+        "tile_membership": "true position of the host",
+        "h_convention": "none: Mpc and Msun without h",
+        "distance_frame": "comoving",
+        "velocity_frame": "peculiar, physical",
+        "sky_frame": "ICRS",
+        "magnitude_system": "AB",
+        "version": __version__,
+    }
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,154 @@
+"""Recipe: the frozen record of one mock, from which everything in it follows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from astropy import units
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from diffsky_factory.inputs.entries import InputError, Record, checked, entry_path, read_yaml
+
+SCHEMA = "diffsky-factory/recipe/1"
+
+
+def _quantity(unit: units.UnitBase, what: str):
+    """Validator: a number in the unit, or a text with a unit of its own, converted."""
+
+    def convert(value: Any) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        try:
+            given = units.Quantity(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{value!r} is not a number, with or without a unit, of {what}") from error
+        if given.unit == units.dimensionless_unscaled:
+            return float(given.value)
+        try:
+            return float(given.to_value(unit))
+        except units.UnitConversionError as error:
+            hint = "; masses are in solMass without h" if "littleh" in str(given.unit) else ""
+            raise ValueError(f"{value!r} has no unit of {what}, such as '{unit}'{hint}") from error
+
+    return BeforeValidator(convert)
+
+
+Angle = Annotated[float, _quantity(units.deg, "angle")]
+Mass = Annotated[float, _quantity(units.solMass, "mass"), Field(gt=0.0)]
+
+
+class Cone(Record):
+    """All directions within a radius of a point [deg]."""
+
+    ra: Angle = Field(ge=0.0, le=360.0)
+    dec: Angle = Field(ge=-90.0, le=90.0)
+    radius: Angle = Field(gt=0.0, le=180.0)
+
+
+class Region(Record):
+    """Part of the sky: whole HEALPix pixels (NESTED) of an order, or a cone, or all of it."""
+
+    pixels: tuple[int, ...] | None = None
+    order: int | None = Field(default=None, ge=0, le=12)
+    cone: Cone | None = None
+    full_sky: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Region":
+        kinds = [self.pixels is not None, self.cone is not None, self.full_sky]
+        if sum(kinds) != 1:
+            raise ValueError("give pixels with their order, or a cone, or full_sky: true")
+        if self.pixels is not None:
+            if self.order is None:
+                raise ValueError("pixels need their order")
+            outside = [pixel for pixel in self.pixels if not 0 <= pixel < 12 * 4**self.order]
+            if outside:
+                raise ValueError(f"no pixel {outside[0]} at order {self.order}; there are {12 * 4**self.order}")
+        return self
+
+
+class Tiling(Record):
+    """How rows are laid out: HEALPix order of a tile, rows of a block, blocks of a shard."""
+
+    order: int = Field(default=6, ge=0, le=12)
+    block: int = Field(default=16384, ge=64)
+    blocks_per_shard: int = Field(default=4, ge=1)
+
+    @property
+    def shard(self) -> int:
+        """Rows of a shard, the smallest unit a task writes."""
+        return self.block * self.blocks_per_shard
+
+
+STORED_COLUMNS = (
+    "galaxy_id halo_id host_halo_id is_central ra dec redshift redshift_obs x y z vx vy vz "
+    "log10_halo_mass mah_parameters log10_stellar_mass log10_stellar_mass_in_situ log10_ssfr is_quenched "
+    "star_formation_type sfh_parameters merging_probability log10_metallicity "
+    "log10_burst_fraction log10_burst_peak_age log10_burst_max_age "
+    "dust_av dust_slope dust_unobscured_fraction mag_true"
+).split()
+
+
+class Recipe(Record):
+    """One mock: which halos, which model, which bands, which part of the sky, which random numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_: Literal["diffsky-factory/recipe/1"] = Field(default=SCHEMA, alias="schema")
+    name: str
+    title: str = ""
+    simulation: str
+    region: Region | None = None
+    redshift: tuple[float, float] | None = None
+    halo_mass_min: Mass | None = None
+    calibration: str = "c260710"
+    replace: dict[str, str] = {}
+    templates: str = "bc03_miles_kroupa"
+    bands: tuple[str, ...] = ()
+    columns: tuple[str, ...] = tuple(STORED_COLUMNS)
+    tiles: Tiling = Tiling()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @field_validator("redshift")
+    @classmethod
+    def _redshift_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0.0 <= value[0] < value[1] <= 20.0:
+            raise ValueError(f"a range 0 <= low < high <= 20 is wanted, not {list(value)}")
+        return value
+
+    @property
+    def text(self) -> str:
+        """The recipe as JSON with every field written out, always the same for the same recipe."""
+        return json.dumps(self.model_dump(by_alias=True, mode="json"), sort_keys=True)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", **changes: Any) -> Recipe:
+    """A recipe by name, by path of a yaml file, from a mapping, or as it is; `changes` replace fields.
+
+    Raises InputError naming the source, the field and what is wrong with it.
+    """
+    if isinstance(recipe, Recipe):
+        content, source = recipe.model_dump(by_alias=True), f"recipe '{recipe.name}'"
+    elif isinstance(recipe, Mapping):
+        content, source = {"name": "unnamed", **recipe}, "recipe"
+    else:
+        is_file = str(recipe).endswith((".yaml", ".yml"))
+        path = Path(recipe) if is_file else entry_path("recipes", str(recipe))
+        content, source = {"name": path.stem, **read_yaml(path)}, path
+    unknown = sorted(set(changes) - set(Recipe.model_fields))
+    if unknown:
+        raise InputError(f"no field {unknown[0]!r} of a recipe; there are {', '.join(Recipe.model_fields)}")
+    return checked(Recipe, {**content, **changes}, source)
+
+
+def recipe_from_text(text: str) -> Recipe:
+    """The recipe of `Recipe.text`."""
+    return checked(Recipe, yaml.safe_load(text), "stored recipe")
