@@ -5,12 +5,16 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from diffsky_factory.core.stage import Stage
-from diffsky_factory.physics.halos import growth, infall
+from diffsky_factory.physics.halos import growth, infall, population
+from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
+from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
+from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.physics.light import dust, photometry, populations, template_errors
 from diffsky_factory.physics.stars import ages, bursts, history, merging, metallicity, star_formation
 from diffsky_factory.physics.stars.history_parameters import DiffstarpopParameters
 
 STAGES: tuple[Stage, ...] = (
+    population.halo_growth_history,
     growth.halo_mass_today,
     infall.infall,
     merging.merging_probability,
@@ -64,8 +68,11 @@ INGREDIENTS: dict[str, type] = {
     "scatter": dust.ScatterParameters,
     "ssperr": template_errors.TemplateErrorParameters,
     "merging": merging.MergingParameters,
+    "diffmahpop": DiffmahPopParameters,
+    "hmf": HaloMassFunctionParameters,
+    "ccshmf": SubhaloMassFunctionParameters,
 }
-"""Parameter classes by the published name of their group, in the published flat order."""
+"""Parameter classes by the published name of their group; those of galaxies first, in the published flat order."""
 
 
 def stages(replace: Mapping[str, str] | None = None) -> tuple[Stage, ...]:

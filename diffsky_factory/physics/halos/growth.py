@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 
-from diffsky_factory.core.parameters import Within
-from diffsky_factory.core.smooth import sigmoid
+from diffsky_factory.core.parameters import STEEPNESS, Within, bounds
+from diffsky_factory.core.smooth import inverse_sigmoid, sigmoid
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Vector
 
@@ -31,6 +31,9 @@ class HaloGrowth(NamedTuple):
     t_peak: Annotated[Scalar, Within(0.05, 20.0)] = 14.0  # Gyr, after which the mass stays
 
 
+LIMITS = bounds(HaloGrowth)
+
+
 def log10_mass(growth: HaloGrowth, time: Scalar, today: Scalar) -> Scalar:
     """Largest mass so far [dex(Msun)] at a cosmic time [Gyr], any shape that broadcasts.
 
@@ -51,6 +54,31 @@ def accretion_rate(growth: HaloGrowth, time: Scalar, today: Scalar) -> Scalar:
     slope = index + bend * (log_time - jnp.log10(today))
     mass = 10.0 ** (growth.logm0 + index * (log_time - jnp.log10(today)))
     return jnp.where(time > growth.t_peak, 0.0, mass / time * slope / 1e9)
+
+
+def unbounded_growth(growth: HaloGrowth) -> HaloGrowth:
+    """Unbounded coordinates u of one history, in which its scatter is normal; any shape that broadcasts.
+
+    u = inverse_sigmoid(p; (lo + hi)/2, 0.1, lo, hi), but for early_index inverse_sigmoid(p; 0, 0.1, late_index, 10).
+    NaN or infinite where a value lies on or outside its bounds.
+    """
+    u = {name: inverse_sigmoid(getattr(growth, name), *_limits(name, growth.late_index)) for name in growth._fields}
+    return HaloGrowth(**u)
+
+
+def bounded_growth(u: HaloGrowth) -> HaloGrowth:
+    """One history from its unbounded coordinates: the inverse of `unbounded_growth`."""
+    late_index = sigmoid(u.late_index, *_limits("late_index", None))
+    p = {name: sigmoid(getattr(u, name), *_limits(name, late_index)) for name in u._fields}
+    return HaloGrowth(**p)
+
+
+def _limits(name: str, late_index: Scalar | None) -> tuple:
+    """Arguments x0, k, lo, hi of the sigmoid that bounds one of the five numbers."""
+    within = LIMITS[name]
+    if name == "early_index":  # growth slows down with time, so the early index is above the late one
+        return 0.0, STEEPNESS, late_index, within.hi
+    return 0.5 * (within.lo + within.hi), STEEPNESS, within.lo, within.hi
 
 
 class MassToday(NamedTuple):

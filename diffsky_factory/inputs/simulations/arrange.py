@@ -1,0 +1,136 @@
+"""The order of halos within a tile: host groups together, sorted so that cuts in redshift and position prune."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from diffsky_factory.sky import tiles
+
+# Chosen: a block of a store then spans a narrow range of redshift, so that a cut in redshift skips whole blocks,
+# while a shell still holds enough halos of a tile to be ordered on the sky.
+SHELL_WIDTH = 0.05  # in ln(1 + z)
+MASS_RANGE = 5.0, 17.0  # dex(Msun); the bounds of the mass model
+REQUIRED = ("halo_id", "host_halo_id", "is_central", "ra", "dec", "redshift", "log10_halo_mass")
+
+
+class Hosts(NamedTuple):
+    """Where each row's host is, with chains of hosts followed to the top."""
+
+    row: np.ndarray  # (n,) int64: row of the central; the own row for centrals and where it is not in the catalogue
+    halo_id: np.ndarray  # (n,) int64: id of the host at the top, also where it is not in the catalogue
+    found: np.ndarray  # (n,) bool: the host is in the catalogue
+    nested: np.ndarray  # (n,) bool: the host as given is itself a satellite in the catalogue
+
+
+def find_hosts(halo_id: np.ndarray, host_halo_id: np.ndarray, is_central: np.ndarray) -> Hosts:
+    """Follow each satellite's host, and the host's host, to a central or out of the catalogue.
+
+    Raises ValueError, naming the row, where a chain closes on itself.
+    """
+    n = len(halo_id)
+    own = np.arange(n, dtype=np.int64)
+    if n == 0:
+        return Hosts(own, own.copy(), np.zeros(0, bool), np.zeros(0, bool))
+    order = np.argsort(halo_id, kind="stable")
+    at = np.minimum(np.searchsorted(halo_id, host_halo_id, sorter=order), n - 1)
+    parent = order[at]
+    has_parent = (halo_id[parent] == host_halo_id) & ~is_central
+    parent = np.where(has_parent, parent, own)
+    top = parent
+    for _ in range(int(np.log2(n)) + 2):  # each pass doubles the length of the chain that is followed
+        above, top = top, top[top]
+        if np.array_equal(above, top):
+            break
+    closed = (parent[top] != top) | (~is_central & (host_halo_id == halo_id))
+    _refuse(closed, "host_halo_id", host_halo_id, "its chain of hosts returns to itself", "mend the links")
+    found = is_central[top]
+    return Hosts(
+        row=np.where(found, top, own),
+        halo_id=np.where(found, halo_id[top], host_halo_id[top]),
+        found=found,
+        nested=has_parent & ~is_central[parent],
+    )
+
+
+def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The halos of one tile, checked and in order, with one more column: host_row.
+
+    Groups lie together, the central first, then its satellites by id. Groups are ordered by the redshift shell of
+    the central, its order-29 pixel and its id, so the order depends on nothing but the halos themselves.
+
+    columns : name -> (n,) array; all of REQUIRED; a central's host_halo_id is its own. A satellite whose host is
+        not in the catalogue needs a bool column host_in_catalog with False there, and is a group by itself.
+    Returns the same columns sorted; host_halo_id is that of the host at the top of a chain; host_row (int64) is the
+    row of the central, the own row for centrals and for satellites without host.
+    Raises ValueError, naming the column, its first bad row and what to do.
+    """
+    _check(columns)
+    halo_id, central = columns["halo_id"], columns["is_central"]
+    hosts = find_hosts(halo_id, columns["host_halo_id"], central)
+    missing = columns["host_in_catalog"] if "host_in_catalog" in columns else True
+    _refuse(
+        ~hosts.found & missing,
+        "host_halo_id",
+        columns["host_halo_id"],
+        "there is no such halo",
+        "add it, or mark the row with host_in_catalog = False",
+    )
+    order = _order(columns, hosts)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    columns = {**columns, "host_halo_id": hosts.halo_id}
+    if "host_in_catalog" in columns:
+        columns["host_in_catalog"] = hosts.found
+    arranged = {name: values[order] for name, values in columns.items()}
+    return {**arranged, "host_row": place[hosts.row[order]]}
+
+
+def _order(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:
+    """Rows in the order of the tile."""
+    halo_id = columns["halo_id"]
+    heads = np.flatnonzero(hosts.row == np.arange(len(halo_id)))
+    shell = np.floor(np.log1p(columns["redshift"][heads]) / SHELL_WIDTH)
+    place = tiles.finest_pixel(columns["ra"][heads], columns["dec"][heads])
+    rank = np.empty(len(halo_id), np.int64)
+    rank[heads[np.lexsort((halo_id[heads], place, shell))]] = np.arange(len(heads))
+    is_member = hosts.row != np.arange(len(halo_id))
+    return np.lexsort((halo_id, 2 * rank[hosts.row] + is_member))
+
+
+def _check(columns: dict[str, np.ndarray]) -> None:
+    absent = [name for name in REQUIRED if name not in columns]
+    if absent:
+        raise ValueError(f"the halos have no column {', '.join(absent)}: all of {', '.join(REQUIRED)} are needed")
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the columns differ in length: {lengths}; give one value per halo in each")
+    for name, values in columns.items():
+        if np.issubdtype(values.dtype, np.floating):
+            _refuse(~np.isfinite(values), name, values, "it is not finite", "drop the row or give it a value")
+    halo_id, redshift, mass = columns["halo_id"], columns["redshift"], columns["log10_halo_mass"]
+    for name in ("halo_id", "host_halo_id"):
+        if columns[name].dtype != np.int64:
+            raise ValueError(f"column '{name}' is {columns[name].dtype}: ids are int64, parsed as integers")
+    if columns["is_central"].dtype != bool:
+        raise ValueError(f"column 'is_central' is {columns['is_central'].dtype}: give booleans")
+    _refuse(_repeated(halo_id), "halo_id", halo_id, "another row has it too", "make ids unique, also over replicas")
+    stray = columns["is_central"] & (columns["host_halo_id"] != halo_id)
+    _refuse(stray, "host_halo_id", columns["host_halo_id"], "the row is a central", "give it its own halo_id")
+    _refuse(redshift <= 0.0, "redshift", redshift, "it is not positive", "drop halos at the observer")
+    outside = (mass <= MASS_RANGE[0]) | (mass >= MASS_RANGE[1])
+    _refuse(outside, "log10_halo_mass", mass, f"outside {MASS_RANGE} dex(Msun)", "is it log10, in Msun without h?")
+
+
+def _repeated(ids: np.ndarray) -> np.ndarray:
+    """Whether an id occurs in an earlier row too, bool."""
+    order = np.argsort(ids, kind="stable")
+    again = np.zeros(len(ids), bool)
+    again[order[1:]] = ids[order[1:]] == ids[order[:-1]]
+    return again
+
+
+def _refuse(bad: np.ndarray, column: str, values: np.ndarray, problem: str, remedy: str) -> None:
+    """Raise a ValueError for the first bad row, if there is one."""
+    if np.any(bad):
+        row = int(np.flatnonzero(bad)[0])
+        raise ValueError(f"column '{column}', row {row}: {values[row]}: {problem}; {remedy}")

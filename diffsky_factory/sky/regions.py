@@ -1,0 +1,143 @@
+"""Parts of the sky: HEALPix pixels, a cone, all of it. Each knows its tiles, its area and what lies inside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import healpy
+import numpy as np
+
+from diffsky_factory.sky import coordinates, tiles
+
+FORMS = '{"full_sky": true}, {"pixels": [...], "order": k} or {"cone": {"ra": .., "dec": .., "radius": ..}}'
+
+
+@dataclass(frozen=True)
+class FullSky:
+    """The whole sphere."""
+
+    area = tiles.FULL_SKY
+
+    def pixels(self, order: int) -> np.ndarray:
+        """Pixels at an order that overlap the region, ascending."""
+        return np.arange(12 * 4**order, dtype=np.int64)
+
+    def covers(self, order: int, pixel: int) -> bool:
+        """Whether a pixel lies wholly inside."""
+        return True
+
+    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Whether each position [deg] lies inside, bool."""
+        return np.ones(np.shape(ra), bool)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A set of HEALPix pixels of one order, NESTED."""
+
+    order: int
+    numbers: tuple[int, ...]
+
+    @cached_property
+    def _sorted(self) -> np.ndarray:
+        return np.unique(np.asarray(self.numbers, np.int64))
+
+    @property
+    def area(self) -> float:
+        """deg^2."""
+        return len(self._sorted) * tiles.pixel_area(self.order)
+
+    def pixels(self, order: int) -> np.ndarray:
+        """Pixels at an order that overlap the region, ascending."""
+        if order <= self.order:
+            return np.unique(tiles.coarser(self._sorted, self.order, order))
+        children = np.arange(4 ** (order - self.order), dtype=np.int64)
+        return (self._sorted[:, None] * len(children) + children).ravel()
+
+    def covers(self, order: int, pixel: int) -> bool:
+        """Whether a pixel lies wholly inside."""
+        if order >= self.order:
+            return bool(self._has(tiles.coarser(np.array([pixel]), order, self.order))[0])
+        factor = 4 ** (self.order - order)
+        first, last = np.searchsorted(self._sorted, [pixel * factor, (pixel + 1) * factor])
+        return bool(last - first == factor)
+
+    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Whether each position [deg] lies inside, bool."""
+        return self._has(tiles.pixel(ra, dec, self.order))
+
+    def _has(self, pixels: np.ndarray) -> np.ndarray:
+        at = np.minimum(np.searchsorted(self._sorted, pixels), len(self._sorted) - 1)
+        return self._sorted[at] == pixels
+
+
+@dataclass(frozen=True)
+class Cone:
+    """All directions within radius of a centre, degrees."""
+
+    ra: float
+    dec: float
+    radius: float
+
+    @property
+    def area(self) -> float:
+        """deg^2: 2 pi (1 - cos radius) steradian."""
+        return tiles.FULL_SKY * np.sin(0.5 * np.deg2rad(self.radius)) ** 2
+
+    def pixels(self, order: int) -> np.ndarray:
+        """Pixels at an order that overlap the region, ascending; a few that only touch it may be among them."""
+        return tiles.within_cone(self.ra, self.dec, self.radius, order)
+
+    def covers(self, order: int, pixel: int) -> bool:
+        """Whether a pixel lies wholly inside; false also for a few at the rim that do."""
+        rim = self.radius - np.rad2deg(healpy.max_pixrad(2**order))
+        return rim > 0.0 and bool(self._within(*tiles.centres(np.array([pixel]), order), rim)[0])
+
+    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Whether each position [deg] lies inside, bool."""
+        return self._within(ra, dec, self.radius)
+
+    def _within(self, ra, dec, radius) -> np.ndarray:
+        # the chord keeps its digits for small cones, where the cosine loses half of them
+        chord = coordinates.cartesian(ra, dec, np.ones(np.shape(ra))) - coordinates.cartesian(
+            np.array(self.ra), np.array(self.dec), np.array(1.0)
+        )
+        return np.sum(chord**2, axis=-1) <= 4.0 * np.sin(0.5 * np.deg2rad(radius)) ** 2
+
+
+Region = FullSky | Pixels | Cone
+
+
+def region(given: Mapping | Region) -> Region:
+    """A region from its plain form, as recipes write it; a region is returned as it is.
+
+    Raises ValueError, naming what is wrong and the three forms, for anything else.
+    """
+    if isinstance(given, Region):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"a region is a mapping, not {given!r}: one of {FORMS}")
+    keys = set(given)
+    if keys == {"full_sky"} and given["full_sky"] is True:
+        return FullSky()
+    if keys == {"pixels", "order"}:
+        return _pixels(given["order"], given["pixels"])
+    if keys == {"cone"} and isinstance(given["cone"], Mapping) and set(given["cone"]) == {"ra", "dec", "radius"}:
+        return _cone(**{name: float(value) for name, value in given["cone"].items()})
+    raise ValueError(f"no region is written as {dict(given)}: one of {FORMS}")
+
+
+def _pixels(order: int, numbers) -> Pixels:
+    if not 0 <= order <= tiles.FINEST:
+        raise ValueError(f"HEALPix order {order}: must lie between 0 and {tiles.FINEST}")
+    outside = [n for n in numbers if not 0 <= n < 12 * 4**order]
+    if outside or len(numbers) == 0:
+        problem = f"pixel {outside[0]} is not" if outside else "no pixel is given; they are"
+        raise ValueError(f"region: {problem} one of 0 to {12 * 4**order - 1} of order {order}")
+    return Pixels(int(order), tuple(int(n) for n in numbers))
+
+
+def _cone(ra: float, dec: float, radius: float) -> Cone:
+    if not (np.isfinite(ra) and -90.0 <= dec <= 90.0 and 0.0 < radius <= 180.0):
+        raise ValueError(f"cone at ra={ra}, dec={dec}, radius={radius} deg: |dec| <= 90 and 0 < radius <= 180")
+    return Cone(ra, dec, radius)
