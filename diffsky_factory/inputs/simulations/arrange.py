@@ -67,9 +67,9 @@ def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     _check(columns)
     halo_id, central = columns["halo_id"], columns["is_central"]
     hosts = find_hosts(halo_id, columns["host_halo_id"], central)
-    missing = columns["host_in_catalog"] if "host_in_catalog" in columns else True
+    expected = columns.get("host_in_catalog", True)
     _refuse(
-        ~hosts.found & missing,
+        ~hosts.found & expected,
         "host_halo_id",
         columns["host_halo_id"],
         "there is no such halo",

@@ -18,6 +18,9 @@ from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.regions import Region, region
 
+PLANCK_2015 = Cosmology()
+SMDPL_HOSTS = HaloMassFunctionParameters()
+SMDPL_SUBHALOS = SubhaloMassFunctionParameters()
 CELL_ORDER = 8  # chosen: cells of 0.05 deg^2, a few thousand halos each; ids and draws belong to the cell
 IDS_PER_CELL = 2**32
 SUB_PIXELS = 4 ** (tiles.FINEST - CELL_ORDER)
@@ -49,9 +52,9 @@ class Synthetic:
     structure, only the clustering of satellites around their host.
     """
 
-    cosmology: Cosmology = Cosmology()
-    mass_function: HaloMassFunctionParameters = HaloMassFunctionParameters()
-    subhalo_mass_function: SubhaloMassFunctionParameters = SubhaloMassFunctionParameters()
+    cosmology: Cosmology = PLANCK_2015
+    mass_function: HaloMassFunctionParameters = SMDPL_HOSTS
+    subhalo_mass_function: SubhaloMassFunctionParameters = SMDPL_SUBHALOS
     log10_mass_min: float = 11.0  # dex(Msun), of hosts and satellites
     redshift_min: float = 0.01  # chosen: nearer, peculiar velocities rival the expansion
     redshift_max: float = 2.0
@@ -99,10 +102,10 @@ class Synthetic:
 
         Their positions are needed too in cells at the rim of a region, or of a pixel smaller than a cell.
         """
-        number = 0
+        number, area = 0, _region(where)
         for cell in _cells(order, pixel):
             hosts = self._hosts(cell)
-            keep = self._keep(cell, len(hosts.redshift), order, pixel, where)
+            keep = self._keep(cell, len(hosts.redshift), order, pixel, area)
             number += int(np.count_nonzero(keep) + hosts.satellites[keep].sum())
         return number
 
@@ -117,7 +120,14 @@ class Synthetic:
         host_row : row of the central in these arrays
         Satellites may lie beyond redshift_min, redshift_max or the pixel by a virial radius: groups stay whole.
         """
-        parts = [self._halos_of_cell(cell, order, pixel, where) for cell in _cells(order, pixel)]
+        parts, area = [], _region(where)
+        for cell in _cells(order, pixel):
+            hosts = self._hosts(cell)
+            keep = self._keep(cell, len(hosts.redshift), order, pixel, area)
+            if keep.any():
+                parts.append(self._halos_of_cell(cell, hosts, keep))
+        if not parts:
+            return arrange({name: np.empty(0, kind) for name, kind in COLUMNS.items()})
         return arrange({name: np.concatenate([part[name] for part in parts]) for name in COLUMNS})
 
     def _stream(self, cell: int, name: str) -> np.random.Generator:
@@ -140,9 +150,8 @@ class Synthetic:
         within = self._stream(cell, "host_position").integers(0, SUB_PIXELS, number)
         return tiles.centres(cell * SUB_PIXELS + within, tiles.FINEST)
 
-    def _keep(self, cell: int, number: int, order: int, pixel: int, where: Mapping | Region | None) -> np.ndarray:
+    def _keep(self, cell: int, number: int, order: int, pixel: int, area: Region | None) -> np.ndarray:
         """Which of the hosts of a cell lie in the pixel and the region, bool."""
-        area = None if where is None else region(where)
         keep = np.ones(number, bool)
         rim = area is not None and not area.covers(CELL_ORDER, cell)
         if order > CELL_ORDER or rim:
@@ -153,8 +162,11 @@ class Synthetic:
                 keep &= area.inside(ra, dec)
         return keep
 
-    def _halos_of_cell(self, cell: int, order: int, pixel: int, where) -> dict[str, np.ndarray]:
-        hosts = self._hosts(cell)
+    def _halos_of_cell(self, cell: int, hosts: Hosts, keep: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns of the hosts of a cell that are kept, then of their satellites.
+
+        All of the cell are drawn, so that a halo does not depend on which others are kept.
+        """
         number = len(hosts.redshift)
         host = np.repeat(np.arange(number), hosts.satellites)  # of each satellite
         ra, dec = self._sky(cell, number)
@@ -180,7 +192,6 @@ class Synthetic:
             **dict(zip(("vx", "vy", "vz"), velocity.T, strict=True)),
             "log10_halo_mass": np.concatenate([hosts.log10_mass, mass]),
         }
-        keep = self._keep(cell, number, order, pixel, where)
         keep = np.concatenate([keep, keep[host]])
         return columns if keep.all() else {name: values[keep] for name, values in columns.items()}
 
@@ -208,6 +219,10 @@ class Synthetic:
 def _tables(universe: Synthetic) -> synthetic_tables.Tables:
     """The look-ups of a universe: once per process, so that a universe stays small to send to a worker."""
     return synthetic_tables.build(universe, 4.0 * np.pi / (12 * 4**CELL_ORDER))
+
+
+def _region(where: Mapping | Region | None) -> Region | None:
+    return None if where is None else region(where)
 
 
 def _cells(order: int, pixel: int) -> np.ndarray:
