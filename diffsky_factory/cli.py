@@ -20,9 +20,9 @@ def _clear_errors(command: Callable) -> Callable:
 
     @wraps(command)
     def wrapped(*args, **kwargs):
+        from diffsky_factory.core.errors import InputError
         from diffsky_factory.core.plan import PlanError
         from diffsky_factory.factory.checks import CheckError
-        from diffsky_factory.inputs.entries import InputError
 
         try:
             return command(*args, **kwargs)
@@ -30,7 +30,7 @@ def _clear_errors(command: Callable) -> Callable:
             err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
             sys.exit(2)
         except CheckError as error:
-            err.print(f"error: a tile failed its checks, nothing of it was written: {error}", markup=False, soft_wrap=True)
+            err.print(f"error: a tile failed its checks and was not written: {error}", markup=False, soft_wrap=True)
             sys.exit(1)
 
     return wrapped
@@ -39,7 +39,7 @@ def _clear_errors(command: Callable) -> Callable:
 def _changes(pairs: tuple[str, ...]) -> dict[str, Any]:
     import yaml
 
-    from diffsky_factory.inputs.entries import InputError
+    from diffsky_factory.core.errors import InputError
 
     changes = {}
     for pair in pairs:
@@ -51,7 +51,7 @@ def _changes(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 _set = click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Replace a field of the recipe.")
-_workers = click.option("--workers", type=click.IntRange(1), default=None, help="Tiles at a time; default one per core.")
+_workers = click.option("--workers", type=click.IntRange(1), default=None, help="Tiles at a time.")
 _processes = click.option("--processes", is_flag=True, help="Workers are processes of a dask cluster, not threads.")
 
 
@@ -132,7 +132,7 @@ def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None
 
     with _client(workers, processes) as client, _progress() as progress:
         summary = build_store(recipe, path, client=client, workers=workers, progress=progress, **_changes(changes))
-    out.print(summary, markup=False, highlight=False)
+    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
 
 
 @main.command()
@@ -146,7 +146,7 @@ def resume(path: Path, workers: int | None, processes: bool) -> None:
 
     with _client(workers, processes) as client, _progress() as progress:
         summary = resume_store(path, client=client, workers=workers, progress=progress)
-    out.print(summary, markup=False, highlight=False)
+    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
 
 
 @main.command()
@@ -171,7 +171,7 @@ def _show_status(path: Path, verify: bool) -> bool:
 
     found = store_status(path, verify=verify)
     out.print(
-        f"{found.path}: {found.state}, {found.built} of {found.tiles} tiles, {found.built_rows:,} of {found.rows:,} rows",
+        f"{found.path}: {found.state}, {found.built}/{found.tiles} tiles, {found.built_rows:,}/{found.rows:,} rows",
         markup=False,
     )
     for problem in found.damaged:

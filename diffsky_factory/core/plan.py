@@ -7,11 +7,12 @@ from typing import Any
 
 import jax
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
 
 
-class PlanError(ValueError):
+class PlanError(InputError):
     """A column nobody writes, a column two stages write, or a circle."""
 
 

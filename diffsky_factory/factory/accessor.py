@@ -62,7 +62,7 @@ class Sky:
 
     def _attribute(self, name: str):
         if name not in self._ds.attrs:
-            raise AttributeError(f"this dataset has no attribute '{name}': it was not opened or made by diffsky_factory")
+            raise AttributeError(f"no attribute '{name}': this dataset was not made by diffsky_factory")
         return self._ds.attrs[name]
 
     def _keep(self, kept: np.ndarray) -> xr.Dataset:

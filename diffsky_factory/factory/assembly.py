@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.columns import Column, column
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import Recipe, recipe_from_text
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.entries import InputError
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
@@ -110,7 +110,11 @@ class Assembly:
     @property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """Labels of the axes that columns have besides the rows."""
-        numbers = {"time": (TimeGrid, "time"), "age": (TemplateGrid, "log10_age"), "metallicity": (TemplateGrid, "log10_metallicity")}
+        numbers = {
+            "time": (TimeGrid, "time"),
+            "age": (TemplateGrid, "log10_age"),
+            "metallicity": (TemplateGrid, "log10_metallicity"),
+        }
         return {
             "band": self.recipe.bands,
             "mah_parameter": HaloGrowth._fields,

@@ -15,11 +15,11 @@ from typing import Any
 import filelock
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import checks
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.planning import available_cores, plan_build
 from diffsky_factory.factory.recipe import Recipe, load_recipe
-from diffsky_factory.inputs.entries import InputError
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs import store
@@ -238,9 +238,13 @@ def _index_and_calibration(path: Path, layout: Layout) -> tuple[dict[str, np.nda
         **_block_index(layout, commits),
         **_calibration_tables(parts),
     }
-    parameters = {group: {k: float(v) for k, v in p._asdict().items()} for group, p in parts.calibration.parameters.items()}
+    known = parts.calibration
     attributes = {
-        "calibration": {"name": parts.calibration.name, "parameters": parameters, "replace": dict(parts.recipe.replace)},
+        "calibration": {
+            "name": known.name,
+            "parameters": {group: p._asdict() for group, p in known.parameters.items()},
+            "replace": dict(parts.recipe.replace),
+        },
         "provenance": _provenance(parts),
     }
     return tables, attributes

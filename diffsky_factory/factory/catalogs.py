@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.mock import make_halos
-from diffsky_factory.inputs.entries import InputError, entry_names, entry_path, near, read_yaml
+from diffsky_factory.inputs.entries import entry_names, entry_path, near, read_yaml
 from diffsky_factory.outputs.reading import open_store
 from diffsky_factory.outputs.store import PLAN
 
@@ -40,5 +41,5 @@ def open_catalog(name: str | Path, *, allow_partial: bool = False, **options: An
     if str(name) in entry_names("simulations") or path.is_file():
         return make_halos({"name": path.stem, "simulation": str(name), "bands": (), "columns": ()}, **options)
     if str(name) in entry_names("recipes"):
-        raise InputError(f"'{name}' is a recipe: make_mock('{name}') shows its galaxies, build('{name}', path) stores them")
+        raise InputError(f"'{name}' is a recipe: open it with make_mock('{name}'), store it with build('{name}', path)")
     raise InputError(f"no catalog {str(name)!r}, and no such path; {near(str(name), entry_names('simulations'))}")

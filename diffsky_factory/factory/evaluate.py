@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.entries import InputError
 from diffsky_factory.physics import stages
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 

@@ -52,9 +52,7 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
         tail = tuple(len(axes[axis]) for axis in column.axes)
         if name in of_bands:
             at = column.axes.index("band")
-            array = rows_of_bands(
-                _bands, state, counts, tail, at, column.dtype, label=name, recipe=recipe, name=name
-            )
+            array = rows_of_bands(_bands, state, counts, tail, at, column.dtype, label=name, recipe=recipe, name=name)
         else:
             source = state if name in kept else halos
             array = rows_of_tiles(_picked, source, counts, tail, column.dtype, label=name, recipe=recipe, name=name)

@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 
 from diffsky_factory import __version__
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.inputs.entries import InputError
 from diffsky_factory.outputs.layout import ArrayLayout, Layout
 
 COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example

@@ -10,7 +10,8 @@ import yaml
 from astropy import units
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from diffsky_factory.inputs.entries import InputError, Record, checked, entry_path, read_yaml
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 
 SCHEMA = "diffsky-factory/recipe/1"
 
@@ -84,12 +85,15 @@ class Tiling(Record):
 
 
 STORED_COLUMNS = (
-    "galaxy_id halo_id host_halo_id is_central ra dec redshift redshift_obs x y z vx vy vz "
-    "log10_halo_mass mah_parameters log10_stellar_mass log10_stellar_mass_in_situ log10_ssfr is_quenched "
-    "star_formation_type sfh_parameters merging_probability log10_metallicity "
-    "log10_burst_fraction log10_burst_peak_age log10_burst_max_age "
-    "dust_av dust_slope dust_unobscured_fraction mag_true"
-).split()
+    *("galaxy_id", "halo_id", "host_halo_id", "is_central"),
+    *("ra", "dec", "redshift", "redshift_obs", "x", "y", "z", "vx", "vy", "vz"),
+    *("log10_halo_mass", "mah_parameters"),
+    *("log10_stellar_mass", "log10_stellar_mass_in_situ", "log10_ssfr", "is_quenched", "star_formation_type"),
+    *("sfh_parameters", "merging_probability", "log10_metallicity"),
+    *("log10_burst_fraction", "log10_burst_peak_age", "log10_burst_max_age"),
+    *("dust_av", "dust_slope", "dust_unobscured_fraction"),
+    "mag_true",
+)
 
 
 class Recipe(Record):
@@ -105,10 +109,10 @@ class Recipe(Record):
     redshift: tuple[float, float] | None = None
     halo_mass_min: Mass | None = None
     calibration: str = "c260710"
-    replace: dict[str, str] = {}
+    replace: dict[str, str] = Field(default={})
     templates: str = "bc03_miles_kroupa"
     bands: tuple[str, ...] = ()
-    columns: tuple[str, ...] = tuple(STORED_COLUMNS)
+    columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
     seed: int = Field(default=0, ge=0, lt=2**31)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diffsky_factory.inputs.entries import InputError
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.filters import FilterCurve
 from diffsky_factory.inputs.templates import Templates
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.parameters import bounds
-from diffsky_factory.inputs.entries import InputError, entry_path, near, read_yaml
+from diffsky_factory.inputs.entries import entry_path, near, read_yaml
 from diffsky_factory.physics import INGREDIENTS
 
 SCHEMA = "diffsky-factory/calibration/1"

@@ -11,15 +11,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.resources import resource
 
 KINDS = ("simulations", "templates", "filters", "calibrations", "recipes")
 USER_PATH = "DIFFSKY_FACTORY_CATALOG_PATH"
 """Environment variable: folders, in the layout of `catalogs/`, that are searched before the project's own."""
-
-
-class InputError(ValueError):
-    """Something given from outside that cannot be used; its text says what, where, and what to do."""
 
 
 class Record(BaseModel):

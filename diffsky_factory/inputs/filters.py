@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from diffsky_factory.inputs.entries import InputError, Record, Reference, entry_names, near, read_entry
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.entries import Record, Reference, entry_names, near, read_entry
 
 FILE_SUFFIXES = (".txt", ".dat", ".ecsv", ".csv", ".par")
 

@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 from dask.base import tokenize
 
-from diffsky_factory.inputs.entries import InputError
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import ArrayLayout, Layout
 
@@ -62,8 +62,8 @@ def open_store(path: str | Path, *, allow_partial: bool = False) -> xr.Dataset:
 def rows_of_tiles(read: Callable, source: da.Array, counts, tail, dtype: str, *, label: str, **known: Any) -> da.Array:
     """A dask array with one chunk per tile.
 
-    read(block of the source, **known) gives the rows of a tile; source has one element per tile, counts their rows, tail
-    is the shape after the rows.
+    read(block of the source, **known) gives the rows of a tile; source has one element per tile, counts their rows,
+    tail is the shape after the rows.
     """
     if not len(counts):
         return da.zeros((0, *tail), dtype=dtype)

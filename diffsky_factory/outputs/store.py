@@ -22,7 +22,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from diffsky_factory.inputs.entries import InputError
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs.layout import ArrayLayout, Layout, layout_from_text
 
 PLAN, COMMITS = "plan.json", "commits"

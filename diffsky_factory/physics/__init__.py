@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.physics.halos import growth, infall, population
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
@@ -78,7 +79,7 @@ INGREDIENTS: dict[str, type] = {
 def stages(replace: Mapping[str, str] | None = None) -> tuple[Stage, ...]:
     """The stages of a model in which some are replaced by a rival.
 
-    Raises ValueError for an unknown name, listing near matches, or a rival that writes other columns.
+    Raises InputError for an unknown name, listing near matches, or a rival that writes other columns.
     """
     return _stages(tuple(sorted((replace or {}).items())))
 
@@ -91,7 +92,7 @@ def _stages(replace: tuple[tuple[str, str], ...]) -> tuple[Stage, ...]:
         _known(name, chosen, "stage")
         _known(rival, rivals, "rival")
         if set(rivals[rival].writes) != set(chosen[name].writes):
-            raise ValueError(f"'{rival}' cannot replace '{name}': it writes {rivals[rival].writes}")
+            raise InputError(f"'{rival}' cannot replace '{name}': it writes {rivals[rival].writes}")
         chosen[name] = rivals[rival]
     model = tuple(chosen.values())
     return (*model, populations.population_photometry(model))
@@ -100,4 +101,4 @@ def _stages(replace: tuple[tuple[str, str], ...]) -> tuple[Stage, ...]:
 def _known(name: str, known: Mapping[str, Stage], what: str) -> None:
     if name not in known:
         near = get_close_matches(name, known, n=3)
-        raise ValueError(f"no {what} '{name}'" + (f"; did you mean {', '.join(near)}?" if near else ""))
+        raise InputError(f"no {what} '{name}'" + (f"; did you mean {', '.join(near)}?" if near else ""))

@@ -7,6 +7,7 @@ from functools import cached_property
 import healpy
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.sky import coordinates, tiles
 
 FORMS = '{"full_sky": true}, {"pixels": [...], "order": k} or {"cone": {"ra": .., "dec": .., "radius": ..}}'
@@ -111,12 +112,12 @@ Region = FullSky | Pixels | Cone
 def region(given: Mapping | Region) -> Region:
     """A region from its plain form, as recipes write it; a region is returned as it is.
 
-    Raises ValueError, naming what is wrong and the three forms, for anything else.
+    Raises InputError, naming what is wrong and the three forms, for anything else.
     """
     if isinstance(given, Region):
         return given
     if not isinstance(given, Mapping):
-        raise ValueError(f"a region is a mapping, not {given!r}: one of {FORMS}")
+        raise InputError(f"a region is a mapping, not {given!r}: one of {FORMS}")
     keys = set(given)
     if keys == {"full_sky"} and given["full_sky"] is True:
         return FullSky()
@@ -124,20 +125,20 @@ def region(given: Mapping | Region) -> Region:
         return _pixels(given["order"], given["pixels"])
     if keys == {"cone"} and isinstance(given["cone"], Mapping) and set(given["cone"]) == {"ra", "dec", "radius"}:
         return _cone(**{name: float(value) for name, value in given["cone"].items()})
-    raise ValueError(f"no region is written as {dict(given)}: one of {FORMS}")
+    raise InputError(f"no region is written as {dict(given)}: one of {FORMS}")
 
 
 def _pixels(order: int, numbers) -> Pixels:
     if not 0 <= order <= tiles.FINEST:
-        raise ValueError(f"HEALPix order {order}: must lie between 0 and {tiles.FINEST}")
+        raise InputError(f"HEALPix order {order}: must lie between 0 and {tiles.FINEST}")
     outside = [n for n in numbers if not 0 <= n < 12 * 4**order]
     if outside or len(numbers) == 0:
         problem = f"pixel {outside[0]} is not" if outside else "no pixel is given; they are"
-        raise ValueError(f"region: {problem} one of 0 to {12 * 4**order - 1} of order {order}")
+        raise InputError(f"region: {problem} one of 0 to {12 * 4**order - 1} of order {order}")
     return Pixels(int(order), tuple(int(n) for n in numbers))
 
 
 def _cone(ra: float, dec: float, radius: float) -> Cone:
     if not (np.isfinite(ra) and -90.0 <= dec <= 90.0 and 0.0 < radius <= 180.0):
-        raise ValueError(f"cone at ra={ra}, dec={dec}, radius={radius} deg: |dec| <= 90 and 0 < radius <= 180")
+        raise InputError(f"cone at ra={ra}, dec={dec}, radius={radius} deg: |dec| <= 90 and 0 < radius <= 180")
     return Cone(ra, dec, radius)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.sky import tiles
 
 # Chosen: a block of a store then spans a narrow range of redshift, so that a cut in redshift skips whole blocks,
@@ -25,7 +26,7 @@ class Hosts(NamedTuple):
 def find_hosts(halo_id: np.ndarray, host_halo_id: np.ndarray, is_central: np.ndarray) -> Hosts:
     """Follow each satellite's host, and the host's host, to a central or out of the catalogue.
 
-    Raises ValueError, naming the row, where a chain closes on itself.
+    Raises InputError, naming the row, where a chain closes on itself.
     """
     n = len(halo_id)
     own = np.arange(n, dtype=np.int64)
@@ -62,7 +63,7 @@ def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         not in the catalogue needs a bool column host_in_catalog with False there, and is a group by itself.
     Returns the same columns sorted; host_halo_id is that of the host at the top of a chain; host_row (int64) is the
     row of the central, the own row for centrals and for satellites without host.
-    Raises ValueError, naming the column, its first bad row and what to do.
+    Raises InputError, naming the column, its first bad row and what to do.
     """
     _check(columns)
     halo_id, central = columns["halo_id"], columns["is_central"]
@@ -100,19 +101,19 @@ def _order(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:
 def _check(columns: dict[str, np.ndarray]) -> None:
     absent = [name for name in REQUIRED if name not in columns]
     if absent:
-        raise ValueError(f"the halos have no column {', '.join(absent)}: all of {', '.join(REQUIRED)} are needed")
+        raise InputError(f"the halos have no column {', '.join(absent)}: all of {', '.join(REQUIRED)} are needed")
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"the columns differ in length: {lengths}; give one value per halo in each")
+        raise InputError(f"the columns differ in length: {lengths}; give one value per halo in each")
     for name, values in columns.items():
         if np.issubdtype(values.dtype, np.floating):
             _refuse(~np.isfinite(values), name, values, "it is not finite", "drop the row or give it a value")
     halo_id, redshift, mass = columns["halo_id"], columns["redshift"], columns["log10_halo_mass"]
     for name in ("halo_id", "host_halo_id"):
         if columns[name].dtype != np.int64:
-            raise ValueError(f"column '{name}' is {columns[name].dtype}: ids are int64, parsed as integers")
+            raise InputError(f"column '{name}' is {columns[name].dtype}: ids are int64, parsed as integers")
     if columns["is_central"].dtype != bool:
-        raise ValueError(f"column 'is_central' is {columns['is_central'].dtype}: give booleans")
+        raise InputError(f"column 'is_central' is {columns['is_central'].dtype}: give booleans")
     _refuse(_repeated(halo_id), "halo_id", halo_id, "another row has it too", "make ids unique, also over replicas")
     stray = columns["is_central"] & (columns["host_halo_id"] != halo_id)
     _refuse(stray, "host_halo_id", columns["host_halo_id"], "the row is a central", "give it its own halo_id")
@@ -130,7 +131,7 @@ def _repeated(ids: np.ndarray) -> np.ndarray:
 
 
 def _refuse(bad: np.ndarray, column: str, values: np.ndarray, problem: str, remedy: str) -> None:
-    """Raise a ValueError for the first bad row, if there is one."""
+    """Raise an InputError for the first bad row, if there is one."""
     if np.any(bad):
         row = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"column '{column}', row {row}: {values[row]}: {problem}; {remedy}")
+        raise InputError(f"column '{column}', row {row}: {values[row]}: {problem}; {remedy}")

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from diffsky_factory.inputs.entries import InputError, entry_names, entry_path, near, read_yaml
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.entries import entry_names, entry_path, near, read_yaml
 from diffsky_factory.inputs.simulations.synthetic import Synthetic
 from diffsky_factory.inputs.simulations.universemachine_lightcone import (
     UniverseMachineLightcone,
@@ -84,5 +85,7 @@ def _open(kind, entry, redshift, halo_mass_min, seed) -> Simulation:
             options["log10_mass_min"] = float(np.log10(halo_mass_min))
         return Synthetic.from_options({**options, "seed": seed})
     if kind == "universemachine_lightcone":
-        return UniverseMachineLightcone(entry["path"], redshift=redshift, halo_mass_min=halo_mass_min)
+        if redshift is not None or halo_mass_min is not None:
+            raise InputError(f"{entry['path']}: a file is taken whole; leave out redshift and halo_mass_min")
+        return UniverseMachineLightcone(entry["path"])
     raise InputError(f"no reader of format {kind!r}; {near(str(kind), ['synthetic', 'universemachine_lightcone'])}")

@@ -9,10 +9,12 @@ from zlib import crc32
 
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations import synthetic_tables
 from diffsky_factory.inputs.simulations.arrange import arrange
 from diffsky_factory.physics.halos import satellites
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
+from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology
@@ -23,6 +25,7 @@ SMDPL_HOSTS = HaloMassFunctionParameters()
 SMDPL_SUBHALOS = SubhaloMassFunctionParameters()
 CELL_ORDER = 8  # chosen: cells of 0.05 deg^2, a few thousand halos each; ids and draws belong to the cell
 IDS_PER_CELL = 2**32
+DEFAULT_REGION = {"order": 5, "pixels": (5461,)}
 SUB_PIXELS = 4 ** (tiles.FINEST - CELL_ORDER)
 
 COLUMNS = {
@@ -73,7 +76,7 @@ class Synthetic:
     def from_options(cls, options: Mapping[str, Any]) -> "Synthetic":
         """From plain options, as recipes write them; parameters and cosmology as mappings of names to numbers.
 
-        Raises ValueError for an unknown name, with those that are like it.
+        Raises InputError for an unknown name, with those that are like it.
         """
         _known(options, [field.name for field in fields(cls)], "option of the synthetic universe")
         values = dict(options)
@@ -83,6 +86,32 @@ class Synthetic:
                 _known(values[field.name], kind._fields, field.name)
                 values[field.name] = kind(**{name: float(x) for name, x in values[field.name].items()})
         return cls(**values)
+
+    @property
+    def redshift_range(self) -> tuple[float, float]:
+        """Lowest and highest redshift of a host."""
+        return self.redshift_min, self.redshift_max
+
+    @property
+    def default_region(self) -> dict[str, Any]:
+        """Where nothing else is said: one pixel of 3.4 deg^2 on the equator."""
+        return dict(DEFAULT_REGION)
+
+    @property
+    def parameters(self) -> dict[type, Any]:
+        """Parameters of the histories of its halos."""
+        return {DiffmahPopParameters: DiffmahPopParameters()}
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a catalogue made from it says of it."""
+        return {
+            "name": "synthetic",
+            "mass_definition": "largest virial mass so far of the main progenitor (Bryan & Norman 1998), as in SMDPL",
+            "log10_halo_mass_min": float(self.log10_mass_min),
+            "seed": int(self.seed),
+            "clustering": "none between hosts",
+        }
 
     @property
     def columns(self) -> dict[str, type]:
@@ -228,7 +257,7 @@ def _region(where: Mapping | Region | None) -> Region | None:
 def _cells(order: int, pixel: int) -> np.ndarray:
     """Generation cells of a pixel: those inside it, or the one that holds it."""
     if not (0 <= order <= tiles.FINEST and 0 <= pixel < 12 * 4**order):
-        raise ValueError(f"no pixel {pixel} at HEALPix order {order}: 0 to {12 * 4**order - 1}")
+        raise InputError(f"no pixel {pixel} at HEALPix order {order}: 0 to {12 * 4**order - 1}")
     if order <= CELL_ORDER:
         return tiles.finer(int(pixel), order, CELL_ORDER)
     return tiles.coarser(np.array([pixel]), order, CELL_ORDER)
@@ -244,9 +273,9 @@ def _known(given: Mapping, names, what: str) -> None:
         if name not in names:
             near = get_close_matches(str(name), names, n=3)
             hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
-            raise ValueError(f"'{name}' is no {what}: {hint}")
+            raise InputError(f"'{name}' is no {what}: {hint}")
 
 
 def _require(holds: bool, name: str, value: Any, wanted: str) -> None:
     if not holds:
-        raise ValueError(f"{name} = {value}: must be {wanted}")
+        raise InputError(f"{name} = {value}: must be {wanted}")

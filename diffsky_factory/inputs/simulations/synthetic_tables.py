@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.physics.halos.mass_function import falls_with_mass, log10_cumulative_density
 from diffsky_factory.physics.halos.subhalo_mass_function import mean_satellites
 from diffsky_factory.sky.cosmology import comoving_distance_64, in_float64
@@ -63,7 +64,7 @@ class Tables(NamedTuple):
 def build(universe, steradian: float) -> Tables:
     """The tables of a universe (a `Synthetic`) whose generation cells have this solid angle.
 
-    Raises ValueError where the mass function is not one: where n(>m) rises with mass.
+    Raises InputError where the mass function is not one: where n(>m) rises with mass.
     """
     edges = np.linspace(universe.redshift_min, universe.redshift_max, _steps(universe, SHELL) + 1)
     volume = comoving_distance_64(universe.cosmology, edges) ** 3
@@ -93,7 +94,7 @@ def check_mass_function(universe) -> None:
     falls = falls_with_mass_64(universe.mass_function, m[None, :], z[:, None])
     if not falls.all():
         i, j = np.argwhere(~falls.astype(bool))[0]
-        raise ValueError(
+        raise InputError(
             f"the mass function rises with mass at log10_halo_mass = {m[j]:.2f} and redshift = {z[i]:.2f}: "
             "it was not fitted there; raise log10_mass_min or lower redshift_max"
         )

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.arrange import Hosts, arrange, find_hosts
 from diffsky_factory.inputs.simulations.universemachine_text import (
     Header,
@@ -15,6 +16,7 @@ from diffsky_factory.inputs.simulations.universemachine_text import (
     read_header,
     read_rows,
 )
+from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.regions import FullSky, Region, region
@@ -73,6 +75,32 @@ class UniverseMachineLightcone:
         return self._content.header.cosmology
 
     @property
+    def redshift_range(self) -> tuple[float, float]:
+        """Lowest and highest cosmological redshift in the file."""
+        redshift = self._content.columns["redshift"]
+        return float(redshift.min()), float(redshift.max())
+
+    @property
+    def default_region(self) -> dict[str, Any]:
+        """The whole file."""
+        return {"full_sky": True}
+
+    @property
+    def parameters(self) -> dict[type, Any]:
+        """Parameters of the histories of its halos, which the file does not have."""
+        return {DiffmahPopParameters: DiffmahPopParameters()}
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a catalogue made from it says of it."""
+        return {
+            "name": "UniverseMachine light cone",
+            "file": Path(self.path).name,
+            "mass_definition": "largest virial mass so far of the main progenitor (Bryan & Norman 1998)",
+            "rows": self.notes,
+        }
+
+    @property
     def columns(self) -> dict[str, type]:
         """Name and type of each column of `halos`, host_row aside."""
         return dict(COLUMNS)
@@ -91,13 +119,13 @@ class UniverseMachineLightcone:
     def area(self, where: Mapping | Region) -> float:
         """Area [deg^2] of the part of a region that the light cone covers; to 1e-3 for a part of the cone.
 
-        Raises ValueError where neither the file nor sky_area tells the extent of the cone.
+        Raises InputError where neither the file nor sky_area tells the extent of the cone.
         """
         where, pencil = region(where), self._content.header.pencil
         if isinstance(where, FullSky) and self.sky_area is not None:
             return self.sky_area
         if pencil is None:
-            raise ValueError(
+            raise InputError(
                 f"{self.path}: the header has no '#Command line: lightcone <config> z_low z_high x_arcmin y_arcmin ..' "
                 "to take the area from; give sky_area in deg^2 and ask for the full sky"
             )
@@ -200,14 +228,14 @@ def unique_ids(simulation_id: np.ndarray, place: np.ndarray) -> np.ndarray:
 
     id + k 2^57 for the k-th copy, k = 0, 1, .. in the order of redshift, ra, dec (`place`, (3, n)): so it does not
     depend on the order of the rows, and a halo that occurs once keeps its id.
-    Raises ValueError for more copies or larger ids than 63 bits hold.
+    Raises InputError for more copies or larger ids than 63 bits hold.
     """
     order = np.lexsort((*place[::-1], simulation_id))
     ids = simulation_id[order]
     start = np.searchsorted(ids, ids, side="left")
     copy = np.arange(len(ids)) - start
     if copy.max() >= MOST_COPIES or (copy.any() and ids.max() >= COPY_STEP) or ids.min() < 0:
-        raise ValueError(
+        raise InputError(
             f"halo ids from {ids.min()} to {ids.max()} with up to {copy.max() + 1} copies: ids must lie between 0 and "
             f"2^57 and have at most {MOST_COPIES} copies to be made unique; split the cone"
         )

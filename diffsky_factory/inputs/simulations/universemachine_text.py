@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import distance_table
 
@@ -63,7 +64,7 @@ def read_header(path: str | Path) -> Header:
             comments.append(line[1:].strip())
     names = comments[0].split() if comments else []
     if names != NAMES:
-        raise ValueError(f"{path}, line 1: not the {len(NAMES)} column names of a UniverseMachine light cone: {names}")
+        raise InputError(f"{path}, line 1: not the {len(NAMES)} column names of a UniverseMachine light cone: {names}")
     return Header(path, _cosmology(path, comments), _pencil(comments), len(comments))
 
 
@@ -72,10 +73,10 @@ def _cosmology(path: Path, comments: list[str]) -> Cosmology:
     lines = [line for line in comments if line.startswith("Cosmology:")]
     found = dict(re.findall(r"(Om|Ol|h): *([0-9.eE+-]+)", lines[0])) if lines else {}
     if set(found) != {"Om", "Ol", "h"}:
-        raise ValueError(f"{path}: no header line '#Cosmology: Om: ..; Ol: ..; h: ..'; restore it from the original")
+        raise InputError(f"{path}: no header line '#Cosmology: Om: ..; Ol: ..; h: ..'; restore it from the original")
     om, ol, h = (float(found[name]) for name in ("Om", "Ol", "h"))
     if abs(om + ol - 1.0) > 1e-3:
-        raise ValueError(f"{path}: Om + Ol = {om + ol}: only flat cosmologies can be read")
+        raise InputError(f"{path}: Om + Ol = {om + ol}: only flat cosmologies can be read")
     return Cosmology(Om0=om, h=h)
 
 
@@ -94,7 +95,7 @@ def _pencil(comments: list[str]) -> tuple[float, float] | None:
 def read_rows(header: Header) -> np.ndarray:
     """All rows, (n,) of type ROW, read in blocks of lines so that the text is never held whole, and checked.
 
-    Raises ValueError, naming file and line, for a row that is incomplete, not a number, or contradicts the header.
+    Raises InputError, naming file and line, for a row that is incomplete, not a number, or contradicts the header.
     """
     blocks, first_line = [], header.lines + 1
     with header.path.open(encoding="utf-8", errors="replace") as file:
@@ -104,7 +105,7 @@ def read_rows(header: Header) -> np.ndarray:
             blocks.append(_parse(header.path, lines, first_line))
             first_line += len(lines)
     if not blocks:
-        raise ValueError(f"{header.path}: no rows below the header; is the file complete?")
+        raise InputError(f"{header.path}: no rows below the header; is the file complete?")
     rows = np.concatenate(blocks)
     _check(header, rows)
     return rows
@@ -113,9 +114,9 @@ def read_rows(header: Header) -> np.ndarray:
 def _parse(path: Path, lines: list[str], first_line: int) -> np.ndarray:
     for number, line in enumerate(lines, start=first_line):
         if not line.endswith("\n"):
-            raise ValueError(f"{path}, line {number}: the last line has no end, the file is truncated; copy it again")
+            raise InputError(f"{path}, line {number}: the last line has no end, the file is truncated; copy it again")
         if len(line.split()) != len(NAMES):
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {number}: {len(line.split())} columns instead of {len(NAMES)}; copy the file again"
             )
     try:
@@ -123,7 +124,7 @@ def _parse(path: Path, lines: list[str], first_line: int) -> np.ndarray:
             warnings.simplefilter("error")  # an id written as 1e9 must not pass through float64
             return np.atleast_1d(np.loadtxt(lines, dtype=ROW, usecols=list(USED.values()), comments=None))
     except (ValueError, Warning):
-        raise ValueError(_not_a_number(path, lines, first_line)) from None
+        raise InputError(_not_a_number(path, lines, first_line)) from None
 
 
 def _not_a_number(path: Path, lines: list[str], first_line: int) -> str:
@@ -146,7 +147,7 @@ def _check(header: Header, rows: np.ndarray) -> None:
     def refuse(bad, name, problem):
         if np.any(bad):
             row = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{header.path}, line {header.lines + 1 + row}: {name} = {rows[name][row]}: {problem}")
+            raise InputError(f"{header.path}, line {header.lines + 1 + row}: {name} = {rows[name][row]}: {problem}")
 
     for name in USED:
         if ROW[name] == np.float64:
