@@ -209,6 +209,23 @@ def test_the_rarest_draws_do_not_break_the_tables():
     assert ratio[-1] <= 0.0
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"redshift_min": 0.5, "redshift_max": 0.5001},
+        {"redshift_min": 1e-5, "redshift_max": 0.01, "log10_mass_min": 10.0},
+        {"redshift_min": 5.0, "redshift_max": 5.2, "log10_mass_min": 10.5},
+        {"log10_mass_min": 15.5, "redshift_max": 15.0},
+    ],
+)
+def test_thin_near_far_and_empty_universes_work(options):
+    universe = Synthetic.from_options(options)
+    rows = universe.halos(5, 5)
+    assert universe.count(5, 5) == len(rows["halo_id"])
+    hosts = rows["redshift"][rows["is_central"]]
+    assert ((hosts >= universe.redshift_min) & (hosts <= universe.redshift_max)).all()
+
+
 def test_masses_from_the_table_agree_with_the_mass_function():
     rng = np.random.default_rng(4)
     z, u = rng.uniform(0.01, 2.0, 2000), 1.0 - rng.random(2000)

@@ -160,10 +160,12 @@ class Synthetic:
         return arrange({name: np.concatenate([part[name] for part in parts]) for name in COLUMNS})
 
     def _stream(self, cell: int, name: str) -> np.random.Generator:
+        """Random numbers of one kind for one cell, from its own key: no draw shifts another."""
         key = np.array([self.seed, (cell << 32) | crc32(name.encode())], np.uint64)
         return np.random.Generator(np.random.Philox(key=key))
 
     def _hosts(self, cell: int) -> Hosts:
+        """The hosts of a cell, Poisson in number, by inverse distributions of redshift and of mass given redshift."""
         tables = _tables(self)
         number = self._stream(cell, "host_number").poisson(tables.mean_hosts)
         share = self._stream(cell, "host_redshift").random(number)
@@ -251,6 +253,7 @@ def _tables(universe: Synthetic) -> synthetic_tables.Tables:
 
 
 def _region(where: Mapping | Region | None) -> Region | None:
+    """The region given, if there is one."""
     return None if where is None else region(where)
 
 
@@ -264,11 +267,13 @@ def _cells(order: int, pixel: int) -> np.ndarray:
 
 
 def _unit_vectors(cosine: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Directions (n, 3) from the cosine of the polar angle and the azimuth [rad]."""
     sine = np.sqrt(1.0 - cosine**2)
     return np.stack([sine * np.cos(angle), sine * np.sin(angle), cosine], axis=-1)
 
 
 def _known(given: Mapping, names, what: str) -> None:
+    """Refuse a name that is not among the known ones, with those that are like it."""
     for name in given:
         if name not in names:
             near = get_close_matches(str(name), names, n=3)

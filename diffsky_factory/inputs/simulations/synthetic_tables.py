@@ -41,6 +41,7 @@ class QuantileTable(NamedTuple):
 
 
 def _place(at: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Node below and the part of a step beyond it, kept within a grid of some size."""
     at = np.clip(at, 0.0, size - 1.0)
     i = np.minimum(at.astype(np.int64), size - 2)
     return i, at - i
@@ -101,6 +102,7 @@ def check_mass_function(universe) -> None:
 
 
 def _steps(universe, step: float) -> int:
+    """Number of even steps across the redshift range, each at most `step` wide; 16 at least."""
     return max(16, int(np.ceil((universe.redshift_max - universe.redshift_min) / step)))
 
 
@@ -112,6 +114,7 @@ def _between(universe, log10_mass: np.ndarray, redshift: np.ndarray) -> np.ndarr
 
 
 def _mass_table(universe) -> QuantileTable:
+    """Mass of a host at a redshift."""
     redshift = np.linspace(universe.redshift_min, universe.redshift_max, _steps(universe, REDSHIFT_STEP) + 1)
     masses = np.arange(universe.log10_mass_min, HIGHEST_MASS, MASS_STEP)
     above = _between(universe, masses, redshift)
@@ -120,6 +123,7 @@ def _mass_table(universe) -> QuantileTable:
 
 
 def _ratio_table(universe) -> QuantileTable:
+    """log10 of the mass of a satellite over that of its host, at a host mass."""
     hosts = np.arange(universe.log10_mass_min, HIGHEST_MASS + HOST_STEP, HOST_STEP)
     # even steps down to the cut, and ever finer ones towards ratio 1, where the number goes to zero
     shape = np.unique(np.concatenate([np.linspace(0.0, 1.0, 513)[1:], np.geomspace(1e-9, 1.0, 200)]))[::-1]
