@@ -52,10 +52,10 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
         tail = tuple(len(axes[axis]) for axis in column.axes)
         if name in of_bands:
             at = column.axes.index("band")
-            array = rows_of_bands(_bands, state, counts, tail, at, column.dtype, label=name, recipe=recipe, name=name)
+            array = rows_of_bands(_bands, state, counts, tail, at, column.dtype, label=name, recipe=recipe, column=name)
         else:
             source = state if name in kept else halos
-            array = rows_of_tiles(_picked, source, counts, tail, column.dtype, label=name, recipe=recipe, name=name)
+            array = rows_of_tiles(_picked, source, counts, tail, column.dtype, label=name, recipe=recipe, column=name)
         variables[name] = xr.Variable(("galaxy", *column.axes), array, column.attributes)
     coordinates = {axis: list(labels) for axis, labels in axes.items()}
     ds = xr.Dataset(variables, coordinates, attributes(parts))
@@ -94,9 +94,9 @@ def _state(halos: np.ndarray, recipe: str, wanted: tuple[str, ...]) -> np.ndarra
     return _boxed({**columns, **assembly(recipe).galaxies(columns, wanted)})
 
 
-def _picked(columns: np.ndarray, recipe: str, name: str) -> np.ndarray:
-    return assembly(recipe).galaxies(columns.flat[0], [name])[name]
+def _picked(columns: np.ndarray, recipe: str, column: str) -> np.ndarray:
+    return assembly(recipe).galaxies(columns.flat[0], [column])[column]
 
 
-def _bands(columns: np.ndarray, band: np.ndarray, recipe: str, name: str) -> np.ndarray:
-    return assembly(recipe).galaxies(columns.flat[0], [name], bands=[int(band.flat[0])])[name]
+def _bands(columns: np.ndarray, band: np.ndarray, recipe: str, column: str) -> np.ndarray:
+    return assembly(recipe).galaxies(columns.flat[0], [column], bands=[int(band.flat[0])])[column]
