@@ -47,13 +47,14 @@ def branch(
 ) -> Branch:
     """Declare a branch.
 
-    stages  : candidates for the inner plan
+    stages  : of the model, in order of flow; what does not follow from the replaced columns is read, not run again
     cases   : per case, the columns replaced: by another column (its name) or by a value
     outputs : inner column -> name of the stacked column
     """
-    written = {column for stage in stages for column in stage.writes}
-    given = {column for stage in stages for column in stage.reads if column not in written} | set(cases[0])
-    inner = plan(stages, given, outputs)
+    downstream = _downstream(stages, set(cases[0]))
+    written = {column for stage in downstream for column in stage.writes}
+    given = {column for stage in downstream for column in stage.reads if column not in written} | set(cases[0])
+    inner = plan(downstream, given, outputs)
     draws: dict[str, Draw] = inner.draws
     substitutes = {value for case in cases for value in case.values() if isinstance(value, str)}
     reads = [column for column in inner.reads if column not in cases[0]]
@@ -69,3 +70,13 @@ def branch(
         cases=tuple(cases),
         outputs=outputs,
     )
+
+
+def _downstream(stages: Sequence[Stage], changed: set[str]) -> list[Stage]:
+    """The stages that read, directly or not, a column that is replaced."""
+    found = []
+    for stage in stages:
+        if changed & set(stage.reads) and not set(stage.writes) <= changed:
+            found.append(stage)
+            changed = changed | set(stage.writes)
+    return found

@@ -16,6 +16,7 @@ from diffsky_factory.sky.cosmology import Cosmology, age_today_64
 
 N_TIMES = 100  # as the published calibrations assume; Hearin et al. 2023, MNRAS 521, 1741
 FIRST_TIME = 0.01  # Gyr
+FIRST_REDSHIFT = 1e-3  # chosen: 4 Mpc; nearer, bands are those of this redshift, and the dimming is exact
 NODE_SPACING = 0.005  # of the redshift nodes in ln(1 + z): 99 % within 0.001 mag, tests/agreement/test_tables.py
 
 
@@ -35,9 +36,10 @@ def time_grid(cosmology: Cosmology) -> TimeGrid:
 
 
 def redshift_nodes(redshift_max: float) -> tuple[float, ...]:
-    """Nodes from 0 to at least redshift_max, uniform in ln(1 + z)."""
-    n = int(np.ceil(np.log1p(redshift_max) / NODE_SPACING)) + 1
-    return tuple(np.expm1(NODE_SPACING * np.arange(max(n, 2))))
+    """Nodes from FIRST_REDSHIFT to at least redshift_max, uniform in ln(1 + z)."""
+    first = np.log1p(FIRST_REDSHIFT)
+    n = int(np.ceil((np.log1p(redshift_max) - first) / NODE_SPACING)) + 1
+    return tuple(np.expm1(first + NODE_SPACING * np.arange(max(n, 2))))
 
 
 @lru_cache(maxsize=4)

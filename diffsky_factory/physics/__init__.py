@@ -51,7 +51,7 @@ RIVALS: tuple[Stage, ...] = (
 )
 """Stages that write what one of STAGES writes; a recipe picks them by `replace: {stage: rival}`."""
 
-PUBLISHED_AS_DIFFSKY = {
+AS_DIFFSKY = {
     "photometry": "photometry_interpolating_magnitudes",
     "mean_flux": "mean_magnitude",
 }

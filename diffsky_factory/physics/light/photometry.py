@@ -15,6 +15,7 @@ from diffsky_factory.physics.stars.merging import deposit
 from diffsky_factory.sky.cosmology import Cosmology, distance_modulus
 
 AB_ZERO_POINT = 31.4  # mag of 1 nJy: 2.5 log10(3631e9); Oke & Gunn 1983, ApJ 266, 713
+NO_FLUX = 1e-30  # nJy, 106 mag: stands for none, so that a band blueward of all starlight stays finite
 ROWS = 32  # chosen: galaxies contracted at a time; their table of two redshift nodes stays in cache
 
 
@@ -231,6 +232,11 @@ def photometry_interpolating_magnitudes(
     return _flux(light, log10_stellar_mass_in_situ, template_flux_factor, dimming)
 
 
+def ab_magnitude(flux: Vector) -> Vector:
+    """AB magnitude of a flux density [nJy]; that of NO_FLUX where there is less."""
+    return AB_ZERO_POINT - 2.5 * jnp.log10(jnp.maximum(flux, NO_FLUX))
+
+
 class MagnitudeInSitu(NamedTuple):
     mag_in_situ: Vector
 
@@ -244,7 +250,7 @@ def magnitude_in_situ(*, flux_in_situ: Vector) -> MagnitudeInSitu:
     Writes
         mag_in_situ : mag(AB)
     """
-    return MagnitudeInSitu(AB_ZERO_POINT - 2.5 * jnp.log10(flux_in_situ))
+    return MagnitudeInSitu(ab_magnitude(flux_in_situ))
 
 
 class TrueFlux(NamedTuple):
@@ -287,4 +293,4 @@ def magnitude_true(*, flux_true: Vector) -> TrueMagnitude:
     Writes
         mag_true : mag(AB)
     """
-    return TrueMagnitude(AB_ZERO_POINT - 2.5 * jnp.log10(flux_true))
+    return TrueMagnitude(ab_magnitude(flux_true))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from diffsky_factory.core.branch import Branch, branch
 from diffsky_factory.core.stage import Stage, stage
 from diffsky_factory.core.types import Scalar, Vector
-from diffsky_factory.physics.light.photometry import AB_ZERO_POINT
+from diffsky_factory.physics.light.photometry import NO_FLUX, ab_magnitude
 from diffsky_factory.physics.stars.merging import deposit
 
 POPULATIONS = ("main_sequence", "quenched", "bursty")
@@ -71,7 +71,7 @@ def mean_magnitude(*, population_weights: Vector, flux_by_population: jax.Array)
     Writes
         flux_mean_in_situ : nJy
     """
-    return MeanFlux(jnp.exp(population_weights @ jnp.log(flux_by_population)))
+    return MeanFlux(jnp.exp(population_weights @ jnp.log(jnp.maximum(flux_by_population, NO_FLUX))))
 
 
 class MergedMean(NamedTuple):
@@ -114,4 +114,4 @@ def magnitude_of_mean(*, flux_mean: Vector) -> MeanMagnitude:
     Writes
         mag_mean : mag(AB)
     """
-    return MeanMagnitude(AB_ZERO_POINT - 2.5 * jnp.log10(flux_mean))
+    return MeanMagnitude(ab_magnitude(flux_mean))

@@ -32,7 +32,7 @@ def bin_edges(centres: Vector) -> Vector:
 
 
 def smooth_age_weights(log10_mass: Vector, times: Vector, observed: Scalar, age_edges: Vector) -> Vector:
-    """Fraction of the mass formed in each age bin, from the mass formed by each time.
+    """Fraction of the mass formed in each age bin, from the log of the mass formed by each time, in any unit.
 
     log M is linear in log t between the times of the grid (100 of them, uniform) and constant before the first.
     A bin holds M(t1) (1 - 10^-(log M(t1) - log M(t2))): a difference of logarithms along the line, not of masses, so
@@ -54,7 +54,7 @@ def smooth_age_weights(log10_mass: Vector, times: Vector, observed: Scalar, age_
     early, late = lower[1:], lower[:-1]
     below = log_time[early + 1] - jnp.log10(born[1:])
     across = slope[late] * above[:-1] + (log10_mass[late] - log10_mass[early + 1]) + slope[early] * below
-    growth = jnp.where(early == late, within, across)
+    growth = jnp.maximum(jnp.where(early == late, within, across), 0.0)  # rounding where nothing formed
 
     formed = 10.0 ** (mass[:-1] - mass[0]) * -jnp.expm1(-LN10 * growth)
     return formed / jnp.sum(formed)
@@ -83,14 +83,14 @@ def smooth_ages(
     times: TimeGrid,
     grid: TemplateGrid,
     *,
-    log10_stellar_mass_history: Vector,
+    log10_mass_fraction_history: Vector,
     cosmic_time: Scalar,
     merging_probability_mean: Scalar,
 ) -> SmoothAges:
     """Age distribution without bursts, by mass formed.
 
     Reads
-        log10_stellar_mass_history : dex(solMass)
+        log10_mass_fraction_history : dex
         cosmic_time : Gyr
         merging_probability_mean : -
     Writes
@@ -99,5 +99,5 @@ def smooth_ages(
     Source: Hearin et al. 2023, MNRAS 521, 1741; quenching of merging satellites as in diffsky 0.3.
     """
     edges = 10.0 ** bin_edges(grid.log10_age)
-    weights = smooth_age_weights(log10_stellar_mass_history, times.time, cosmic_time, edges)
+    weights = smooth_age_weights(log10_mass_fraction_history, times.time, cosmic_time, edges)
     return SmoothAges(without_young_stars(weights, merging_probability_mean, grid.log10_age))

@@ -3,6 +3,7 @@
 Source: the relation of diffsky 0.3 (umzr), with the spread fixed at 0.2 dex.
 """
 
+import math
 from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.stars.ages import TemplateGrid, bin_edges
 
-LOG10_SOLAR = jnp.log10(0.012).item()  # dex of Z
+LOG10_SOLAR = math.log10(0.012)  # dex of Z
 SPREAD = 0.2  # dex, scale of the triweight: no published calibration varies it
 PIVOT_MASS = 10.5  # dex(Msun)
 TODAY = 12.5  # Gyr of cosmic time, where the relation is anchored
@@ -69,4 +70,5 @@ def metallicity(
     inner = bin_edges(grid.log10_metallicity)[1:-1]
     above = triweight_cdf((median - inner) / SPREAD)
     one, zero = jnp.ones_like(above[:1]), jnp.zeros_like(above[:1])
-    return Metallicity(median, jnp.concatenate([one, above]) - jnp.concatenate([above, zero]))
+    weights = jnp.concatenate([one, above]) - jnp.concatenate([above, zero])
+    return Metallicity(median, jnp.maximum(weights, 0.0))

@@ -66,16 +66,28 @@ def star_formation_rate(sfh: StarFormation, log10_halo_mass: Scalar, time: Scala
     return jnp.maximum(BARYON_FRACTION * 10.0**log_rate, LOWEST_RATE)
 
 
-def stellar_mass_formed(rate: Vector, time: Vector) -> Vector:
-    """Mass formed by each time of a grid [Msun]: cumulative trapezoid of the rate, from FIRST_TIME on."""
+def stellar_mass_steps(rate: Vector, time: Vector) -> Vector:
+    """Mass formed since the time before, for each time of a grid [Msun]: trapezoids of the rate, from FIRST_TIME on."""
     rate = jnp.concatenate([jnp.full_like(rate[:1], LOWEST_RATE), rate])
     time = jnp.concatenate([jnp.full_like(time[:1], FIRST_TIME), time])
-    return 1e9 * jnp.cumsum(0.5 * (rate[1:] + rate[:-1]) * jnp.diff(time))
+    return 1e9 * 0.5 * (rate[1:] + rate[:-1]) * jnp.diff(time)
+
+
+def log10_fraction_formed(steps: Vector, mass: Vector) -> Vector:
+    """log10 of the mass formed by each time over that of the last time, summed back from the last.
+
+    Late growth keeps its digits in 32 bits, though it may be a millionth of the mass: where a galaxy is quenched, its
+    young stars are few and shine most of its ultraviolet light.
+    """
+    growth = jnp.log1p(steps[1:] / mass[:-1]) / jnp.log(10.0)
+    later = jnp.cumsum(growth[::-1])[::-1]
+    return -jnp.concatenate([later, jnp.zeros_like(later[:1])])
 
 
 class StellarHistory(NamedTuple):
     log10_sfr_history: Vector
     log10_stellar_mass_history: Vector
+    log10_mass_fraction_history: Vector
 
 
 @stage
@@ -88,11 +100,14 @@ def stellar_history(times: TimeGrid, *, mah_parameters: Vector, sfh_parameters: 
     Writes
         log10_sfr_history : dex(solMass / yr)
         log10_stellar_mass_history : dex(solMass)
+        log10_mass_fraction_history : dex
     Source: Alarcon et al. 2023, MNRAS 518, 562.
     """
     halo = log10_mass(HaloGrowth(*mah_parameters), times.time, times.time[-1])
     rate = star_formation_rate(StarFormation(*sfh_parameters), halo, times.time)
-    return StellarHistory(jnp.log10(rate), jnp.log10(stellar_mass_formed(rate, times.time)))
+    steps = stellar_mass_steps(rate, times.time)
+    mass = jnp.cumsum(steps)
+    return StellarHistory(jnp.log10(rate), jnp.log10(mass), log10_fraction_formed(steps, mass))
 
 
 class StellarMassAtObservation(NamedTuple):

@@ -1,0 +1,206 @@
+"""What holds for every stage of the model, whatever it computes."""
+
+import inspect
+import re
+from zlib import crc32
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffsky_factory.core.branch import Branch
+from diffsky_factory.core.columns import column
+from diffsky_factory.core.parameters import bounds
+from diffsky_factory.core.plan import plan
+from diffsky_factory.core.random import draw_all, id_words, row_keys
+from diffsky_factory.factory.tables import tables
+from diffsky_factory.inputs.calibrations import load_calibration
+from diffsky_factory.physics import INGREDIENTS, RIVALS, STAGES, stages
+from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
+from diffsky_factory.sky.cosmology import Cosmology, age_64
+
+BANDS = ("lsst_u", "lsst_r", "euclid_H")
+ALL = (*STAGES, *RIVALS)
+GIVEN = ("log10_halo_mass", "cosmic_time", "redshift", "is_central", "host_row", "satellite_weight")
+N = 48
+
+
+def halos(n: int = N, seed: int = 3) -> dict[str, np.ndarray]:
+    """Centrals of all masses and redshifts of the range of validity, each followed by a satellite."""
+    rng = np.random.default_rng(seed)
+    central = np.arange(n) % 2 == 0
+    mass = np.repeat(rng.uniform(9.3, 15.5, n // 2), 2)
+    mass[~central] -= rng.uniform(0.2, 0.3, n // 2)
+    redshift = np.repeat(rng.uniform(0.001, 6.0, n // 2), 2)
+    return {
+        "log10_halo_mass": mass,
+        "redshift": redshift,
+        "cosmic_time": age_64(Cosmology(), redshift),
+        "is_central": central,
+        "host_row": np.repeat(np.arange(0, n, 2), 2),
+        "satellite_weight": np.ones(n),
+    }
+
+
+def known(precision=np.float32) -> dict[type, object]:
+    constants = {
+        DiffmahPopParameters: DiffmahPopParameters(),
+        **load_calibration("c260710").by_class(),
+        **tables("bc03_miles_kroupa", BANDS, Cosmology(), 6.1),
+    }
+    return {kind: jax.tree.map(lambda x: jnp.asarray(x, precision), value) for kind, value in constants.items()}
+
+
+def cast(values: dict, precision) -> dict:
+    return {k: v.astype(precision) if v.dtype.kind == "f" else v for k, v in values.items()}
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """Every column and draw of the model for some galaxies, in 32 bits, and the constants."""
+    columns, constants = cast(halos(), np.float32), known()
+    model = stages()
+    wanted = [name for stage in model for name in stage.writes]
+    order = plan(model, GIVEN, wanted)
+    draws = draw_all(row_keys(5, id_words(np.arange(N))), order.draws)
+    out = jax.jit(lambda c, k, d: order.run(c, {type(x): x for x in k}, d))(
+        columns, tuple(constants[kind] for kind in order.constants), draws
+    )
+    rival_draws = {s.stream(name): law for s in RIVALS for name, law in s.draws.items()}
+    draws = {**draws, **draw_all(row_keys(5, id_words(np.arange(N))), rival_draws)}
+    return {**columns, **{k: np.asarray(v) for k, v in out.items()}}, draws, constants
+
+
+@pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.name)
+def test_columns_are_in_the_schema(stage):
+    for name in (*stage.reads, *stage.writes):
+        column(name)
+
+
+def documented_units(stage) -> dict[str, str]:
+    """Unit of each column by the lines `name : unit` of the docstring."""
+    text = inspect.getdoc(stage.function) or ""
+    return dict(re.findall(r"^\s+(\w+) : ([^\n;,]+)", text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("stage", ALL, ids=lambda stage: stage.name)
+def test_the_docstring_gives_the_units_of_the_schema(stage):
+    units = documented_units(stage)
+    assert set(units) == {*stage.reads, *stage.writes}
+    for name, unit in units.items():
+        expected = column(name).unit
+        if unit.startswith("see "):
+            assert column(name).axes, f"{name} has one unit; state it"
+        else:
+            assert {"-": "", "1": ""}.get(unit.strip(), unit.strip()) == expected, name
+
+
+@pytest.mark.parametrize("stage", ALL, ids=lambda stage: stage.name)
+def test_the_docstring_begins_with_a_sentence(stage):
+    assert re.match(r"[A-Z].*[.?]", (inspect.getdoc(stage.function) or "").split("\n\n")[0].replace("\n", " "))
+
+
+def test_no_two_streams_share_a_code():
+    streams = {s.stream(name) for s in ALL for name in s.draws}
+    assert len({crc32(stream.encode()) for stream in streams}) == len(streams)
+
+
+def test_every_rival_writes_what_a_stage_writes():
+    written = [set(stage.writes) for stage in STAGES]
+    assert all(set(rival.writes) in written for rival in RIVALS)
+
+
+def test_all_outputs_are_finite_and_within_the_range_of_the_schema(everything):
+    columns, _, _ = everything
+    for name, values in columns.items():
+        low, high = column(name).range
+        assert np.all(np.isfinite(values)), name
+        assert values.min() >= low, (name, values.min())
+        assert values.max() <= high, (name, values.max())
+
+
+@pytest.mark.parametrize("stage", [s for s in ALL if s.of == "galaxy"], ids=lambda stage: stage.name)
+def test_a_batch_equals_one_by_one(stage, everything):
+    columns, draws, constants = everything
+    rows = {name: columns[name] for name in stage.reads}
+    rows.update({name: np.asarray(draws[stage.stream(name)]) for name in stage.draws})
+    batch = stage.apply(constants, {k: jnp.asarray(v) for k, v in rows.items()})
+    arguments = [jax.tree.map(jnp.asarray, constants[kind]) for kind in stage.constants.values()]
+    for row in range(0, N, 7):
+        one = stage(*arguments, **{name: jnp.asarray(value[row]) for name, value in rows.items()})._asdict()
+        for name, value in one.items():
+            np.testing.assert_allclose(batch[name][row], value, rtol=2e-5, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("stage", (*ALL, stages()[-1]), ids=lambda stage: stage.name)
+def test_the_gradient_is_finite_for_every_parameter_and_column(stage, everything):
+    columns, draws, constants = everything
+    names = [*stage.reads, *stage.draws]
+    rows = {name: jnp.asarray(columns[name]) for name in stage.reads}
+    rows.update({name: jnp.asarray(draws[stage.stream(name)]) for name in stage.draws})
+    moving = {name: rows.pop(name) for name in names if jnp.issubdtype(rows[name].dtype, jnp.floating)}
+    kinds = tuple(stage.constants.values())
+
+    def total(moving, values):
+        out = stage.apply(dict(zip(kinds, values)), {**rows, **moving})
+        parts = [jnp.sum(v) for v in out.values() if jnp.issubdtype(v.dtype, jnp.floating)]
+        return sum(parts, jnp.zeros(()))
+
+    constants = tuple(jax.tree.map(jnp.asarray, constants[kind]) for kind in kinds)
+    gradient = jax.jit(jax.grad(total, argnums=(0, 1)))(moving, constants)
+    for path, value in jax.tree_util.tree_leaves_with_path(gradient):
+        assert np.all(np.isfinite(value)), jax.tree_util.keystr(path)
+
+
+def test_32_bits_agree_with_64_bits_within_the_stated_errors(everything):
+    columns, draws, _ = everything
+    order = plan(stages(), GIVEN, [name for name in columns if name not in GIVEN])
+    with jax.enable_x64(True):
+        constants = known(np.float64)
+        out = jax.jit(lambda c, k, d: order.run(c, {type(x): x for x in k}, d))(
+            cast({name: columns[name] for name in GIVEN}, np.float64),
+            tuple(constants[kind] for kind in order.constants),
+            {name: jnp.asarray(draws[name], float) for name in order.draws},
+        )
+    same = np.asarray(out["star_formation_type"]) == columns["star_formation_type"]
+    assert same.mean() > 0.95  # a draw within rounding of a threshold may fall on its other side
+    for name in ("log10_stellar_mass_in_situ", "log10_metallicity", "log10_burst_fraction", "dust_av"):
+        np.testing.assert_allclose(columns[name][same], np.asarray(out[name])[same], atol=2e-4, rtol=2e-4, err_msg=name)
+    bright = same[:, None] & (columns["mag_in_situ"] < 60.0)
+    difference = np.abs(columns["mag_in_situ"] - np.asarray(out["mag_in_situ"]))
+    assert difference[bright].max() < 2e-3
+
+
+GALAXY_GROUPS = [name for name in INGREDIENTS if name not in ("hmf", "ccshmf")]
+ORDER = plan(stages(), GIVEN, ["mag_true", "mag_mean", "log10_stellar_mass"])
+RUN = jax.jit(lambda c, k, d: ORDER.run(c, {type(x): x for x in k}, d))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000))
+def test_any_parameters_within_their_bounds_give_finite_galaxies(seed, everything):
+    _, draws, constants = everything
+    rng = np.random.default_rng(seed)
+    drawn = {}
+    for group in GALAXY_GROUPS:
+        kind = INGREDIENTS[group]
+        values = {name: rng.uniform(w.lo, w.hi) for name, w in bounds(kind).items()}
+        for name, within in bounds(kind).items():
+            if within.below:
+                values[name] = rng.uniform(within.lo, values[within.below])
+        drawn[kind] = kind(**{name: np.float32(value) for name, value in values.items()})
+    constants = {**constants, **drawn}
+    columns = cast(halos(seed=seed), np.float32)
+    out = RUN(columns, tuple(constants[kind] for kind in ORDER.constants), {k: draws[k] for k in ORDER.draws})
+    for name, value in out.items():
+        assert np.all(np.isfinite(value)), name
+
+
+def test_the_branch_shares_the_draws_of_the_main_run():
+    population = stages()[-1]
+    assert isinstance(population, Branch)
+    own = {stage.stream(name) for stage in STAGES for name in stage.draws}
+    assert set(population.draws) <= own
