@@ -3,6 +3,7 @@
 Source: Hearin et al. 2023, MNRAS 521, 1741 (DSPS).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -94,17 +95,19 @@ def _over_chunks(bands: BandTable, redshift: Vector, columns: dict, contract) ->
     n_band = bands.luminosity.shape[2]
     dtype = columns["age_weights"].dtype
 
-    @jax.checkpoint  # the gradient contracts again rather than keep (rows, bands, ages)
-    def one(rows, at):
+    def one(at, fraction, columns):
         table = jax.lax.dynamic_slice_in_dim(bands.luminosity, at, 2, axis=0)
-        return contract(table, fraction[rows], {name: value[rows] for name, value in columns.items()})
+        return contract(table, fraction, columns)
 
+    @partial(jax.checkpoint, prevent_cse=False)  # the gradient contracts again rather than keep (rows, bands, ages)
     def step(_, chunk):
-        rows, at, used = chunk
+        at, used, *rows = chunk
         nothing = jnp.zeros((ROWS, n_band), dtype)
-        return None, jax.lax.cond(used, one, lambda *_: nothing, rows, at)
+        return None, jax.lax.cond(used, one, lambda *_: nothing, at, *rows)
 
-    _, out = jax.lax.scan(step, None, (chunks.rows, chunks.interval, chunks.used))
+    # rows are gathered before the scan: inside, its gradient would add up whole columns at every step
+    rows = (fraction[chunks.rows], {name: value[chunks.rows] for name, value in columns.items()})
+    _, out = jax.lax.scan(step, None, (chunks.interval, chunks.used, *rows))
     return out.reshape(-1, n_band)[chunks.slot_of_row]
 
 
