@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.parameters import STEEPNESS, Within
-from diffsky_factory.core.smooth import sigmoid, triweight_step
+from diffsky_factory.core.smooth import LN10, exp10, sigmoid, triweight_step
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Uniform, Vector
 from diffsky_factory.physics.stars.ages import TemplateGrid
@@ -170,7 +170,7 @@ def smooth_starburst_curve(wavelength: Vector, slope: Scalar) -> Vector:
     """k(lambda) = (10^roll(log lambda) + bump) (lambda / 0.55)^slope, rest wavelength in micron; R_V = 4.05."""
     log_wavelength = jnp.log10(wavelength)
     roll = triweight_step(log_wavelength, 0.5, 0.5, -0.65, -1.95)
-    starburst = 10.0 ** (1.15 + roll * (log_wavelength + 1.0))
+    starburst = exp10(1.15 + roll * (log_wavelength + 1.0))
     width2 = (wavelength * BUMP_WIDTH) ** 2
     bump = width2 / ((wavelength**2 - BUMP_CENTRE**2) ** 2 + width2)
     return (starburst + bump) * (wavelength / 0.55) ** slope
@@ -192,5 +192,5 @@ def dust_curve(*, band_rest_wavelength: Vector, dust_slope: Scalar) -> DustCurve
 
 def transmission(av: Scalar, curve: Scalar, unobscured_fraction: Scalar) -> Scalar:
     """Fraction of light that leaves: f + (1 - f) 10^(-0.4 A), A = av k / 4.05, never an amplification."""
-    depth = jnp.maximum(av * curve, 0.0) * (0.4 * jnp.log(10.0) / R_V)
+    depth = jnp.maximum(av * curve, 0.0) * (0.4 * LN10 / R_V)
     return unobscured_fraction + (1.0 - unobscured_fraction) * jnp.exp(-depth)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from diffsky_factory.core.smooth import exp10
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.light.dust import transmission
@@ -142,7 +143,7 @@ class FluxInSitu(NamedTuple):
 
 
 def _flux(light, log10_stellar_mass, template_flux_factor, magnitude_shift) -> FluxInSitu:
-    scale = 10.0 ** (log10_stellar_mass - 0.4 * (magnitude_shift - AB_ZERO_POINT))
+    scale = exp10(log10_stellar_mass - 0.4 * (magnitude_shift - AB_ZERO_POINT))
     return FluxInSitu(scale[:, None] * template_flux_factor * light)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import jax.numpy as jnp
 
 from diffsky_factory.core.parameters import Within
-from diffsky_factory.core.smooth import sigmoid, triweight_step
+from diffsky_factory.core.smooth import exp10, sigmoid, triweight_step
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Normal6, Scalar, Vector
 
@@ -135,6 +135,6 @@ def template_error(
         template_flux_factor : -
     """
     shifts = mean_shifts(p, log10_stellar_mass_in_situ, redshift)
-    mean = over_wavelength(band_rest_wavelength, 10.0 ** (-0.4 * shifts))
+    mean = over_wavelength(band_rest_wavelength, exp10(-0.4 * shifts))
     scatter = jnp.interp(band_rest_wavelength, jnp.asarray(WAVELENGTHS, mean.dtype), SCATTER * draw_shift)
-    return TemplateError(mean * 10.0 ** (-0.4 * scatter))
+    return TemplateError(mean * exp10(-0.4 * scatter))

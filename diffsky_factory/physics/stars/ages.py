@@ -4,13 +4,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from diffsky_factory.core.smooth import sigmoid
+from diffsky_factory.core.smooth import LN10, exp10, sigmoid
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.halos.growth import TimeGrid
 from diffsky_factory.physics.stars.star_formation import uniform_grid_position
-
-LN10 = 2.302585092994046
 
 
 class TemplateGrid(NamedTuple):
@@ -34,29 +32,30 @@ def bin_edges(centres: Vector) -> Vector:
 def smooth_age_weights(log10_mass: Vector, times: Vector, observed: Scalar, age_edges: Vector) -> Vector:
     """Fraction of the mass formed in each age bin, from the log of the mass formed by each time, in any unit.
 
-    log M is linear in log t between the times of the grid (100 of them, uniform) and constant before the first.
+    log M is linear in log t between the times of the grid (uniform, ascending) and constant before the first.
     A bin holds M(t1) (1 - 10^-(log M(t1) - log M(t2))): a difference of logarithms along the line, not of masses, so
     that a bin of 1e-5 of the mass keeps its digits in 32 bits.
     Source: Hearin et al. 2023, MNRAS 521, 1741, Sec. 2.
     """
     born = jnp.clip(observed - age_edges, times[0], times[-1])
-    lower, _ = uniform_grid_position(times, born)
-    log_time = jnp.log10(times)
-    slope = jnp.diff(log10_mass) / jnp.diff(log_time)
+    at, _ = uniform_grid_position(times, born)
+    step = (times[-1] - times[0]) / (times.shape[0] - 1)
+    grid_time = times[0] + at * step
 
-    above = jnp.log10(born) - log_time[lower]  # from the grid time below, to each birth time
-    mass = log10_mass[lower] + slope[lower] * above
+    # ln t from the grid time below to birth, and to the next grid time; log M at birth
+    above, width = jnp.log1p((born - grid_time) / grid_time), jnp.log1p(step / grid_time)
+    lower, upper = log10_mass[at], log10_mass[at + 1]
+    slope = (upper - lower) / width
+    mass = lower + slope * above
 
-    # along one segment of the line, or across the grid times between
+    # growth along one segment of the line, or across the grid times between
     unclipped = (observed - age_edges[1:]) > times[0]
     elapsed = jnp.where(unclipped, jnp.diff(age_edges), born[:-1] - born[1:])
-    within = slope[lower[:-1]] * jnp.log1p(elapsed / born[1:]) / LN10
-    early, late = lower[1:], lower[:-1]
-    below = log_time[early + 1] - jnp.log10(born[1:])
-    across = slope[late] * above[:-1] + (log10_mass[late] - log10_mass[early + 1]) + slope[early] * below
-    growth = jnp.maximum(jnp.where(early == late, within, across), 0.0)  # rounding where nothing formed
+    within = slope[:-1] * jnp.log1p(elapsed / born[1:])
+    across = (mass[:-1] - upper[1:]) + slope[1:] * (width[1:] - above[1:])
+    growth = jnp.maximum(jnp.where(at[1:] == at[:-1], within, across), 0.0)  # rounding where nothing formed
 
-    formed = 10.0 ** (mass[:-1] - mass[0]) * -jnp.expm1(-LN10 * growth)
+    formed = exp10(mass[:-1] - mass[0]) * -jnp.expm1(-LN10 * growth)
     return formed / jnp.sum(formed)
 
 
@@ -98,6 +97,6 @@ def smooth_ages(
     Error: < 1e-5 of the weight in 32 bit against 64 bit (tests/agreement/test_stars.py).
     Source: Hearin et al. 2023, MNRAS 521, 1741; quenching of merging satellites as in diffsky 0.3.
     """
-    edges = 10.0 ** bin_edges(grid.log10_age)
+    edges = exp10(bin_edges(grid.log10_age))
     weights = smooth_age_weights(log10_mass_fraction_history, times.time, cosmic_time, edges)
     return SmoothAges(without_young_stars(weights, merging_probability_mean, grid.log10_age))

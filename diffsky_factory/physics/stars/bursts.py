@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.parameters import STEEPNESS, Within
-from diffsky_factory.core.smooth import sigmoid, triweight
+from diffsky_factory.core.smooth import exp10, sigmoid, triweight
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Uniform, Vector
 from diffsky_factory.physics.stars.ages import QUENCHED_BY_MERGING, QUENCHING_STEEPNESS, TemplateGrid
@@ -198,7 +198,7 @@ def ages(
         star_formation_type : -
     """
     in_burst = burst_age_weights(log10_burst_peak_age, log10_burst_max_age, grid.log10_age)
-    fraction = 10.0**log10_burst_fraction_if_any
+    fraction = exp10(log10_burst_fraction_if_any)
     mixed = fraction * in_burst + (1.0 - fraction) * age_weights_smooth
     bursty = is_bursty.astype(bool)
     kind = jnp.where(bursty, 2, jnp.where(is_quenched.astype(bool), 0, 1)).astype(jnp.int8)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.parameters import Within
-from diffsky_factory.core.smooth import sigmoid
+from diffsky_factory.core.smooth import exp10, sigmoid
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Uniform, Vector
 
@@ -138,6 +138,6 @@ def merged_mass(
         log10_stellar_mass : dex(solMass)
     Shapes: (block,) each.
     """
-    mass = 10.0**log10_stellar_mass_in_situ
+    mass = exp10(log10_stellar_mass_in_situ)
     merged = deposit(mass, merging_probability, merging_remainder, satellite_weight, host_row)
     return MergedMass(jnp.log10(merged))

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import jax.numpy as jnp
 
 from diffsky_factory.core.parameters import Within, bounds
-from diffsky_factory.core.smooth import inverse_sigmoid, rolling_line, sigmoid, triweight_cdf
+from diffsky_factory.core.smooth import LN10, exp10, inverse_sigmoid, rolling_line, sigmoid, triweight_cdf
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
@@ -59,11 +59,11 @@ def star_formation_rate(sfh: StarFormation, log10_halo_mass: Scalar, time: Scala
     efficiency = rolling_line(
         m, sfh.lgmcrit, sfh.lgy_at_mcrit, sfh.lgmcrit, EFFICIENCY_STEEPNESS, sfh.indx_lo, sfh.indx_hi
     )
-    y = 12.0 * (jnp.log10(time) - sfh.lg_qt) / 10.0**sfh.qlglgdt
+    y = 12.0 * (jnp.log10(time) - sfh.lg_qt) / exp10(sfh.qlglgdt)
     falling = sfh.lg_drop * triweight_cdf(y + 3.0)
     rising = sfh.lg_drop - (sfh.lg_drop - sfh.lg_rejuv) * triweight_cdf(y - 3.0)
     log_rate = m + efficiency + jnp.where(y < 0.0, falling, rising)
-    return jnp.maximum(BARYON_FRACTION * 10.0**log_rate, LOWEST_RATE)
+    return jnp.maximum(BARYON_FRACTION * exp10(log_rate), LOWEST_RATE)
 
 
 def stellar_mass_steps(rate: Vector, time: Vector) -> Vector:
@@ -79,7 +79,7 @@ def log10_fraction_formed(steps: Vector, mass: Vector) -> Vector:
     Late growth keeps its digits in 32 bits, though it may be a millionth of the mass: where a galaxy is quenched, its
     young stars are few and shine most of its ultraviolet light.
     """
-    growth = jnp.log1p(steps[1:] / mass[:-1]) / jnp.log(10.0)
+    growth = jnp.log1p(steps[1:] / mass[:-1]) / LN10
     later = jnp.cumsum(growth[::-1])[::-1]
     return -jnp.concatenate([later, jnp.zeros_like(later[:1])])
 
