@@ -1,0 +1,155 @@
+"""Write the tables of the docs from `schemas/`, `catalogs/` and the package: `python docs/make_tables.py`.
+
+`docs/columns.md` and `docs/catalogs.md` are made here whole, and the tree in `docs/data-model.md`; a test asserts that
+they are up to date.
+"""
+
+import ast
+from pathlib import Path
+
+from diffsky_factory.core.columns import columns
+from diffsky_factory.core.resources import resource
+from diffsky_factory.inputs.calibrations import load_calibration
+from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
+from diffsky_factory.physics import STAGES
+
+FOLDER = Path(__file__).resolve().parent
+MADE = "<!-- made by docs/make_tables.py: change the yaml files, not this page -->\n"
+
+
+def columns_page() -> str:
+    """All columns, by file of the schema."""
+    writers = {name: stage.name for stage in STAGES for name in stage.writes}
+    parts = [
+        "# Columns\n",
+        MADE,
+        "Every name a mock can hold, with what `schemas/columns` says of it. The same entries become the attributes\n"
+        "of the arrays on disk and the checks a tile passes before it is committed. *Written by* names the stage that\n"
+        "computes the column; the others come with the halos. A recipe's `columns` choose what is stored.\n",
+    ]
+    for file in sorted(resource("schemas", "columns").glob("*.yaml")):
+        heading, *_ = file.read_text().splitlines()
+        names = [entry["name"] for entry in _entries(file)]
+        parts.append(f"## {file.stem}\n\n{heading.lstrip('# ')}\n")
+        header = ("column", "unit", "type", "axes", "range", "meaning", "written by", "called elsewhere")
+        rows = []
+        for name in names:
+            column = columns()[name]
+            low, high = column.range
+            called = ", ".join(f"{peer}: `{alias}`" for peer, alias in column.aliases.items())
+            unit, axes = column.unit or "-", ", ".join(column.axes) or "-"
+            meaning = " ".join([column.description, column.convention]).strip()
+            writer = f"`{writers[name]}`" if name in writers else "-"
+            rows.append((f"`{name}`", unit, column.dtype, axes, f"{low:g} to {high:g}", meaning, writer, called or "-"))
+        parts.append(_table(header, rows))
+    return "\n".join(parts)
+
+
+def catalogs_page() -> str:
+    """All entries of `catalogs/`, by kind."""
+    parts = [
+        "# Catalogs\n",
+        MADE,
+        "What is known by name. Each entry is one yaml file in `catalogs/`; `diffsky-factory show NAME` prints it,\n"
+        "and `DIFFSKY_FACTORY_CATALOG_PATH` names folders of the same layout whose entries are found first.\n",
+        "## Simulations\n",
+        _table(("name", "what it is", "halo mass", "references"), [_simulation(n) for n in entry_names("simulations")]),
+        "A UniverseMachine light cone in text form needs no entry: the path of its file is its name.\n",
+        "## Recipes\n",
+        _table(("name", "what it makes"), [(f"`{n}`", _entry("recipes", n)["title"]) for n in entry_names("recipes")]),
+        "## Calibrations\n",
+        _table(("name", "what it was fitted to", "kind", "parameters", "reference"), _calibrations()),
+        "## Templates\n",
+        _table(("name", "what it is", "initial mass function", "grid", "references"), _templates()),
+        "## Filters\n",
+        "A band is named `<set>_<band>`, such as `lsst_r`. Curves come from the packages named, pinned by hash.\n",
+        _table(("set", "bands", "what it is", "includes", "from", "reference"), _filters()),
+    ]
+    return "\n".join(parts)
+
+
+def _simulation(name: str) -> tuple[str, ...]:
+    entry = _entry("simulations", name)
+    references = "; ".join(entry["reference"].values())
+    return f"`{name}`", f"{entry['title']}. {entry['notes']}", entry["mass_definition"], references
+
+
+def _calibrations() -> list[tuple[str, ...]]:
+    rows = []
+    for name in entry_names("calibrations"):
+        known = load_calibration(name)
+        rows.append((f"`{name}`", known.title, known.kind, str(len(known.flat())), known.reference))
+    return rows
+
+
+def _templates() -> list[tuple[str, ...]]:
+    rows = []
+    for name in entry_names("templates"):
+        entry = _entry("templates", name)
+        grid = f"{entry['n_met']} metallicities, {entry['n_age']} ages, {entry['n_wave']} wavelengths"
+        cited = "; ".join(reference["cite"] for reference in entry["references"])
+        rows.append((f"`{name}`", entry["title"], entry["imf"], grid, cited))
+    return rows
+
+
+def _filters() -> list[tuple[str, ...]]:
+    rows = []
+    for name in entry_names("filters"):
+        entry = _entry("filters", name)
+        bands, source = ", ".join(entry["bands"]), f"{entry['package']} {entry['version']}"
+        rows.append((f"`{name}`", bands, entry["title"], entry["includes"], source, entry["reference"]["cite"]))
+    return rows
+
+
+def _entry(kind: str, name: str) -> dict:
+    return read_yaml(entry_path(kind, name))
+
+
+def _entries(file: Path) -> list[dict]:
+    import yaml
+
+    return yaml.safe_load(file.read_text())
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    cells = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells) + "\n"
+
+
+def data_model_page() -> str:
+    """The page as it is, with the tree of the package as it is on disk."""
+    before, rest = (FOLDER / "data-model.md").read_text().split(TREE[0])
+    after = rest.split(TREE[1])[1]
+    return f"{before}{TREE[0]}\n```text\n{tree(FOLDER.parent / 'diffsky_factory')}\n```\n{TREE[1]}{after}"
+
+
+def tree(folder: Path, indent: str = "") -> str:
+    """Files and folders, each with the first sentence of its docstring; in the order in which data flows."""
+    lines = [f"{indent}{folder.name + '/':<{WIDTH - len(indent)}}{_sentence(folder / '__init__.py')}"]
+    files = [file for file in sorted(folder.glob("*.py")) if file.name != "__init__.py"]
+    lines += [f"{indent}  {file.name:<{WIDTH - len(indent) - 2}}{_sentence(file)}" for file in files]
+    folders = [sub for sub in folder.iterdir() if (sub / "__init__.py").is_file()]
+    for sub in sorted(folders, key=lambda sub: (ORDER.index(sub.name) if sub.name in ORDER else len(ORDER), sub.name)):
+        lines.append(tree(sub, indent + "  "))
+    return "\n".join(lines)
+
+
+def _sentence(file: Path) -> str:
+    text = ast.get_docstring(ast.parse(file.read_text())) or ""
+    return text.split("\n\n")[0].replace("\n", " ")
+
+
+TREE = ("<!-- tree -->", "<!-- end of tree -->")
+ORDER = ("core", "sky", "inputs", "physics", "factory", "outputs", "simulations", "halos", "stars", "light")
+WIDTH = 36
+PAGES = {"columns.md": columns_page, "catalogs.md": catalogs_page, "data-model.md": data_model_page}
+
+
+def main() -> None:
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()
