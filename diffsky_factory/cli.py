@@ -113,7 +113,7 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None) -> None:
     table.add_row("area", f"{planned.area:.4g} deg^2")
     table.add_row("tiles", f"{len(layout.pixels)} of order {layout.order}, at most {max(layout.row_counts):,} rows")
     table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
-    table.add_row("memory", f"about {planned.memory / 1e9:.1f} GB per worker process")
+    table.add_row("memory", f"about {planned.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time")
     table.add_row("time", f"about {planned.seconds(workers):.0f} s on {workers} cores")
     out.print(table)
     planned.check_fits(Path.cwd())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -37,8 +38,13 @@ class Branch(Stage):
         stacked = {name: jnp.stack([replaced(case[name]) for case in self.cases]) for name in self.cases[0]}
         shared = {name: rows[name] for name in self.inner.reads if name not in stacked}
         draws = {name: rows[name] for name in self.draws}
-        # one case after another: compiled once, and no more memory than one
-        out = jax.lax.map(lambda case: self.inner.run({**shared, **case}, constants, draws), stacked)
+
+        # one case after another: compiled once, and no more memory than one, also in the gradient
+        @partial(jax.checkpoint, prevent_cse=False)
+        def one(case):
+            return self.inner.run({**shared, **case}, constants, draws)
+
+        out = jax.lax.map(one, stacked)
         return {column: jnp.moveaxis(out[name], 0, 1) for name, column in self.outputs.items()}
 
 

@@ -15,7 +15,7 @@ from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.outputs.layout import ArrayLayout, Layout
 
 COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
-BASE_MEMORY = 1.0e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
+BASE_MEMORY = 1.3e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
 ROW_MEMORY = 4.0  # copies of a tile's rows that a task holds at once
 GALAXY_SECONDS = 2.5e-5  # per galaxy and core; measured on the example with 18 bands on two cores
 START_SECONDS = 25.0  # tables and compilation
@@ -38,10 +38,10 @@ class BuildPlan:
         """Files of rows."""
         return int(self.layout.shard_counts.sum()) * len(self.layout.arrays)
 
-    @property
-    def memory(self) -> float:
-        """Bytes of memory per worker process at its largest tile, about."""
-        return BASE_MEMORY + ROW_MEMORY * max(self.layout.row_counts, default=0) * self.layout.row_bytes
+    def memory(self, threads: int = 1) -> float:
+        """Bytes of memory of a process that computes a number of tiles at a time, about."""
+        largest = max(self.layout.row_counts, default=0) * self.layout.row_bytes
+        return BASE_MEMORY + threads * ROW_MEMORY * largest
 
     def seconds(self, workers: int = 1) -> float:
         """Time with a number of cores, about."""
@@ -57,9 +57,9 @@ class BuildPlan:
                 "choose another place, fewer bands or a smaller region"
             )
         memory = psutil.virtual_memory().total
-        if self.memory > memory:
+        if self.memory() > memory:
             raise InputError(
-                f"the largest tile needs {self.memory / 1e9:.1f} GB of memory and there are {memory / 1e9:.1f} GB; "
+                f"the largest tile needs {self.memory() / 1e9:.1f} GB of memory and there are {memory / 1e9:.1f} GB; "
                 "give tiles of a higher order"
             )
 
