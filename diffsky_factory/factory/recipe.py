@@ -63,6 +63,8 @@ class Region(Record):
         if sum(kinds) != 1:
             raise ValueError("give pixels with their order, or a cone, or full_sky: true")
         if self.pixels is not None:
+            if not self.pixels:
+                raise ValueError("no pixel is given")
             if self.order is None:
                 raise ValueError("pixels need their order")
             outside = [pixel for pixel in self.pixels if not 0 <= pixel < 12 * 4**self.order]

@@ -12,11 +12,12 @@ import yaml
 from pydantic import BeforeValidator, Field
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.parameters import bounds
+from diffsky_factory.core.parameters import Within, bounds
 from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
 from diffsky_factory.physics import INGREDIENTS
 
 SCHEMA = "diffsky-factory/calibration/1"
+ROUNDING = 2.0**-23  # relative, of float32
 
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -135,10 +136,15 @@ def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
     missing = [name for name in kind._fields if name not in values]
     if missing:
         raise InputError(f"{file}, {group}: no value of {', '.join(missing)}")
-    return kind(**{name: _value(file, name, values[name], within) for name, within in bounds(kind).items()})
+    return kind(**{name: _value(file, name, values, within) for name, within in bounds(kind).items()})
 
 
-def _value(file: Path, name: str, value: float, within) -> float:
-    if not within.lo <= value <= within.hi:
-        raise InputError(f"{file}: {name} = {value} lies outside its bounds ({within.lo}, {within.hi})")
-    return float(value)
+def _value(file: Path, name: str, values: Mapping[str, float], within: Within) -> float:
+    value = values[name]
+    low = within.lo if within.above is None else values[within.above]
+    high = within.hi if within.below is None else values[within.below]
+    # a fit in 32 bits may end on a bound, and then lies beyond it by rounding
+    nearest = min(max(value, low), high)
+    if abs(value - nearest) > ROUNDING * max(abs(low), abs(high)):
+        raise InputError(f"{file}: {name} = {value} lies outside its bounds ({low}, {high})")
+    return float(nearest)
