@@ -112,7 +112,7 @@ def show(name: str) -> None:
     if not found:
         raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
     for file in found:
-        out.print(f"# {file}\n{file.read_text()}", markup=False, highlight=False)
+        out.print(f"# {file}\n{file.read_text()}", markup=False, highlight=False, soft_wrap=True)
 
 
 @main.command()
@@ -194,11 +194,12 @@ def _show_status(path: Path, verify: bool) -> bool:
     out.print(
         f"{found.path}: {found.state}, {found.built}/{found.tiles} tiles, {found.built_rows:,}/{found.rows:,} rows",
         markup=False,
+        soft_wrap=True,
     )
     for problem in found.damaged:
-        out.print(f"  {problem}", markup=False)
+        out.print(f"  {problem}", markup=False, soft_wrap=True)
     if found.damaged or found.built < found.tiles:
-        out.print(f'  to mend it: run "diffsky-factory resume {found.path}"', markup=False)
+        out.print(f'  to mend it: run "diffsky-factory resume {found.path}"', markup=False, soft_wrap=True)
     elif verify:
         out.print("  every file is as it was written", markup=False)
     return bool(found.damaged)

@@ -11,6 +11,7 @@ import pytest
 from diffsky_factory.factory.building import build
 from diffsky_factory.factory.recipe import load_recipe
 
+pytest.register_assert_rewrite("tests.stores")
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "name": "tiny",

@@ -91,7 +91,7 @@ def build(
             _check_same(path, store.read_layout(path), planned.layout)
         else:
             store.create(path, planned.layout)
-        return _finish(path, planned.layout, client, workers, progress, start)
+        return _finish(path, store.read_layout(path), client, workers, progress, start)
 
 
 def resume(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from astropy import units
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
@@ -37,8 +37,9 @@ def _quantity(unit: units.UnitBase, what: str):
     return BeforeValidator(convert)
 
 
-Angle = Annotated[float, _quantity(units.deg, "angle")]
-Mass = Annotated[float, _quantity(units.solMass, "mass"), Field(gt=0.0)]
+NUMBER_OR_TEXT = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
+Angle = Annotated[float, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
+Mass = Annotated[float, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
 
 
 class Cone(Record):

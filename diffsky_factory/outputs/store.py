@@ -52,7 +52,7 @@ def create(path: Path, layout: Layout) -> None:
     try:
         remove_leftovers(path)
         _write_atomically(path / PLAN, _sealed(json.loads(layout.text)))
-        begin(path, layout)
+        begin(path, read_layout(path))  # as read, so that a store finished later has the same bytes
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 

@@ -116,6 +116,7 @@ def test_a_group_larger_than_a_block_is_computed_whole(tiny):
         "log10_stellar_mass_in_situ": np.full(150, 10.0),
         "merging_probability": lost,
         "merging_remainder": 1.0 - lost,
+        "satellite_weight": np.ones(150),
         "host_row": np.zeros(150, np.int64),
     }
     order = plan(stages(), columns, ["log10_stellar_mass"])
