@@ -188,7 +188,7 @@ def _write_metadata(path, layout, state, tables, attributes=None) -> None:
         others = [*(file for file in files if file != root_file), Path(METADATA)]
         for file in [*others, root_file] if state == "complete" else [root_file, *others]:
             (path / file).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(made / file, path / file)
+            _move(made / file, path / file)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -276,9 +276,13 @@ def _size_and_checksum(path: Path) -> list[int]:
     return [size, checksum]
 
 
+def _move(source: str | Path, target: Path) -> None:
+    os.replace(source, target)
+
+
 def _write_atomically(path: Path, text: str) -> None:
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=NEW_FILE, delete=False) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(file.name, path)
+    _move(file.name, path)

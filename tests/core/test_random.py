@@ -63,7 +63,7 @@ def test_uniform_draws_lie_strictly_between_zero_and_one(many):
     assert many["a.draw_u"].max() < 1.0
     # the ends of what 23 bits can give
     ends = (np.array([0, 2**23 - 1]).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23)
-    assert 0.0 < ends[0]
+    assert ends[0] > 0.0
     assert ends[1] < 1.0
 
 

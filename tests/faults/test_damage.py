@@ -184,7 +184,7 @@ def test_many_failed_tiles_are_counted(plain, tmp_path, monkeypatch):
         raise CheckError("column 'x', row 0: bad")
 
     monkeypatch.setattr(building.checks, "check_tile", fail)
-    with pytest.raises(CheckError, match="tile .*column 'x', row 0: bad; so do 15 other tiles"):
+    with pytest.raises(CheckError, match=r"tile .*column 'x', row 0: bad; so do 15 other tiles"):
         build(plain, tmp_path / "mock.zarr")
 
 
