@@ -5,49 +5,65 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from diffsky_factory import __version__
+
 out, err = Console(), Console(stderr=True)
 
 
 def _clear_errors(command: Callable) -> Callable:
-    """Bad input is one clear line and exit code 2; anything else is exit code 1."""
+    """Bad input is one clear line and exit code 2; anything else that goes wrong is one line and exit code 1."""
 
     @wraps(command)
     def wrapped(*args, **kwargs):
         from diffsky_factory.core.errors import InputError
-        from diffsky_factory.core.plan import PlanError
         from diffsky_factory.factory.checks import CheckError
 
         try:
             return command(*args, **kwargs)
-        except (InputError, PlanError) as error:
-            err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-            sys.exit(2)
+        except InputError as error:
+            _fail(f"{error}", 2)
         except CheckError as error:
-            err.print(f"error: a tile failed its checks and was not written: {error}", markup=False, soft_wrap=True)
-            sys.exit(1)
+            _fail(f"a tile failed its checks and was not written: {error}", 1)
+        except KeyboardInterrupt:
+            _fail("stopped; what is built is kept, and the same command goes on from there", 130)
+        except OSError as error:
+            _fail(f"{error.filename or 'input or output'}: {error.strerror or error}; what is built is kept", 1)
+        except Exception as error:
+            if click.get_current_context().find_root().params.get("debug"):
+                raise
+            _fail(f"unexpected {type(error).__name__}: {error}; diffsky-factory --debug ... shows where", 1)
 
     return wrapped
 
 
-def _changes(pairs: tuple[str, ...]) -> dict[str, Any]:
+def _fail(problem: str, code: int) -> None:
+    err.print(f"error: {' '.join(problem.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def _recipe(name: str, pairs: tuple[str, ...]):
+    """The recipe of this name or path with the fields of `--set` replaced."""
     import yaml
 
     from diffsky_factory.core.errors import InputError
+    from diffsky_factory.factory.recipe import load_recipe
 
     changes = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
+        field, equals, value = pair.partition("=")
+        if not (field and equals):
             raise InputError(f"--set {pair!r}: write field=value")
-        changes[name] = yaml.safe_load(value)
-    return changes
+        try:
+            changes[field] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {pair!r}: {value!r} is not valid YAML; quote it in the shell") from error
+    return load_recipe(name, **changes)
 
 
 _set = click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Replace a field of the recipe.")
@@ -56,8 +72,9 @@ _processes = click.option("--processes", is_flag=True, help="Workers are process
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="diffsky_factory")
-def main() -> None:
+@click.version_option(__version__, package_name="diffsky_factory")
+@click.option("--debug", is_flag=True, help="Show where in the program an unexpected error arises.")
+def main(debug: bool) -> None:
     """Galaxy mocks from halos: lazy, reproducible, resumable."""
 
 
@@ -67,7 +84,11 @@ def main() -> None:
 def list_(kind: str | None) -> None:
     """What is known by name."""
     from diffsky_factory.factory.catalogs import list_catalogs
+    from diffsky_factory.inputs.entries import KINDS, InputError, near
 
+    kinds = [name.removesuffix("s") for name in KINDS]
+    if kind is not None and kind.removesuffix("s") not in kinds:
+        raise InputError(f"--kind {kind!r}: there is no such kind; {near(kind, kinds)}")
     table = Table("name", "kind", "title", "status")
     for row in list_catalogs().itertuples():
         if kind is None or row.kind == kind.removesuffix("s"):
@@ -82,16 +103,16 @@ def show(name: str) -> None:
     """Print an entry, or what a store holds."""
     from diffsky_factory.inputs.entries import KINDS, InputError, entry_names, entry_path, near
 
-    if Path(name).exists():
+    found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
+    if not found and Path(name).exists():
         from diffsky_factory.outputs.reading import open_store
 
-        out.print(open_store(name, allow_partial=True), markup=False)
+        out.print(open_store(name, allow_partial=True), markup=False, highlight=False)
         return
-    found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
     if not found:
         raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
     for file in found:
-        out.print(f"# {file}\n{file.read_text()}", markup=False, highlight=False)
+        out.print(f"# {file}\n{file.read_text()}", markup=False, highlight=False, soft_wrap=True)
 
 
 @main.command()
@@ -103,10 +124,9 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None) -> None:
     """Rows, bytes, files, memory and time of a build, without building."""
     from diffsky_factory.factory.assembly import assembly
     from diffsky_factory.factory.planning import available_cores, plan_build
-    from diffsky_factory.factory.recipe import load_recipe
 
     workers = workers or available_cores()
-    planned = plan_build(assembly(load_recipe(recipe, **_changes(changes)).text))
+    planned = plan_build(assembly(_recipe(recipe, changes).text))
     layout = planned.layout
     table = Table(show_header=False)
     table.add_row("galaxies", f"{layout.rows:,}")
@@ -130,8 +150,9 @@ def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None
     """Build a mock into a store; the same command again finishes one that was cut off."""
     from diffsky_factory.factory.building import build as build_store
 
+    chosen = _recipe(recipe, changes)
     with _client(workers, processes) as client, _progress() as progress:
-        summary = build_store(recipe, path, client=client, workers=workers, progress=progress, **_changes(changes))
+        summary = build_store(chosen, path, client=client, workers=workers, progress=progress)
     out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -173,11 +194,12 @@ def _show_status(path: Path, verify: bool) -> bool:
     out.print(
         f"{found.path}: {found.state}, {found.built}/{found.tiles} tiles, {found.built_rows:,}/{found.rows:,} rows",
         markup=False,
+        soft_wrap=True,
     )
     for problem in found.damaged:
-        out.print(f"  {problem}", markup=False)
+        out.print(f"  {problem}", markup=False, soft_wrap=True)
     if found.damaged or found.built < found.tiles:
-        out.print(f'  to mend it: run "diffsky-factory resume {found.path}"', markup=False)
+        out.print(f'  to mend it: run "diffsky-factory resume {found.path}"', markup=False, soft_wrap=True)
     elif verify:
         out.print("  every file is as it was written", markup=False)
     return bool(found.damaged)
@@ -206,13 +228,17 @@ def _progress():
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task("building", total=None, rows="0")
+    bar = Progress(*columns, console=err)
+    task = bar.add_task("building", total=None, rows="0")
 
-        def update(done: int, total: int, rows: int, all_rows: int) -> None:
-            bar.update(task, completed=done, total=total, rows=f"{rows:,} of {all_rows:,}")
+    def update(done: int, total: int, rows: int, all_rows: int) -> None:
+        bar.start()  # with the first tile known, so that an error before it is one line
+        bar.update(task, completed=done, total=total, rows=f"{rows:,} of {all_rows:,}")
 
+    try:
         yield update
+    finally:
+        bar.stop()
 
 
 if __name__ == "__main__":

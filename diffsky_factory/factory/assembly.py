@@ -1,5 +1,6 @@
 """A recipe put together: simulation, model, tables and kernels, ready to compute any tile."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -17,13 +18,14 @@ from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
-from diffsky_factory.physics import stages
+from diffsky_factory.physics import INGREDIENTS, stages
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.populations import POPULATIONS
 from diffsky_factory.physics.stars.ages import TemplateGrid
 from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky.cosmology import Cosmology, age_64
+from diffsky_factory.sky.regions import region, share_inside
 
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
@@ -46,21 +48,44 @@ class Assembly:
         load_templates(recipe.templates)
         load_filters(recipe.bands)
         self._kernels: dict[tuple, Kernel] = {}
+        self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in recipe.columns:
             self.column(name)
-        self.plan(recipe.columns)
+        self._check_constants()
 
     @property
     def cosmology(self) -> Cosmology:
         """That of the simulation."""
         return self.simulation.cosmology
 
-    @cached_property
+    @property
     def constants(self) -> dict[type, Any]:
         """Parameters and tables by type."""
+        with self._one_at_a_time:
+            return self._constants
+
+    @cached_property
+    def _constants(self) -> dict[type, Any]:
         redshift_max = self.simulation.redshift_range[1] + MARGIN
         known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max)
         return {**self.simulation.parameters, **self.calibration.by_class(), **known}
+
+    def _check_constants(self) -> None:
+        """Raise InputError where the recipe leaves out the bands or the parameters that its columns need."""
+        recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid}
+        known |= {*self.simulation.parameters, *self.calibration.by_class()}
+        needed = self.plan(recipe.columns).constants
+        if not recipe.bands and (
+            BandTable in needed or any("band" in self.column(name).axes for name in recipe.columns)
+        ):
+            raise InputError(f"recipe '{recipe.name}', bands: none are given, and its columns have a band axis")
+        groups = {kind: group for group, kind in INGREDIENTS.items()}
+        missing = [groups.get(kind, kind.__name__) for kind in needed if kind not in known | {BandTable}]
+        if missing:
+            raise InputError(
+                f"recipe '{recipe.name}', calibration: '{recipe.calibration}' has no parameters of "
+                f"{', '.join(missing)}; join it to one that has them, such as 'c260710+{recipe.calibration}'"
+            )
 
     @property
     def pixels(self) -> np.ndarray:
@@ -71,6 +96,16 @@ class Assembly:
     def area(self) -> float:
         """Area of the mock [deg^2]."""
         return self.simulation.area(self.region)
+
+    def tile_areas(self, pixels: Sequence[int]) -> tuple[float, ...]:
+        """Area [deg^2] of the mock in each of its tiles; they sum to `area`. To 1e-3 where a region cuts a tile."""
+        order = self.recipe.tiles.order
+        inside = region(self.region)
+        shares = [
+            self.simulation.area({"pixels": [pixel], "order": order}) * share_inside(order, pixel, [inside])
+            for pixel in pixels
+        ]
+        return tuple(share * self.area / max(sum(shares), 1e-300) for share in shares)
 
     def count(self, pixel: int) -> int:
         """Exact rows of a tile."""
@@ -128,14 +163,15 @@ class Assembly:
 
     def _kernel(self, wanted: tuple[str, ...], given: frozenset[str], bands: Sequence[int] | None) -> Kernel:
         key = (wanted, given, None if bands is None else tuple(bands))
-        if key not in self._kernels:
-            constants = self.constants
-            if bands is not None:
-                constants = {**constants, BandTable: _some_bands(constants[BandTable], bands)}
-            self._kernels[key] = Kernel(
-                plan(self.stages, given, wanted), constants, seed=self.recipe.seed, block=self.recipe.tiles.block
-            )
-        return self._kernels[key]
+        with self._one_at_a_time:
+            if key not in self._kernels:
+                constants = self.constants
+                if bands is not None:
+                    constants = {**constants, BandTable: _some_bands(constants[BandTable], bands)}
+                self._kernels[key] = Kernel(
+                    plan(self.stages, given, wanted), constants, seed=self.recipe.seed, block=self.recipe.tiles.block
+                )
+            return self._kernels[key]
 
 
 FROM_HALOS = ("galaxy_id", "cosmic_time", "satellite_weight", "host_row")

@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import filelock
 import numpy as np
 
+from diffsky_factory import __version__
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import checks
 from diffsky_factory.factory.assembly import Assembly, assembly
@@ -48,11 +50,11 @@ class Summary:
             f"{self.seconds:.1f} s, {rate}, peak memory {self.peak_memory / 1e9:.2f} GB\n"
             f"the store is {self.path}; to open it:\n"
             f"    import diffsky_factory as dff\n"
-            f'    ds = dff.open_catalog("{self.path}")\n'
-            f'    ds.mag_true.sel(band="{self._a_band}").compute()'
+            f"    ds = dff.open_catalog({self.path!r})\n"
+            f"    {self.example}.compute()"
         )
 
-    _a_band: str = "lsst_r"
+    example: str = "ds"  # what a user may want to look at first
 
 
 def build(
@@ -73,18 +75,23 @@ def build(
     progress : called as progress(tiles done, tiles, rows done, rows)
     Raises InputError, with nothing written, for anything wrong with recipe, inputs or path.
     """
-    path = Path(path)
+    path, start = Path(path), time.perf_counter()
     parts = assembly(load_recipe(recipe, **changes).text)
-    if path.exists() and not (path / store.PLAN).exists() and any(path.iterdir() if path.is_dir() else [path]):
+    begun = (path / store.PLAN).exists()
+    if not begun and not store.is_free(path):
         raise InputError(f"{path}: exists and is no store; choose another place or remove it")
     planned = plan_build(parts)
-    if (path / store.PLAN).exists():
-        if store.read_layout(path).hash != planned.layout.hash:
-            raise InputError(f"{path}: holds a build of another recipe; choose another place or remove it")
+    if begun:
+        _check_same(path, store.read_layout(path), planned.layout)
     else:
         planned.check_fits(path)
-        store.create(path, planned.layout)
-    return resume(path, client=client, workers=workers, progress=progress)
+        store.make_folder(path)
+    with _alone(path):
+        if (path / store.PLAN).exists():  # by now perhaps of another process
+            _check_same(path, store.read_layout(path), planned.layout)
+        else:
+            store.create(path, planned.layout)
+        return _finish(path, store.read_layout(path), client, workers, progress, start)
 
 
 def resume(
@@ -101,28 +108,67 @@ def resume(
     path, start = Path(path), time.perf_counter()
     layout = store.read_layout(path)
     with _alone(path):
-        todo = [tile for tile in range(len(layout.pixels)) if store.damage(path, layout, tile)]
-        done, rows = len(layout.pixels) - len(todo), layout.rows - sum(layout.row_counts[tile] for tile in todo)
+        return _finish(path, layout, client, workers, progress, start)
+
+
+def _check_same(path: Path, found: Layout, planned: Layout) -> None:
+    """Raise InputError where the store in a place is not the one that is planned."""
+    if found.recipe != planned.recipe:
+        raise InputError(f"{path}: holds a build of another recipe; choose another place or remove it")
+    if found.hash != planned.hash:
+        raise InputError(
+            f"{path}: holds a build of this recipe by another version or from other inputs; "
+            f'finish it with "diffsky-factory resume {path}", choose another place, or remove it'
+        )
+
+
+def _finish(path: Path, layout: Layout, client: Any, workers: int | None, progress, start: float) -> Summary:
+    """Build what is missing or damaged; for who holds the lock."""
+    _check_inputs(path, layout)
+    store.remove_leftovers(path)
+    tiles = range(len(layout.pixels))
+    todo = [tile for tile in tiles if store.damage(path, layout, tile)]
+    if todo or store.metadata_damage(path, layout):
+        store.begin(path, layout)
+    done, rows = len(tiles) - len(todo), layout.rows - sum(layout.row_counts[tile] for tile in todo)
+    peak, refused = 0.0, []
+    if progress:
+        progress(done, len(tiles), rows, layout.rows)
+    for tile, memory, error in _built(path, layout, todo, client, workers or available_cores()):
+        if error is not None:
+            refused.append(error)
+            continue
+        done, rows, peak = done + 1, rows + layout.row_counts[tile], max(peak, memory)
         if progress:
-            progress(done, len(layout.pixels), rows, layout.rows)
-        peak = 0.0
-        for tile, memory in _built(path, layout, todo, client, workers or available_cores()):
-            done, rows, peak = done + 1, rows + layout.row_counts[tile], max(peak, memory)
-            if progress:
-                progress(done, len(layout.pixels), rows, layout.rows)
-        if todo or not store.is_complete(path):
-            store.finalize(path, layout, *_index_and_calibration(path, layout))
+            progress(done, len(tiles), rows, layout.rows)
+    if refused:
+        more = f"; so do {len(refused) - 1} other tiles" if len(refused) > 1 else ""
+        raise checks.CheckError(f"{min(refused, key=str)}{more}")
+    if not store.is_complete(path):
+        store.finalize(path, layout, *_index_and_calibration(path, layout))
+    names = [array.name for array in layout.arrays]
+    band = f'.sel(band="{layout.axes["band"][0]}")' if "mag_true" in names else ""
     return Summary(
         path=str(path),
         rows=layout.rows,
-        tiles=len(layout.pixels),
+        tiles=len(tiles),
         built=len(todo),
         built_rows=sum(layout.row_counts[tile] for tile in todo),
         area=layout.attributes["area_deg2"],
         seconds=time.perf_counter() - start,
         peak_memory=max(peak, _peak_memory()),
-        _a_band=(layout.axes.get("band") or ("lsst_r",))[0],
+        example=f"ds.mag_true{band}" if band else f"ds.{names[0]}",
     )
+
+
+def _check_inputs(path: Path, layout: Layout) -> None:
+    """Raise InputError where what the store is made from cannot be had or is not what it was."""
+    known, now = layout.attributes["calibration_sha256"], assembly(layout.recipe).calibration.hash
+    if now != known:
+        raise InputError(
+            f"{path}: calibration '{layout.attributes['calibration']}' has other values than when the store was begun; "
+            "give it back its values, or build anew in another place"
+        )
 
 
 @dataclass(frozen=True)
@@ -141,17 +187,17 @@ class Status:
 def status(path: str | Path, *, verify: bool = False) -> Status:
     """Tiles and rows that are committed; with verify, every file is read and its checksum compared."""
     path = Path(path)
-    layout = store.read_layout(path)
+    layout, complete = store.read_layout(path), store.is_complete(path)
     committed = [tile for tile in range(len(layout.pixels)) if store.commit(path, layout, tile)]
     damaged = []
     if verify:
-        for tile in committed:
-            problem = store.damage(path, layout, tile)
-            if problem:
-                damaged.append(f"tile {layout.pixels[tile]}: {problem}")
+        problems = {f"tile {pixel}": store.damage(path, layout, tile) for tile, pixel in enumerate(layout.pixels)}
+        problems["metadata"] = store.metadata_damage(path, layout)
+        unbuilt = "" if complete else "not built"
+        damaged = [f"{what}: {problem}" for what, problem in problems.items() if problem and problem != unbuilt]
     return Status(
         path=str(path),
-        state="complete" if store.is_complete(path) else "building",
+        state="complete" if complete else "building",
         tiles=len(layout.pixels),
         built=len(committed),
         rows=layout.rows,
@@ -162,7 +208,6 @@ def status(path: str | Path, *, verify: bool = False) -> Status:
 
 def build_tile(path: str, tile: int) -> tuple[int, float]:
     """Compute, check, write and commit one tile; returns its number and the process's peak memory [bytes]."""
-    start = time.perf_counter()
     layout = store.read_layout(path)
     parts = assembly(layout.recipe)
     names = [array.name for array in layout.arrays]
@@ -174,22 +219,31 @@ def build_tile(path: str, tile: int) -> tuple[int, float]:
         checks.check_tile(columns, parts.cosmology)
     except checks.CheckError as error:
         raise checks.CheckError(f"tile {layout.pixels[tile]}: {error}") from error
-    notes = {"rows": n, "zones": _zones(layout, columns), "seconds": round(time.perf_counter() - start, 3)}
-    store.write_tile(Path(path), layout, tile, columns, notes)
+    store.write_tile(Path(path), layout, tile, columns, {"rows": n, "zones": _zones(layout, columns)})
     return tile, _peak_memory()
 
 
-def _built(path: Path, layout: Layout, todo: list[int], client: Any, workers: int) -> Iterator[tuple[int, float]]:
-    """Results of the tiles as they finish; the first error ends the build, with finished tiles committed."""
-    if client is not None:
-        from dask.distributed import as_completed as as_completed_on_client
+Result = tuple[int, float, checks.CheckError | None]
+"""Of one tile: its number, the peak memory of its process, and why it was refused, if it was."""
 
-        futures = client.map(build_tile, [str(path.absolute())] * len(todo), todo, pure=False)
-        for future in as_completed_on_client(futures):
-            yield future.result()
+
+def _attempt(path: str, tile: int) -> Result:
+    try:
+        return *build_tile(path, tile), None
+    except checks.CheckError as error:
+        return tile, 0.0, error
+
+
+def _built(path: Path, layout: Layout, todo: list[int], client: Any, workers: int) -> Iterator[Result]:
+    """Results of the tiles as they finish. A tile that fails its checks does not keep the others from being built.
+
+    Any other error ends the build once the tiles in work are done, so that nobody writes when the lock is given up.
+    """
+    if client is not None:
+        yield from _built_by(client, str(path.absolute()), todo)
         return
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(build_tile, str(path), tile) for tile in todo]
+        futures = [pool.submit(_attempt, str(path), tile) for tile in todo]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -197,10 +251,32 @@ def _built(path: Path, layout: Layout, todo: list[int], client: Any, workers: in
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _built_by(client: Any, path: str, todo: list[int]) -> Iterator[Result]:
+    """Results of tiles computed by the workers of a dask client, of which each has two tiles at most in hand."""
+    from dask.distributed import as_completed as as_completed_by
+    from dask.distributed import wait
+
+    waiting = iter(todo)
+    first = islice(waiting, 2 * max(sum(client.nthreads().values()), 1))
+    running = {client.submit(_attempt, path, tile, pure=False) for tile in first}
+    finished = as_completed_by(list(running))
+    try:
+        for future in finished:
+            running.discard(future)
+            yield future.result()
+            for tile in islice(waiting, 1):
+                added = client.submit(_attempt, path, tile, pure=False)
+                running.add(added)
+                finished.add(added)
+    finally:
+        if running:
+            wait(list(running))
+
+
 @contextmanager
 def _alone(path: Path):
     """Only one process builds a store; the lock goes with the process that holds it."""
-    lock = filelock.FileLock(path / ".lock")
+    lock = filelock.FileLock(path / store.LOCK)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
@@ -235,6 +311,7 @@ def _index_and_calibration(path: Path, layout: Layout) -> tuple[dict[str, np.nda
         "index/tiles/pixel": np.asarray(layout.pixels, np.int64),
         "index/tiles/row_start": layout.row_starts,
         "index/tiles/row_count": np.asarray(layout.row_counts, np.int64),
+        "index/tiles/area_deg2": np.asarray(layout.areas, np.float64),
         **_block_index(layout, commits),
         **_calibration_tables(parts),
     }
@@ -291,9 +368,9 @@ def _provenance(parts: Assembly) -> dict[str, Any]:
     """Software and platform; with the recipe, what is needed to make the store again."""
     import jax
 
-    packages = ("diffsky_factory", "jax", "numpy", "zarr", "healpy", "speclite", "astro-sedpy")
+    packages = ("jax", "numpy", "zarr", "healpy", "speclite", "astro-sedpy")
     return {
-        "packages": {name: version(name) for name in packages},
+        "packages": {"diffsky_factory": __version__, **{name: version(name) for name in packages}},
         "python": platform.python_version(),
         "machine": platform.machine(),
         "backend": jax.default_backend(),

@@ -75,6 +75,11 @@ def evaluate(
 
 def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[str, np.ndarray]:
     columns = {name: np.asarray(value) for name, value in columns.items()}
+    for name, value in columns.items():
+        if value.ndim == 0 or value.dtype.kind not in "biuf":
+            raise InputError(f"column '{name}': an array of numbers with one row per galaxy is wanted")
+    if not columns:
+        raise InputError("no columns are given; what is known of the galaxies goes in the first argument")
     lengths = {name: len(value) for name, value in columns.items()}
     if len(set(lengths.values())) != 1:
         raise InputError(f"columns differ in length: {lengths}")

@@ -1,5 +1,6 @@
 """One compiled kernel for a plan: rows of any number in, wanted columns out, in blocks of one fixed shape."""
 
+import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import lru_cache
@@ -35,6 +36,8 @@ class Kernel:
         with self._precision():
             known = [self._real(constants[kind]) for kind in plan.constants]
             self.constants = jax.device_put(known)  # once, not per block
+        self._compiling = threading.Lock()
+        self._sizes: set[int] = set()  # rows of the blocks it is compiled for
 
     def __call__(
         self,
@@ -76,10 +79,12 @@ class Kernel:
             local[n:] = np.arange(n, size)  # what padding would deposit stays in it
             block["host_row"] = local.astype(np.int32)
         given = {name: self._real(np.asarray(value)[take]) for name, value in draws.items()}
-        with self._precision():
+        # of many threads, one compiles and the others wait for it
+        with nullcontext() if size in self._sizes else self._compiling, self._precision():
             inputs = jax.device_put((block, id_words(np.asarray(ids)[take]), given))
             out = _compiled(self.plan)(inputs[0], self.constants, inputs[1], inputs[2], self.seed)
             out = jax.device_get(out)
+        self._sizes.add(size)
         return {name: value[:n] for name, value in out.items()}
 
     def _real(self, tree):
@@ -90,7 +95,8 @@ class Kernel:
         return jax.tree.map(cast, tree)
 
     def _precision(self):
-        return jax.enable_x64(True) if self.precision == "float64" else nullcontext()
+        # said either way: a mock is the same whatever precision its caller has switched on
+        return jax.enable_x64(self.precision == "float64")
 
 
 def blocks(host_row: np.ndarray, size: int) -> list[slice]:

@@ -16,7 +16,7 @@ from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.outputs.reading import rows_of_bands, rows_of_tiles
 
 
-def make_mock(recipe: "str | Path | Recipe", **changes: Any) -> xr.Dataset:
+def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
     """Galaxies of a recipe as a lazy dataset: one chunk per tile, and per band; only rows are counted now.
 
     recipe : name, path of a yaml file, or Recipe; `changes` replace its fields
@@ -29,15 +29,17 @@ def make_mock(recipe: "str | Path | Recipe", **changes: Any) -> xr.Dataset:
     return _dataset(parts, parts.recipe.columns)
 
 
-def make_halos(recipe: "str | Path | Recipe", **changes: Any) -> xr.Dataset:
+def make_halos(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
     """Halos of a recipe's simulation and region, lazily; arguments and errors as in `make_mock`."""
     parts = assembly(load_recipe(recipe, **changes).text)
     return _dataset(parts, [name for name in parts.simulation.columns if name != "host_row"])
 
 
 def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
-    counted = [(int(pixel), parts.count(int(pixel))) for pixel in parts.pixels]
-    tiles, counts = zip(*[(pixel, n) for pixel, n in counted if n]) if any(n for _, n in counted) else ((), ())
+    pixels = [int(pixel) for pixel in parts.pixels]
+    rows = [parts.count(pixel) for pixel in pixels]
+    tiles = tuple(pixel for pixel, n in zip(pixels, rows) if n)  # dask has no use for chunks without rows
+    counts = tuple(n for n in rows if n)
     axes = used_axes(parts, names)
     recipe = parts.recipe.text
     kept, of_bands = _kept(parts, names)
@@ -59,7 +61,7 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
         variables[name] = xr.Variable(("galaxy", *column.axes), array, column.attributes)
     coordinates = {axis: list(labels) for axis, labels in axes.items()}
     ds = xr.Dataset(variables, coordinates, attributes(parts))
-    ds.attrs.update(tile_pixels=list(tiles), tile_rows=list(counts))
+    ds.attrs.update(tile_pixels=pixels, tile_rows=rows, tile_areas_deg2=list(parts.tile_areas(pixels)))
     return ds
 
 

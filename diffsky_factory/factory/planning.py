@@ -66,6 +66,8 @@ class BuildPlan:
 
 def plan_build(assembly: Assembly) -> BuildPlan:
     """Count the rows of every tile and lay them out. Raises InputError for a region without halos."""
+    if not assembly.recipe.columns:
+        raise InputError(f"recipe '{assembly.recipe.name}': it has no columns; there is nothing to build")
     pixels = [int(pixel) for pixel in assembly.pixels]
     counts = [assembly.count(pixel) for pixel in pixels]
     if not sum(counts):
@@ -78,6 +80,7 @@ def plan_build(assembly: Assembly) -> BuildPlan:
         shard=recipe.tiles.shard,
         pixels=tuple(pixels),
         row_counts=tuple(counts),
+        areas=assembly.tile_areas(pixels),
         arrays=array_layouts(assembly, recipe.columns),
         axes=used_axes(assembly, recipe.columns),
         attributes=attributes(assembly),
@@ -115,6 +118,7 @@ def attributes(assembly: Assembly) -> dict:
         "cosmology": {name: float(np.asarray(value)) for name, value in cosmology._asdict().items()},
         "simulation": assembly.simulation.attributes,
         "calibration": assembly.calibration.name,
+        "calibration_sha256": assembly.calibration.hash,
         "calibration_reference": assembly.calibration.reference,
         "seed": recipe.seed,
         "random_numbers": "threefry2x32, fold_in(id_high, id_low, crc32('stage.draw'))",

@@ -2,18 +2,21 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from astropy import units
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
+from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
 
 SCHEMA = "diffsky-factory/recipe/1"
+
+
+WITH_H = re.compile(r"littleh|[/*]\s*h\b|\bh\s*(\^|\*\*)?\s*-?\s*1\b")
 
 
 def _quantity(unit: units.UnitBase, what: str):
@@ -22,23 +25,21 @@ def _quantity(unit: units.UnitBase, what: str):
     def convert(value: Any) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
+        wrong = f"{value!r} is not a number, with or without a unit, of {what}, such as '1 {unit}'"
+        if isinstance(value, str) and WITH_H.search(value):
+            raise ValueError(f"{wrong}; units are without h: divide by it first")
         try:
-            given = units.Quantity(value)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{value!r} is not a number, with or without a unit, of {what}") from error
-        if given.unit == units.dimensionless_unscaled:
-            return float(given.value)
-        try:
-            return float(given.to_value(unit))
-        except units.UnitConversionError as error:
-            hint = "; masses are in solMass without h" if "littleh" in str(given.unit) else ""
-            raise ValueError(f"{value!r} has no unit of {what}, such as '{unit}'{hint}") from error
+            given = units.Quantity(value if isinstance(value, str) else "")
+            return float((given if given.unit != units.dimensionless_unscaled else given.value * unit).to_value(unit))
+        except (TypeError, ValueError, units.UnitsError) as error:
+            raise ValueError(wrong) from error
 
     return BeforeValidator(convert)
 
 
-Angle = Annotated[float, _quantity(units.deg, "angle")]
-Mass = Annotated[float, _quantity(units.solMass, "mass"), Field(gt=0.0)]
+NUMBER_OR_TEXT = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
+Angle = Annotated[float, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
+Mass = Annotated[float, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
 
 
 class Cone(Record):
@@ -63,6 +64,8 @@ class Region(Record):
         if sum(kinds) != 1:
             raise ValueError("give pixels with their order, or a cone, or full_sky: true")
         if self.pixels is not None:
+            if not self.pixels:
+                raise ValueError("no pixel is given")
             if self.order is None:
                 raise ValueError("pixels need their order")
             outside = [pixel for pixel in self.pixels if not 0 <= pixel < 12 * 4**self.order]
@@ -123,6 +126,14 @@ class Recipe(Record):
             raise ValueError(f"a range 0 <= low < high <= 20 is wanted, not {list(value)}")
         return value
 
+    @field_validator("bands", "columns")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in value if value.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is given twice")
+        return value
+
     @property
     def text(self) -> str:
         """The recipe as JSON with every field written out, always the same for the same recipe."""
@@ -134,7 +145,7 @@ class Recipe(Record):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", **changes: Any) -> Recipe:
+def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes: Any) -> Recipe:
     """A recipe by name, by path of a yaml file, from a mapping, or as it is; `changes` replace fields.
 
     Raises InputError naming the source, the field and what is wrong with it.
@@ -149,10 +160,10 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", **changes: An
         content, source = {"name": path.stem, **read_yaml(path)}, path
     unknown = sorted(set(changes) - set(Recipe.model_fields))
     if unknown:
-        raise InputError(f"no field {unknown[0]!r} of a recipe; there are {', '.join(Recipe.model_fields)}")
+        raise InputError(f"no field {unknown[0]!r} of a recipe; {near(unknown[0], Recipe.model_fields)}")
     return checked(Recipe, {**content, **changes}, source)
 
 
 def recipe_from_text(text: str) -> Recipe:
     """The recipe of `Recipe.text`."""
-    return checked(Recipe, yaml.safe_load(text), "stored recipe")
+    return checked(Recipe, json.loads(text), "stored recipe")

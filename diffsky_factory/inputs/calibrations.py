@@ -1,19 +1,40 @@
 """Calibrations: published values of the model's parameters, loaded by name and written back."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
+from pydantic import BeforeValidator, Field
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.parameters import bounds
-from diffsky_factory.inputs.entries import entry_path, near, read_yaml
+from diffsky_factory.core.parameters import Within, bounds
+from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
 from diffsky_factory.physics import INGREDIENTS
 
 SCHEMA = "diffsky-factory/calibration/1"
+ROUNDING = 2.0**-23  # relative, of float32
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+class CalibrationEntry(Record):
+    """An entry of `catalogs/calibrations`: values by group and parameter, and the bounds their classes have."""
+
+    schema_: Literal["diffsky-factory/calibration/1"] = Field(alias="schema")
+    name: str = ""
+    title: str = ""
+    kind: str = "galaxies"
+    reference: str = ""
+    retrieved: Annotated[str, BeforeValidator(str)] = ""
+    notes: str = ""
+    parameters: dict[str, dict[str, Number]]
+    bounds: dict[str, dict[str, tuple[Number, Number]]] = Field(default={})
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,12 @@ class Calibration:
     def flat(self) -> dict[str, float]:
         """All values by parameter name, in the published flat order."""
         return {name: value for group in self.parameters.values() for name, value in group._asdict().items()}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the values."""
+        values = {group: {name: float(x) for name, x in p._asdict().items()} for group, p in self.parameters.items()}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def by_class(self) -> dict[type, Any]:
         """Parameter tuples by their class, as stages ask for them."""
@@ -61,15 +88,13 @@ def load_calibration(name: str | Path) -> Calibration:
         return first
     is_file = str(name).endswith((".yaml", ".yml"))
     file = Path(name) if is_file else entry_path("calibrations", str(name))
-    record = read_yaml(file)
-    if record.get("schema") != SCHEMA:
-        raise InputError(f"{file}: not a calibration: its schema is {record.get('schema')!r}, not {SCHEMA!r}")
-    groups = record.get("parameters") or {}
-    parameters = {group: _group(file, group, values) for group, values in groups.items()}
-    text = {key: str(record.get(key, "")).strip() for key in ("title", "reference", "notes", "retrieved")}
-    return Calibration(
-        name=record.get("name", file.stem), parameters=parameters, kind=record.get("kind", "galaxies"), **text
-    )
+    content = read_yaml(file)
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{file}: not a calibration: its schema is {content.get('schema')!r}, not {SCHEMA!r}")
+    entry = checked(CalibrationEntry, content, file)
+    parameters = {group: _group(file, group, values) for group, values in entry.parameters.items()}
+    text = {key: getattr(entry, key).strip() for key in ("title", "reference", "notes", "retrieved")}
+    return Calibration(name=entry.name or file.stem, parameters=parameters, kind=entry.kind, **text)
 
 
 def save_calibration(calibration: Calibration, path: str | Path) -> Path:
@@ -111,12 +136,15 @@ def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
     missing = [name for name in kind._fields if name not in values]
     if missing:
         raise InputError(f"{file}, {group}: no value of {', '.join(missing)}")
-    return kind(**{name: _value(file, name, values[name], within) for name, within in bounds(kind).items()})
+    return kind(**{name: _value(file, name, values, within) for name, within in bounds(kind).items()})
 
 
-def _value(file: Path, name: str, value: Any, within) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise InputError(f"{file}: {name} is {value!r}, not a finite number")
-    if not within.lo <= value <= within.hi:
-        raise InputError(f"{file}: {name} = {value} lies outside its bounds ({within.lo}, {within.hi})")
-    return float(value)
+def _value(file: Path, name: str, values: Mapping[str, float], within: Within) -> float:
+    value = values[name]
+    low = within.lo if within.above is None else values[within.above]
+    high = within.hi if within.below is None else values[within.below]
+    # a fit in 32 bits may end on a bound, and then lies beyond it by rounding
+    nearest = min(max(value, low), high)
+    if abs(value - nearest) > ROUNDING * max(abs(low), abs(high)):
+        raise InputError(f"{file}: {name} = {value} lies outside its bounds ({low}, {high})")
+    return float(nearest)

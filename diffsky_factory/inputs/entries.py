@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -58,24 +58,35 @@ def read_entry(kind: str, name: str, record: type[AnyRecord]) -> tuple[AnyRecord
 def checked(record: type[AnyRecord], content: dict[str, Any], source: object) -> AnyRecord:
     """A mapping as a record; raises InputError that names the source, each wrong field and what is wrong with it."""
     try:
-        return record.model_validate(content)
+        return record.model_validate({str(name): value for name, value in content.items()})
     except ValidationError as error:
         raise InputError(f"{source}: " + "; ".join(_problem(record, item) for item in error.errors())) from error
 
 
 def _problem(record: type[Record], item: dict[str, Any]) -> str:
     field = ".".join(str(part) for part in item["loc"])
-    known = [info.alias or name for name, info in record.model_fields.items()]
-    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-        return f"no field {field!r}; {near(field, known)}"
-    return f"{field}: {item['msg'].removeprefix('Value error, ')}" + (
-        f" (got {item['input']!r})" if item["type"] not in ("missing", "value_error") else ""
-    )
+    if item["type"] == "extra_forbidden":
+        return f"no field {field!r}; {near(str(item['loc'][-1]), _fields(record, item['loc'][:-1]))}"
+    given = f" (got {item['input']!r})" if item["type"] not in ("missing", "value_error") else ""
+    return f"{field}: {' '.join(item['msg'].removeprefix('Value error, ').split())}" + given
+
+
+def _fields(record: type[Record], place: tuple) -> list[str]:
+    """Names of the fields of the record that lies at a place inside another."""
+    for part in place:
+        hint = next((info.annotation for name, info in record.model_fields.items() if name == part), None)
+        kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type) and issubclass(kind, Record)]
+        if not kinds:
+            return []
+        record = kinds[0]
+    return [info.alias or name for name, info in record.model_fields.items()]
 
 
 def near(name: str, known: Iterable[str]) -> str:
     """End of an error message: near matches of a name among the known ones, or the known ones themselves."""
     known = list(known)
+    if not known:
+        return "there are none"
     lower = {item.lower(): item for item in known}
     matches = get_close_matches(str(name).lower(), lower, n=5, cutoff=0.5)
     if matches:

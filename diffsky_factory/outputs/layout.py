@@ -47,6 +47,7 @@ class Layout:
     shard: int  # rows of a shard, one file per array
     pixels: tuple[int, ...]
     row_counts: tuple[int, ...]  # exact rows of each tile
+    areas: tuple[float, ...]  # deg^2 of the part of each tile that is in the region
     arrays: tuple[ArrayLayout, ...]
     axes: Mapping[str, tuple[str, ...]]  # labels of the axes after the rows
     attributes: Mapping[str, Any]  # of the store
@@ -94,7 +95,7 @@ class Layout:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the text; a store is resumed only by a build with the same one."""
+        """SHA-256 of the text; a build goes on only with a store of the same one."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
@@ -105,5 +106,5 @@ def layout_from_text(text: str) -> Layout:
         raise ValueError(f"not a layout of format {FORMAT}")
     arrays = tuple(ArrayLayout(**{**array, "axes": tuple(array["axes"])}) for array in content.pop("arrays"))
     axes = {name: tuple(labels) for name, labels in content.pop("axes").items()}
-    lists = {name: tuple(content.pop(name)) for name in ("pixels", "row_counts")}
+    lists = {name: tuple(content.pop(name)) for name in ("pixels", "row_counts", "areas")}
     return Layout(arrays=arrays, axes=axes, **lists, **content)

@@ -26,17 +26,15 @@ def open_store(path: str | Path, *, allow_partial: bool = False) -> xr.Dataset:
     if not path.exists():
         raise InputError(f"{path}: there is nothing here; check the path")
     layout = store.read_layout(path)
-    if not store.is_complete(path) and not allow_partial:
-        done = sum(store.commit(path, layout, tile) is not None for tile in range(len(layout.pixels)))
+    complete = store.is_complete(path)
+    every = range(len(layout.pixels))
+    built = [tile for tile in every if complete or store.commit(path, layout, tile) is not None]
+    if not complete and not allow_partial:
         raise InputError(
-            f"{path}: {done} of {len(layout.pixels)} tiles are built; "
+            f"{path}: {len(built)} of {len(layout.pixels)} tiles are built and it is not complete; "
             f'run "diffsky-factory resume {path}", or open it with allow_partial=True'
         )
-    tiles = [
-        tile
-        for tile in range(len(layout.pixels))
-        if layout.row_counts[tile] and (store.is_complete(path) or store.commit(path, layout, tile))
-    ]
+    tiles = [tile for tile in built if layout.row_counts[tile]]  # dask has no use for chunks without rows
     counts = [layout.row_counts[tile] for tile in tiles]
     numbers = da.from_array(np.asarray(tiles, np.int64), chunks=1, name=f"tile-{tokenize(tiles)}")
     variables = {}
@@ -48,14 +46,13 @@ def open_store(path: str | Path, *, allow_partial: bool = False) -> xr.Dataset:
         else:
             rows = rows_of_tiles(_read, numbers, counts, tail, array.dtype, label=array.name, **known)
         variables[array.name] = xr.Variable(("galaxy", *array.axes), rows, dict(array.attributes))
-    attributes = dict(layout.attributes)
-    if not store.is_complete(path):
-        attributes["state"] = "building"
-        attributes["area_deg2"] = attributes["area_deg2"] * len(tiles) / max(len(layout.pixels), 1)
     coordinates = {name: list(labels) for name, labels in layout.axes.items()}
-    ds = xr.Dataset(variables, coordinates, {**attributes, "store": str(path)})
-    ds.attrs["tile_pixels"] = [layout.pixels[tile] for tile in tiles]
-    ds.attrs["tile_rows"] = counts
+    ds = xr.Dataset(variables, coordinates, {**layout.attributes, "store": str(path)})
+    ds.attrs["tile_pixels"] = [layout.pixels[tile] for tile in built]
+    ds.attrs["tile_rows"] = [layout.row_counts[tile] for tile in built]
+    ds.attrs["tile_areas_deg2"] = [layout.areas[tile] for tile in built]
+    if not complete:
+        ds.attrs.update(state="building", area_deg2=float(sum(ds.attrs["tile_areas_deg2"])))
     return ds
 
 
@@ -97,14 +94,23 @@ def _read(tile: np.ndarray, path: str, plan: str, array: str) -> np.ndarray:
 
 
 def _read_band(tile: np.ndarray, band: np.ndarray | None, path: str, plan: str, array: str) -> np.ndarray:
-    layout, stored, known = _opened(path, plan, array)
     number = int(tile.flat[0])
-    start = int(layout.row_starts[number])
-    rows = slice(start, start + layout.row_counts[number])
-    if band is None:
-        return np.asarray(stored[rows])
-    one = slice(int(band.flat[0]), int(band.flat[0]) + 1)
-    return np.asarray(stored[(rows, *(one if axis == "band" else slice(None) for axis in known.axes))])
+    try:
+        layout, stored, known = _opened(path, plan, array)
+        problem = store.lost(Path(path), layout, number, known)
+        if problem is None:
+            start = int(layout.row_starts[number])
+            rows = slice(start, start + layout.row_counts[number])
+            if band is None:
+                return np.asarray(stored[rows])
+            one = slice(int(band.flat[0]), int(band.flat[0]) + 1)
+            return np.asarray(stored[(rows, *(one if axis == "band" else slice(None) for axis in known.axes))])
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError) as error:  # of zarr, of its codecs, of the disk
+        problem = f"{array} cannot be read ({' '.join(str(error).split())})"
+    pixel = store.read_layout(path).pixels[number]
+    raise InputError(f'{path}: tile {pixel}: {problem}; run "diffsky-factory resume {path}" to mend it')
 
 
 @lru_cache(maxsize=256)

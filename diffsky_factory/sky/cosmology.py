@@ -96,17 +96,24 @@ def redshift_at_distance(cosmology: Cosmology, radius: Scalar, z_max: float = 20
 
 
 def in_float64(function):
-    """A numpy float64 function from a JAX one, whatever the precision of the caller.
+    """A numpy float64 function from an elementwise JAX one, whatever the precision of the caller.
 
-    Positions and redshifts need 64 bits (float32 is 0.1 arcsec near 360 deg); kernels do not.
+    Positions and redshifts need 64 bits (float32 is 0.1 arcsec near 360 deg); kernels do not. Lists are padded to
+    a power of two, so that lists of many lengths compile a few times only.
     """
     compiled = jax.jit(function)
 
     @wraps(function)
     def wrapped(*args):
+        args = jax.tree.map(lambda x: np.asarray(x, np.float64), args)
+        lengths = {x.shape[0] if x.ndim == 1 else None for x in jax.tree.leaves(args) if x.ndim}
+        n = lengths.pop() if len(lengths) == 1 else None
+        if n:
+            pad = (1 << (n - 1).bit_length()) - n
+            args = jax.tree.map(lambda x: np.pad(x, (0, pad), "edge") if x.ndim else x, args)
         with jax.enable_x64(True):
-            args = jax.tree.map(lambda x: np.asarray(x, np.float64), args)
-            return np.asarray(compiled(*args))
+            out = np.asarray(compiled(*args))
+        return out[:n] if n and out.ndim else out
 
     return wrapped
 

@@ -2,18 +2,34 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import entry_names, entry_path, near, read_yaml
+from diffsky_factory.inputs.entries import Record, entry_names, near, read_entry
 from diffsky_factory.inputs.simulations.synthetic import Synthetic
 from diffsky_factory.inputs.simulations.universemachine_lightcone import (
     UniverseMachineLightcone,
     is_universemachine_lightcone,
 )
 from diffsky_factory.sky.cosmology import Cosmology
+
+
+class SimulationEntry(Record):
+    """An entry of `catalogs/simulations`: the format names the reader, which takes the options or the path."""
+
+    name: str = ""
+    title: str = ""
+    status: str = "released"
+    format: Literal["synthetic", "universemachine_lightcone"]
+    path: str = ""
+    cosmology: dict[str, float] = Field(default={})
+    mass_definition: str = ""
+    reference: dict[str, str] = Field(default={})
+    notes: str = ""
+    options: dict[str, Any] = Field(default={})
 
 
 class Simulation(Protocol):
@@ -66,26 +82,30 @@ def open_simulation(
     Raises InputError for an unknown name, listing near matches, or a file that no reader knows.
     """
     if name in entry_names("simulations"):
-        entry = read_yaml(entry_path("simulations", name))
-        return _open(entry.get("format"), entry, redshift, halo_mass_min, seed)
+        entry, _ = read_entry("simulations", name, SimulationEntry)
+        return _open(entry, redshift, halo_mass_min, seed)
     path = Path(name)
-    if not path.exists():
+    if not name or not path.exists():
         raise InputError(f"no simulation {name!r}, and no such file; {near(name, entry_names('simulations'))}")
-    if is_universemachine_lightcone(path):
-        return _open("universemachine_lightcone", {"path": str(path)}, redshift, halo_mass_min, seed)
-    raise InputError(f"{path}: no reader knows this file; it is no UniverseMachine light cone (text)")
+    try:
+        known = path.is_file() and is_universemachine_lightcone(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    if not known:
+        raise InputError(f"{path}: no reader knows this file; it is no UniverseMachine light cone (text)")
+    return _open(SimulationEntry(format="universemachine_lightcone", path=str(path)), redshift, halo_mass_min, seed)
 
 
-def _open(kind, entry, redshift, halo_mass_min, seed) -> Simulation:
-    if kind == "synthetic":
-        options = dict(entry.get("options", {}))
+def _open(entry: SimulationEntry, redshift, halo_mass_min, seed) -> Simulation:
+    if entry.format == "synthetic":
+        options = {"redshift_min": 0.01, **entry.options}
+        if entry.cosmology:
+            options.setdefault("cosmology", entry.cosmology)
         if redshift is not None:
             options["redshift_min"], options["redshift_max"] = max(redshift[0], options["redshift_min"]), redshift[1]
         if halo_mass_min is not None:
             options["log10_mass_min"] = float(np.log10(halo_mass_min))
         return Synthetic.from_options({**options, "seed": seed})
-    if kind == "universemachine_lightcone":
-        if redshift is not None or halo_mass_min is not None:
-            raise InputError(f"{entry['path']}: a file is taken whole; leave out redshift and halo_mass_min")
-        return UniverseMachineLightcone(entry["path"])
-    raise InputError(f"no reader of format {kind!r}; {near(str(kind), ['synthetic', 'universemachine_lightcone'])}")
+    if redshift is not None or halo_mass_min is not None:
+        raise InputError(f"{entry.path}: a file is taken whole; leave out redshift and halo_mass_min")
+    return UniverseMachineLightcone(entry.path)

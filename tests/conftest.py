@@ -1,0 +1,100 @@
+"""A mock small enough to build in a second, and one built store that tests share."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from diffsky_factory.factory.building import build
+from diffsky_factory.factory.recipe import load_recipe
+
+pytest.register_assert_rewrite("tests.stores")
+ROOT = Path(__file__).resolve().parents[1]
+TINY = {
+    "name": "tiny",
+    "simulation": "synthetic",
+    "region": {"order": 8, "pixels": [349525, 349526, 349527, 349528]},
+    "redshift": [0.3, 0.8],
+    "halo_mass_min": 6.0e11,
+    "bands": ["lsst_g", "lsst_r", "lsst_i"],
+    "tiles": {"order": 8, "block": 256, "blocks_per_shard": 2},
+    "seed": 7,
+}
+# no light: compiled in seconds, with an axis besides the rows and a draw
+PLAIN_COLUMNS = ["galaxy_id", "is_central", "ra", "dec", "redshift", "log10_halo_mass", "mah_parameters"]
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Recipe of 2205 galaxies in four tiles and three bands."""
+    return load_recipe(TINY)
+
+
+@pytest.fixture(scope="session")
+def plain():
+    """The same galaxies in sixteen tiles, without their light."""
+    return load_recipe(
+        TINY, name="plain", columns=PLAIN_COLUMNS, bands=[], tiles={"order": 9, "block": 64, "blocks_per_shard": 2}
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tiny, tmp_path_factory):
+    """A complete store of `tiny`; tests read it only."""
+    path = tmp_path_factory.mktemp("stores") / "tiny.zarr"
+    build(tiny, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def plain_store(plain, tmp_path_factory):
+    """A complete store of `plain`; tests read it only."""
+    path = tmp_path_factory.mktemp("stores") / "plain.zarr"
+    build(plain, path)
+    return path
+
+
+@pytest.fixture
+def plain_copy(plain_store, tmp_path):
+    """A complete store of `plain` to damage."""
+    return Path(shutil.copytree(plain_store, tmp_path / "plain.zarr"))
+
+
+@pytest.fixture(scope="session")
+def plain_file(plain, tmp_path_factory):
+    """The recipe `plain` as a file."""
+    path = tmp_path_factory.mktemp("recipes") / "plain.yaml"
+    path.write_text(plain.text)  # JSON is YAML
+    return path
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """Environment of other processes: this source tree, and one cache of compiled kernels for all of them."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        "JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_COMPILATION_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+@pytest.fixture(scope="session")
+def command_line(environment):
+    """Start the command line in a process of its own: command_line("build", ...) is a subprocess.Popen."""
+
+    def start(*arguments, cwd=None):
+        return subprocess.Popen(
+            [sys.executable, "-m", "diffsky_factory.cli", *map(str, arguments)],
+            env=environment,
+            cwd=cwd,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return start

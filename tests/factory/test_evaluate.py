@@ -1,0 +1,92 @@
+"""The stages on plain arrays: what is refused, and that the order of rows is the caller's."""
+
+import numpy as np
+import pytest
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.evaluate import evaluate
+
+MASS = {
+    "log10_stellar_mass_in_situ": np.array([10.0, 9.0, 9.5]),
+    "merging_probability": np.array([0.0, 0.5, 1.0]),
+    "merging_remainder": np.array([1.0, 0.5, 0.0]),
+}
+
+
+def refused(columns, wanted=("log10_stellar_mass",), **options):
+    with pytest.raises(InputError) as caught:
+        evaluate(columns, wanted, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_satellites_give_to_their_host_wherever_the_rows_are():
+    expected = evaluate({**MASS, "host_row": np.array([0, 0, 0])}, ["log10_stellar_mass"])["log10_stellar_mass"]
+    order = np.array([2, 0, 1])
+    turned = {name: values[order] for name, values in MASS.items()}
+    found = evaluate({**turned, "host_row": np.array([1, 1, 1])}, ["log10_stellar_mass"])["log10_stellar_mass"]
+    np.testing.assert_array_equal(found, expected[order])
+    assert expected[0] == pytest.approx(np.log10(1e10 + 0.5e9 + 10.0**9.5), abs=1e-5)
+    assert expected[1] == pytest.approx(9.0 + np.log10(0.5), abs=1e-5)
+
+
+def test_no_rows_give_no_rows():
+    empty = {name: values[:0] for name, values in MASS.items()}
+    assert evaluate(empty, ["log10_stellar_mass"])["log10_stellar_mass"].shape == (0,)
+
+
+def test_given_draws_take_the_place_of_drawn_ones():
+    columns = {"merging_probability_mean": np.array([0.3, 0.3])}
+    draws = {"merging_monte_carlo.draw_merging": np.array([0.1, 0.9])}
+    found = evaluate(columns, ["merging_probability"], draws=draws)["merging_probability"]
+    assert sorted(found.tolist()) == pytest.approx([0.0, 1.0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"merging_remainder": np.array([0.0, np.nan, 0.0])}, ["'merging_remainder'", "row 1", "not finite"]),
+        ({"merging_remainder": np.zeros(2)}, ["differ in length", "'merging_remainder': 2"]),
+        ({"merging_remainder": np.array(0.0)}, ["'merging_remainder'", "one row per galaxy"]),
+        ({"merging_remainder": np.array(["a", "b", "c"])}, ["'merging_remainder'", "numbers"]),
+        ({"redshift": np.array([0.1, -0.2, 0.3])}, ["'redshift'", "row 1", "negative"]),
+        ({"host_row": np.array([0, 0, 1])}, ["'host_row'", "itself hosted"]),
+        ({"host_row": np.array([0, 0, 3])}, ["'host_row'", "0 to 2"]),
+        ({"host_row": np.array([0.0, 0.0, 0.0])}, ["'host_row'"]),
+    ],
+    ids=str,
+)
+def test_bad_columns_are_refused_by_name_and_row(changes, wanted):
+    message = refused({**MASS, **changes})
+    for part in wanted:
+        assert part in message
+
+
+def test_what_cannot_be_had_is_named():
+    assert "no columns are given" in refused({})
+    assert "did you mean log10_stellar_mass" in refused(MASS, ["log10_stelar_mass"])
+    message = refused({**MASS, "log10_halo_mas": MASS["merging_remainder"]}, ["log10_ssfr"])
+    assert "wanted by" in message
+    assert "did you mean c260710" in refused(MASS, calibration="c26071")
+
+
+def test_wrong_draws_are_refused():
+    columns = {"merging_probability_mean": np.array([0.3, 0.3])}
+    known = "merging_monte_carlo.draw_merging"
+    message = refused(columns, ["merging_probability"], draws={"merging.draw": np.zeros(2)})
+    assert "no draw 'merging.draw'" in message
+    assert known in message
+    message = refused(columns, ["merging_probability"], draws={known: np.zeros(3)})
+    assert known in message
+    assert "(3,)" in message
+    assert "(2,)" in message
+
+
+def test_bands_are_asked_for_where_they_are_needed():
+    columns = {
+        "log10_halo_mass": np.full(2, 12.0),
+        "redshift": np.full(2, 0.5),
+        "is_central": np.ones(2, bool),
+    }
+    assert "bands=" in refused(columns, ["mag_true"])

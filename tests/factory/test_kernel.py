@@ -1,0 +1,127 @@
+"""Blocks of whole host groups, one compiled kernel, and numbers that do not depend on the block."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffsky_factory.core.plan import plan
+from diffsky_factory.factory import kernel as kernels
+from diffsky_factory.factory.assembly import assembly
+from diffsky_factory.factory.kernel import Kernel, blocks
+from diffsky_factory.physics import stages
+
+
+def host_rows(sizes):
+    """host_row of groups of some sizes, side by side, the host first."""
+    starts = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+    return np.repeat(starts, sizes)
+
+
+@given(st.lists(st.integers(1, 40), max_size=60), st.integers(1, 30))
+def test_blocks_cover_all_rows_and_never_cut_a_group(sizes, size):
+    host_row = host_rows(sizes)
+    found = blocks(host_row, size)
+    rows = [row for part in found for row in range(part.start, part.stop)]
+    assert rows == list(range(len(host_row)))
+    for part in found:
+        inside = host_row[part]
+        assert inside.min() == part.start
+        assert part.stop == len(host_row) or host_row[part.stop] == part.stop
+        assert part.stop - part.start <= size or len(np.unique(inside)) == 1
+
+
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=30), st.randoms())
+def test_the_host_may_be_anywhere_in_its_group(sizes, random):
+    host_row = host_rows(sizes)
+    for start, size in zip(np.unique(host_row), sizes):
+        host_row[start : start + size] = start + random.randrange(size)
+    for part in blocks(host_row, 10):
+        assert ((host_row[part] >= part.start) & (host_row[part] < part.stop)).all()
+
+
+@pytest.fixture(scope="module")
+def computed(tiny, tiny_store):
+    """Halos of a tile, the kernel that built the store, and its columns."""
+    parts = assembly(tiny.text)
+    halos = parts.halos(int(parts.pixels[0]))
+    wanted = tuple(name for name in tiny.columns if name not in halos)
+    kernel = parts._kernel(wanted, frozenset(halos), None)
+    return halos, kernel, kernel(halos, halos["galaxy_id"])
+
+
+def rows_of(halos, rows):
+    part = {name: np.asarray(values)[rows] for name, values in halos.items()}
+    part["host_row"] = np.searchsorted(rows, part["host_row"])
+    return part
+
+
+def test_a_group_alone_is_bit_identical_to_the_same_in_a_block(computed):
+    halos, kernel, expected = computed
+    members = np.bincount(halos["host_row"], minlength=len(halos["host_row"]))
+    largest = int(np.argmax(members))
+    lonely = np.flatnonzero((members == 1) & (halos["host_row"] == np.arange(len(members))))
+    assert members[largest] > 3
+    for head in (largest, lonely[0], lonely[-1]):
+        rows = np.flatnonzero(halos["host_row"] == head)
+        part = rows_of(halos, rows)
+        for name, values in kernel(part, part["galaxy_id"]).items():
+            np.testing.assert_array_equal(values, expected[name][rows], err_msg=name)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_any_choice_of_groups_gives_the_same_numbers_without_compiling_again(computed, data):
+    halos, kernel, expected = computed
+    heads = np.unique(halos["host_row"])
+    some = data.draw(st.sets(st.sampled_from(heads.tolist()), min_size=1, max_size=60))
+    rows = np.flatnonzero(np.isin(halos["host_row"], list(some)))
+    part = rows_of(halos, rows)
+    before = kernels._compiled(kernel.plan)._cache_size()
+    for name, values in kernel(part, part["galaxy_id"]).items():
+        np.testing.assert_array_equal(values, expected[name][rows], err_msg=name)
+    assert kernels._compiled(kernel.plan)._cache_size() == before
+
+
+def test_masses_do_not_depend_on_the_size_of_a_block(computed, tiny):
+    halos, _, expected = computed
+    order = plan(stages(), halos, ["log10_stellar_mass"])
+    other = Kernel(order, assembly(tiny.text).constants, seed=tiny.seed, block=100)
+    found = other(halos, halos["galaxy_id"])["log10_stellar_mass"]
+    np.testing.assert_allclose(found, expected["log10_stellar_mass"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_magnitudes_depend_on_the_size_of_a_block_by_rounding_alone(computed, tiny):
+    # 32-bit rounding of a star formation history moves the light of its youngest stars, in blue bands most
+    halos, _, expected = computed
+    order = plan(stages(), halos, ["mag_true"])
+    other = Kernel(order, assembly(tiny.text).constants, seed=tiny.seed, block=1024)
+    away = np.abs(other(halos, halos["galaxy_id"])["mag_true"] - expected["mag_true"])
+    assert away.max() < 0.01
+    assert np.quantile(away, 0.95) < 1e-4
+
+
+def test_no_rows_give_empty_columns_of_the_right_shape(computed):
+    halos, kernel, expected = computed
+    none = rows_of(halos, np.zeros(0, np.int64))
+    for name, values in kernel(none, none["galaxy_id"]).items():
+        assert values.shape == (0, *expected[name].shape[1:])
+        assert values.dtype == expected[name].dtype
+
+
+def test_a_group_larger_than_a_block_is_computed_whole(tiny):
+    lost = np.where(np.arange(150) == 0, 0.0, 0.25)
+    columns = {
+        "log10_stellar_mass_in_situ": np.full(150, 10.0),
+        "merging_probability": lost,
+        "merging_remainder": 1.0 - lost,
+        "satellite_weight": np.ones(150),
+        "host_row": np.zeros(150, np.int64),
+    }
+    order = plan(stages(), columns, ["log10_stellar_mass"])
+    kernel = Kernel(order, assembly(tiny.text).constants, seed=0, block=64)
+    mass = 10.0 ** kernel(columns, np.arange(150))["log10_stellar_mass"].astype(np.float64)
+    # what the 149 satellites lose, the central receives
+    assert mass[0] == pytest.approx(1e10 * (1.0 + 149 * 0.25), rel=1e-5)
+    np.testing.assert_allclose(mass[1:], 0.75e10, rtol=1e-5)

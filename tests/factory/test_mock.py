@@ -1,0 +1,175 @@
+"""Lazy mocks: nothing computed before it is asked for, and then what a built store holds; cuts of the sky."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from diffsky_factory.factory.catalogs import open_catalog
+from diffsky_factory.factory.kernel import Kernel
+from diffsky_factory.factory.mock import make_mock
+from diffsky_factory.inputs.simulations.synthetic import Synthetic
+from diffsky_factory.sky import tiles
+from diffsky_factory.sky.cosmology import Cosmology
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is computed during a test: kernels by what they give and in how many bands, halos by tile."""
+    seen = {"kernels": [], "halos": []}
+    run, halos = Kernel.__call__, Synthetic.halos
+
+    def counted_run(self, columns, ids, draws=None):
+        out = run(self, columns, ids, draws)
+        seen["kernels"].append({name: values.shape[1:] for name, values in out.items()})
+        return out
+
+    def counted_halos(self, order, pixel, where=None):
+        seen["halos"].append(pixel)
+        return halos(self, order, pixel, where)
+
+    monkeypatch.setattr(Kernel, "__call__", counted_run)
+    monkeypatch.setattr(Synthetic, "halos", counted_halos)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def store(tiny_store):
+    return open_catalog(tiny_store)
+
+
+def test_making_a_mock_computes_nothing(tiny, calls):
+    mock = make_mock(tiny)
+    assert mock.sizes["galaxy"] == sum(mock.attrs["tile_rows"]) > 2000
+    assert all(array.chunks for array in mock.data_vars.values())
+    repr(mock)
+    assert calls == {"kernels": [], "halos": []}
+
+
+def test_one_band_of_one_tile_computes_no_other_band_and_no_other_tile(tiny, calls, store):
+    mock = make_mock(tiny)
+    pixel = mock.sky.tiles[1]
+    one = mock.sky.in_tiles([pixel]).mag_true.sel(band="lsst_r").values
+    assert calls["halos"] == [pixel]
+    assert [kernel["mag_true"] for kernel in calls["kernels"] if "mag_true" in kernel] == [(1,)]
+    np.testing.assert_array_equal(one, store.sky.in_tiles([pixel]).mag_true.sel(band="lsst_r").values)
+
+
+def test_columns_of_halos_run_no_kernel(tiny, calls):
+    make_mock(tiny)[["ra", "dec", "galaxy_id"]].compute()
+    assert calls["kernels"] == []
+
+
+def test_a_mock_equals_its_store_bit_for_bit(tiny, store):
+    mock = make_mock(tiny).compute()
+    assert set(mock.data_vars) == set(store.data_vars)
+    for name in store.data_vars:
+        np.testing.assert_array_equal(mock[name].values, store[name].values, err_msg=name)
+        assert mock[name].dtype == store[name].dtype
+        assert mock[name].attrs == store[name].attrs
+    np.testing.assert_array_equal(mock.band, store.band)
+
+
+def test_a_mock_does_not_depend_on_the_precision_of_its_caller(plain, plain_store):
+    expected = open_catalog(plain_store)
+    with jax.enable_x64(True):
+        mock = make_mock(plain).compute(scheduler="synchronous")
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(mock[name].values, expected[name].values, err_msg=name)
+
+
+def test_attributes_say_what_the_mock_is(tiny, store):
+    for ds in (make_mock(tiny), store):
+        assert json.loads(ds.attrs["recipe"])["name"] == "tiny"
+        assert ds.sky.area == pytest.approx(4 * tiles.pixel_area(8))
+        assert ds.sky.cosmology == Cosmology()
+        assert ds.sky.tile_order == 8
+        assert ds.sky.tiles.tolist() == [349525, 349526, 349527, 349528]
+        assert ds.attrs["tile_areas_deg2"] == pytest.approx([tiles.pixel_area(8)] * 4)
+        assert all("units" in variable.attrs for variable in ds.data_vars.values())
+
+
+def test_a_choice_of_tiles_has_their_rows_and_area(store):
+    some = store.sky.in_tiles([349526, 349528])
+    counts = store.attrs["tile_rows"]
+    assert some.sizes["galaxy"] == counts[1] + counts[3]
+    assert some.sky.area == pytest.approx(2 * tiles.pixel_area(8))
+    hosts = some.isel(galaxy=np.flatnonzero(some.is_central.values))
+    assert set(tiles.pixel(hosts.ra.values, hosts.dec.values, 8)) == {349526, 349528}
+    assert store.sky.in_tiles([]).sizes["galaxy"] == 0
+    with pytest.raises(ValueError, match="no tile 5 of order 8"):
+        store.sky.in_tiles([5])
+
+
+def separation(ds, ra, dec):
+    a, b = np.deg2rad(ds.ra.values), np.deg2rad(ds.dec.values)
+    a0, b0 = np.deg2rad(ra), np.deg2rad(dec)
+    haversine = np.sin((b - b0) / 2) ** 2 + np.cos(b) * np.cos(b0) * np.sin((a - a0) / 2) ** 2
+    return np.rad2deg(2.0 * np.arcsin(np.sqrt(haversine)))
+
+
+@pytest.mark.parametrize(("pixel", "radius"), [(349526, 0.05), (349526, 0.3), (349527, 1.0), (349528, 0.14)])
+def test_a_cone_holds_what_brute_force_finds(store, pixel, radius):
+    ra, dec = (float(x[0]) for x in tiles.centres(np.array([pixel]), 8))
+    cone = store.sky.cone(ra, dec, radius)
+    np.testing.assert_array_equal(
+        np.sort(cone.galaxy_id.values), np.sort(store.galaxy_id.values[separation(store, ra, dec) <= radius])
+    )
+    assert cone.sizes["galaxy"] == sum(cone.attrs["tile_rows"])
+
+
+def test_satellites_far_from_the_tile_of_their_host_are_in_the_cone():
+    # at z = 0.02 a virial radius is a degree, and a tile a quarter of it
+    region = {"cone": {"ra": 20.0, "dec": 5.0, "radius": 1.0}}
+    lazy = open_catalog("synthetic", region=region, redshift=[0.01, 0.04], halo_mass_min=1e11, tiles={"order": 8})
+    halos = lazy[["halo_id", "ra", "dec"]].compute()
+    pixel = tiles.pixel(halos.ra.values, halos.dec.values, 8)
+    owner = np.repeat(halos.sky.tiles, halos.attrs["tile_rows"])
+    away = np.flatnonzero(pixel != owner)
+    assert len(away) > 0
+    for row in away:
+        ra, dec = float(halos.ra[row]), float(halos.dec[row])
+        assert halos.halo_id.values[row] in halos.sky.cone(ra, dec, 0.01).halo_id.values
+
+
+def test_the_area_of_a_cone_is_that_of_the_part_in_the_mock(store):
+    ra, dec = (float(x[0]) for x in tiles.centres(np.array([349526]), 8))
+    whole = 2.0 * np.pi * (1.0 - np.cos(np.deg2rad(0.02))) * (180.0 / np.pi) ** 2
+    assert store.sky.cone(ra, dec, 0.02).sky.area == pytest.approx(whole, rel=1e-6)
+    assert store.sky.cone(ra, dec, 5.0).sky.area == pytest.approx(store.sky.area)
+    within = store.sky.in_tiles([349526]).sky.cone(ra, dec, 0.13)
+    assert 0.8 * tiles.pixel_area(8) < within.sky.area < tiles.pixel_area(8)
+    # the same sky cut twice has the area cut once
+    assert within.sky.cone(ra, dec, 0.13).sky.area == pytest.approx(within.sky.area, rel=1e-6)
+    assert store.sky.cone((ra + 180.0) % 360.0, -dec, 0.1).sky.area == 0.0
+
+
+def test_a_redshift_slice_holds_its_half_open_range(store):
+    part = store.sky.zslice(0.4, 0.5)
+    z = store.redshift.values
+    np.testing.assert_array_equal(part.galaxy_id.values, store.galaxy_id.values[(z >= 0.4) & (z < 0.5)])
+    assert (part.attrs["redshift_min"], part.attrs["redshift_max"]) == (0.4, 0.5)
+    assert part.sky.zslice(0.1, 0.45).attrs["redshift_min"] == 0.4
+    assert part.sky.area == store.sky.area
+    seen = store.sky.zslice(0.4, 0.5, kind="redshift_obs")
+    assert ((seen.redshift_obs >= 0.4) & (seen.redshift_obs < 0.5)).all()
+    with pytest.raises(ValueError, match="redshift_obs"):
+        store.sky.zslice(0.4, 0.5, kind="z")
+
+
+def test_rows_chosen_by_other_means_are_not_taken_for_tiles(store):
+    some = store.isel(galaxy=slice(0, 100))
+    with pytest.raises(ValueError, match=r"by other means than ds\.sky"):
+        some.sky.in_tiles([349525])
+    with pytest.raises(AttributeError, match="not made by diffsky_factory"):
+        _ = some.assign_attrs().drop_attrs().sky.area
+
+
+def test_tiles_without_halos_count_as_area_not_as_rows(tiny):
+    mock = make_mock(tiny, halo_mass_min=1e14, columns=["galaxy_id", "ra", "dec", "redshift"], bands=[])
+    assert 0 in mock.attrs["tile_rows"]
+    assert mock.sky.area == pytest.approx(4 * tiles.pixel_area(8))
+    empty = [pixel for pixel, n in zip(mock.sky.tiles, mock.attrs["tile_rows"]) if not n]
+    assert mock.sky.in_tiles(empty).sky.area == pytest.approx(len(empty) * tiles.pixel_area(8))
+    assert mock.compute().sizes["galaxy"] == sum(mock.attrs["tile_rows"])

@@ -1,0 +1,169 @@
+"""Recipes: what they accept, and one line for everything they do not."""
+
+import pytest
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.assembly import Assembly
+from diffsky_factory.factory.catalogs import list_catalogs
+from diffsky_factory.factory.planning import plan_build
+from diffsky_factory.factory.recipe import Recipe, load_recipe, recipe_from_text
+from diffsky_factory.inputs.entries import entry_names
+
+CONE = {"ra": 10.0, "dec": -5.0, "radius": 0.5}
+
+
+def refused(**changes):
+    """The message with which a changed recipe is refused, at loading or at assembly."""
+    with pytest.raises(InputError) as caught:
+        Assembly(load_recipe("example", **changes))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", entry_names("recipes"))
+def test_a_recipe_comes_back_from_its_text(name):
+    recipe = load_recipe(name)
+    assert recipe_from_text(recipe.text) == recipe
+    assert load_recipe(recipe) == recipe
+    assert recipe_from_text(recipe.text).hash == recipe.hash
+
+
+def test_small_numbers_survive_the_text():
+    recipe = load_recipe("example", region={"cone": {**CONE, "radius": 1e-05}}, redshift=[1e-06, 1e-05])
+    assert recipe_from_text(recipe.text) == recipe
+
+
+def test_quantities_are_converted_where_they_enter():
+    recipe = load_recipe(
+        "example",
+        region={"cone": {"ra": "0.5 rad", "dec": "-30 arcmin", "radius": "1800 arcsec"}},
+        halo_mass_min="1.98840987e41 kg",
+    )
+    assert recipe.region.cone.ra == pytest.approx(28.64788975654116)
+    assert recipe.region.cone.dec == -0.5
+    assert recipe.region.cone.radius == 0.5
+    assert recipe.halo_mass_min == pytest.approx(1e11, rel=1e-6)
+    assert load_recipe("example", halo_mass_min="1e11").halo_mass_min == 1e11
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"region": {"cone": {**CONE, "radius": "2 Mpc"}}}, ["region.cone.radius", "'2 Mpc'", "angle", "1 deg"]),
+        ({"region": {"cone": {**CONE, "radius": "2 dge"}}}, ["region.cone.radius", "'2 dge'"]),
+        ({"region": {"cone": {**CONE, "radius": -1}}}, ["region.cone.radius", "greater than 0"]),
+        ({"region": {"cone": {**CONE, "dec": 91}}}, ["region.cone.dec", "90"]),
+        ({"region": {"cone": {**CONE, "radius": [1, 2]}}}, ["region.cone.radius", "[1, 2]"]),
+        ({"region": {"cone": {**CONE, "raduis": 1}}}, ["region.cone.raduis", "did you mean radius"]),
+        ({"region": {"cone": {"ra": 1, "dec": 1}}}, ["region.cone.radius", "required"]),
+        ({"region": {}}, ["region", "full_sky"]),
+        ({"region": {"pixels": [1, 2]}}, ["region", "order"]),
+        ({"region": {"pixels": [], "order": 3}}, ["region", "no pixel is given"]),
+        ({"region": {"pixels": [768], "order": 3}}, ["region", "no pixel 768"]),
+        ({"region": {"pixels": ["a"], "order": 3}}, ["region.pixels.0", "'a'"]),
+        ({"region": "all"}, ["region", "'all'"]),
+        ({"halo_mass_min": "1e11 Msun/littleh"}, ["halo_mass_min", "without h"]),
+        ({"halo_mass_min": "1e11 Msun/h"}, ["halo_mass_min", "without h"]),
+        ({"halo_mass_min": "1e11 h^-1 Msun"}, ["halo_mass_min", "without h"]),
+        ({"halo_mass_min": "1e11 Mpc"}, ["halo_mass_min", "mass", "1 solMass"]),
+        ({"halo_mass_min": "much"}, ["halo_mass_min", "'much'"]),
+        ({"halo_mass_min": [1e11]}, ["halo_mass_min", "[100000000000.0]"]),
+        ({"halo_mass_min": True}, ["halo_mass_min", "True"]),
+        ({"halo_mass_min": -1.0}, ["halo_mass_min", "greater than 0"]),
+        ({"halo_mass_min": float("nan")}, ["halo_mass_min"]),
+        ({"halo_mass_min": 12.0}, ["log10_mass_min", "8 to 15.5"]),
+        ({"redshift": [-0.1, 1.0]}, ["redshift", "0 <= low < high", "-0.1"]),
+        ({"redshift": [1.0, 0.5]}, ["redshift", "0 <= low < high"]),
+        ({"redshift": [0.0, float("nan")]}, ["redshift"]),
+        ({"redshift": 1.0}, ["redshift", "1.0"]),
+        ({"redshift": [0.1, 0.2, 0.3]}, ["redshift"]),
+        ({"seed": -1}, ["seed", "-1"]),
+        ({"seed": "x"}, ["seed", "'x'"]),
+        ({"seed": 2**31}, ["seed"]),
+        ({"tiles": {"order": 7, "blok": 64}}, ["tiles.blok", "did you mean block"]),
+        ({"tiles": {"block": 1}}, ["tiles.block", "64"]),
+        ({"tiles": 7}, ["tiles", "7"]),
+        ({"bands": "lsst_r"}, ["bands", "'lsst_r'"]),
+        ({"bands": ["lsst_r", "lsst_rr"]}, ["lsst_rr", "did you mean lsst_r"]),
+        ({"bands": ["lsst_r", "lsst_r"]}, ["bands", "'lsst_r' is given twice"]),
+        ({"bands": []}, ["bands", "none are given"]),
+        ({"bands": ["no_such_curve.dat"]}, ["no file no_such_curve.dat"]),
+        ({"columns": ["mag_tru"]}, ["mag_tru", "did you mean mag_true"]),
+        ({"columns": ["ra", "ra"]}, ["columns", "'ra' is given twice"]),
+        ({"columns": ["universemachine_sfr"]}, ["universemachine_sfr", "neither given nor written"]),
+        ({"calibration": "c26071"}, ["c26071", "did you mean c260710"]),
+        ({"calibration": "hmf_smdpl"}, ["hmf_smdpl", "no parameters of", "diffstarpop"]),
+        ({"templates": "bc03_miles_krupa"}, ["bc03_miles_krupa", "did you mean bc03_miles_kroupa"]),
+        ({"simulation": "synthetik"}, ["synthetik", "did you mean synthetic"]),
+        ({"simulation": ""}, ["no simulation"]),
+        ({"simulation": "/"}, ["no reader knows"]),
+        ({"replace": {"photometri": "photometry"}}, ["photometri", "did you mean photometry"]),
+        ({"replace": {"photometry": "photometry_interpolating"}}, ["did you mean photometry_interpolating_magnitudes"]),
+        ({"replace": {"photometry": "metallicity"}}, ["'metallicity' cannot replace 'photometry'"]),
+        ({"replace": ["photometry"]}, ["replace"]),
+        ({"bandz": []}, ["'bandz'", "did you mean bands"]),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line_that_names_the_field(changes, wanted):
+    message = refused(**changes)
+    for part in wanted:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("name: x\nbandz: [lsst_r]\nsimulation: synthetic\n", ["no field 'bandz'", "did you mean bands"]),
+        ("name: x\n", ["simulation", "required"]),
+        ("- 1\n- 2\n", ["no mapping"]),
+        ("just text\n", ["no mapping"]),
+        ("", ["no mapping"]),
+        ("a: [1, 2\n", ["line 2", "not valid YAML"]),
+        ("1: 2\nsimulation: synthetic\n", ["no field '1'"]),
+        ("schema: other/1\nsimulation: synthetic\n", ["schema", "diffsky-factory/recipe/1"]),
+        ("simulation: synthetic\nbands: [1]\n", ["bands.0"]),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named_with_what_is_wrong(tmp_path, text, wanted):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_recipe(path)
+    for part in [str(path), *wanted]:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "folder.yaml").mkdir()
+    for name in ("binary.yaml", "folder.yaml", "absent.yaml"):
+        with pytest.raises(InputError, match=name):
+            load_recipe(tmp_path / name)
+    with pytest.raises(InputError, match="did you mean example"):
+        load_recipe("exampel")
+
+
+def test_a_recipe_is_frozen():
+    recipe = load_recipe("example")
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.seed = 3
+    assert isinstance(recipe, Recipe)
+
+
+def test_a_build_without_columns_or_halos_is_refused():
+    with pytest.raises(InputError, match="no columns"):
+        plan_build(Assembly(load_recipe("example", columns=[])))
+    empty = load_recipe("example", halo_mass_min=1e15, redshift=[0.02, 0.03], tiles={"order": 8})
+    with pytest.raises(InputError, match="hold no halos"):
+        plan_build(Assembly(empty))
+
+
+def test_entries_of_ones_own_come_before_those_of_the_project(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mine.yaml").write_text("simulation: synthetic\ntitle: Mine\nbands: [lsst_r]\n")
+    monkeypatch.setenv("DIFFSKY_FACTORY_CATALOG_PATH", str(tmp_path))
+    assert load_recipe("mine").title == "Mine"
+    assert "Mine" in list_catalogs().title.tolist()

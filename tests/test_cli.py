@@ -1,0 +1,221 @@
+"""The command line: what it prints, and one clear line for everything it cannot do."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from diffsky_factory.cli import main
+from diffsky_factory.factory.building import status
+from tests.stores import assert_same_files, files
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(*arguments):
+    """The one line on standard error of a command that is given bad input."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output + repr(result.exception)
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_list_names_what_there_is():
+    result = run("list", "--kind", "recipes")
+    assert result.exit_code == 0
+    assert "example" in result.output
+    assert "c260710" not in result.output
+    assert "c260710" in run("list").output
+
+
+def test_show_prints_an_entry_or_a_store(plain_store):
+    assert "blocks_per_shard" in run("show", "example").output
+    assert "galaxy: 2205" in run("show", plain_store).output
+
+
+def test_plan_says_what_a_build_will_take(plain_file, tmp_path):
+    result = run("plan", plain_file, "--workers", 2)
+    assert result.exit_code == 0
+    for word in ("2,205", "deg^2", "16 of order 9", "MB", "GB", "on 2 cores"):
+        assert word in result.output
+
+
+def test_build_prints_a_summary_and_three_lines_that_open_the_store(plain_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("build", plain_file, "--out", 'it\'s "mine".zarr', "--workers", 2)
+    assert result.exit_code == 0
+    assert re.search(r"2,205 galaxies on 0\.2098 deg\^2 in 16 tiles, 16 of them built now", result.stdout)
+    assert re.search(r"[\d.]+ s, [\d,]+ galaxies/s, peak memory [\d.]+ GB", result.stdout)
+    lines = [line.strip() for line in result.stdout.splitlines() if line.startswith("    ")]
+    assert len(lines) == 3
+    known = {}
+    exec("\n".join(lines), known)
+    assert known["ds"].sizes["galaxy"] == 2205
+    again = run("build", plain_file, "--out", 'it\'s "mine".zarr')
+    assert "nothing was left to do" in again.stdout
+
+
+def test_the_lines_for_a_store_with_light_show_a_band(tiny, tiny_store):
+    result = run("resume", tiny_store)
+    lines = [line.strip() for line in result.stdout.splitlines() if line.startswith("    ")]
+    assert lines[-1] == 'ds.mag_true.sel(band="lsst_g").compute()'
+    exec("\n".join(lines), {})
+
+
+def test_status_and_verify_say_how_a_store_is(plain_copy):
+    assert "complete, 16/16 tiles, 2,205/2,205 rows" in run("status", plain_copy).output
+    result = run("verify", plain_copy)
+    assert (result.exit_code, "every file is as it was written" in result.output) == (0, True)
+    (plain_copy / "galaxies/dec/c/3").unlink()
+    result = run("verify", plain_copy)
+    assert result.exit_code == 1
+    assert "galaxies/dec/c/3 is missing" in result.output
+    result = run("resume", plain_copy)
+    assert (result.exit_code, "1 of them built now" in result.output) == (0, True)
+    assert run("verify", plain_copy).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ("bands=[lsst_rr]", "did you mean lsst_r"),
+        ("calibration=c26071", "did you mean c260710"),
+        ("templates=bc03_kroupa", "did you mean bc03_miles_kroupa"),
+        ("simulation=synthetik", "did you mean synthetic"),
+        ("columns=[mag_tru]", "did you mean mag_true"),
+        ("replace={photometri: photometry}", "did you mean photometry"),
+        ("region={cone: {ra: 1, dec: 1, radius: 2 Mpc}}", "'2 Mpc' is not a number, with or without a unit, of angle"),
+        ("halo_mass_min=1e11 Msun/h", "without h"),
+        ("redshift=[-1, 2]", "0 <= low < high"),
+        ("columns=[universemachine_sfr]", "neither given nor written"),
+        ("seed=many", "seed"),
+        ("seed", "write field=value"),
+        ("=3", "write field=value"),
+        ("bands=[lsst_r", "not valid YAML"),
+        ("bandz=[lsst_r]", "did you mean bands"),
+        ("path=elsewhere", "no field 'path'"),
+        ("recipe=example", "no field 'recipe'"),
+        ("client=1", "no field 'client'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["build", "plan"])
+def test_a_bad_change_is_one_line_and_nothing_is_written(command, change, wanted, plain_file, tmp_path):
+    where = ["--out", tmp_path / "mock.zarr"] if command == "build" else []
+    assert wanted in refused(command, plain_file, *where, "--set", change)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_names_are_one_line():
+    assert "did you mean example" in refused("build", "exampel", "--out", "x.zarr")
+    assert "did you mean example" in refused("show", "exampl")
+    assert "did you mean recipe" in refused("list", "--kind", "recip")
+    for command in ("resume", "status", "verify"):
+        assert "no store here" in refused(command, "nowhere.zarr")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        ("a.yaml", b"just text\n", "no mapping"),
+        ("a.yaml", b"simulation: [1\n", "not valid YAML"),
+        ("a.yaml", b"\xff\xfe\x00", "cannot be read"),
+        ("a.yaml", b"simulation: synthetic\nbands: 3\n", "bands"),
+        ("a.txt", b"simulation: synthetic\n", "no 'a.txt' in catalogs/recipes"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_one_line(name, content, wanted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    assert wanted in refused("build", name, "--out", "mock.zarr")
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("content", [b"1 2 3\n", b"\xff\xfe\x00\x01" * 100, b"", b"#ID UPID\n1 2\n"])
+def test_halos_from_a_file_that_holds_none_are_one_line(content, plain_file, tmp_path):
+    file = tmp_path / "halos.dat"
+    file.write_bytes(content)
+    change = ("--set", f"simulation={file}", "--set", "region=", "--set", "redshift=", "--set", "halo_mass_min=")
+    assert str(file) in refused("build", plain_file, "--out", tmp_path / "mock.zarr", *change)
+    assert [one.name for one in tmp_path.iterdir()] == ["halos.dat"]
+
+
+def test_places_that_cannot_be_written_are_one_line(plain_file, tmp_path, monkeypatch):
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("mine")
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    before = files(tmp_path)
+    assert "exists and is no store" in refused("build", plain_file, "--out", file)
+    assert "exists and is no store" in refused("build", plain_file, "--out", folder)
+    assert "cannot be written" in refused("build", plain_file, "--out", file / "mock.zarr")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    assert "GB are free" in refused("build", plain_file, "--out", tmp_path / "mock.zarr")
+    assert files(tmp_path) == before
+
+
+def test_a_store_of_another_recipe_is_left_alone(plain_file, plain_copy, plain_store):
+    message = refused("build", plain_file, "--out", plain_copy, "--set", "seed=8")
+    assert "holds a build of another recipe" in message
+    assert_same_files(plain_copy, plain_store)
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_too(plain_file, tmp_path, monkeypatch):
+    from diffsky_factory.factory import assembly
+
+    def fail(*_, **__):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(assembly, "open_simulation", fail)
+    arguments = ["build", str(plain_file), "--out", str(tmp_path / "mock.zarr"), "--set", "seed=99"]
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.strip().splitlines() == [
+        "error: unexpected ZeroDivisionError: by zero; diffsky-factory --debug ... shows where"
+    ]
+    assert isinstance(run("--debug", *arguments).exception, ZeroDivisionError)
+
+
+def test_the_command_in_a_process_of_its_own(command_line, plain_store):
+    process = command_line("status", plain_store)
+    out, problems = process.communicate(timeout=60)
+    assert (process.returncode, problems) == (0, "")
+    assert "complete, 16/16 tiles" in out
+    process = command_line("build", "exampel", "--out", "x.zarr")
+    out, problems = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert len(problems.strip().splitlines()) == 1
+
+
+def test_stopping_a_build_is_one_line_and_keeps_what_is_built(plain_file, tmp_path, monkeypatch):
+    from diffsky_factory.factory import building
+
+    attempt, done = building._attempt, []
+
+    def stopped(path, tile):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(tile)
+        return attempt(path, tile)
+
+    monkeypatch.setattr(building, "_attempt", stopped)
+    result = run("build", plain_file, "--out", tmp_path / "mock.zarr", "--workers", 1)
+    assert result.exit_code == 130
+    assert "the same command goes on from there" in result.stderr.strip().splitlines()[-1]
+    assert status(tmp_path / "mock.zarr").built == 2
+
+
+def test_help_is_there_for_every_command():
+    for command in ("list", "show", "plan", "build", "resume", "status", "verify"):
+        assert run(command, "--help").exit_code == 0
+    version = subprocess.run(
+        [sys.executable, "-m", "diffsky_factory.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert "version" in version.stdout
