@@ -33,7 +33,7 @@ class Templates:
     line_name: tuple[str, ...]  # (n_line,)
     line_wavelength: np.ndarray  # Angstrom, rest frame, (n_line,)
     line_luminosity: np.ndarray  # Lsun per Msun formed, (n_met, n_age, n_line)
-    surviving_mass: np.ndarray | None  # per Msun formed, (n_met, n_age)
+    living_mass: np.ndarray | None  # of stars that still shine, without remnants, per Msun formed, (n_met, n_age)
     reference: str
 
     def __post_init__(self):
@@ -72,7 +72,7 @@ def load_templates(name_or_path: str | Path) -> Templates:
 
     A path ends in .h5 or .hdf5; its file holds ssp_lgmet, ssp_lg_age_gyr, ssp_wave and ssp_flux in the units
     of `Templates`, and may hold ssp_emline_name, ssp_emline_wave, ssp_emline_luminosity, ssp_live_mass_frac.
-    Raises InputError, naming what is wrong in which file, and FileNotFoundError.
+    Raises InputError, naming what is wrong in which file.
     """
     if Path(name_or_path).suffix in (".h5", ".hdf5"):
         path = Path(name_or_path)
@@ -120,7 +120,7 @@ def _read_hdf5(path):
         "line_name": tuple(_text(line) for line in read.get("ssp_emline_name", ())),
         "line_wavelength": read.get("ssp_emline_wave", np.zeros(0)),
         "line_luminosity": read.get("ssp_emline_luminosity", np.zeros((*flux.shape[:2], 0))),
-        "surviving_mass": read.get("ssp_live_mass_frac"),
+        "living_mass": read.get("ssp_live_mass_frac"),
     }
 
 
@@ -133,7 +133,13 @@ def _read_npz(path):
         "line_luminosity": Coded(read.pop("line_difference"), read.pop("line_peak")),
     }
     line_name = tuple(str(name) for name in read.pop("line_name"))
-    return {**read, "line_name": line_name, **{name: decode(code) for name, code in coded.items()}}
+    living_mass = read.pop("surviving_mass")
+    return {
+        **read,
+        "living_mass": living_mass,
+        "line_name": line_name,
+        **{name: decode(code) for name, code in coded.items()},
+    }
 
 
 def _text(name):
@@ -142,7 +148,7 @@ def _text(name):
 
 def _check_exists(path):
     if not path.exists():
-        raise FileNotFoundError(f"no file {path}; embedded templates: {', '.join(list_templates())}")
+        raise InputError(f"no file {path}; embedded templates: {', '.join(list_templates())}")
 
 
 def _check_grids(templates: Templates) -> None:
@@ -162,7 +168,7 @@ def _check_values(templates: Templates) -> None:
         "flux": (*grid, len(templates.wavelength)),
         "line_wavelength": (len(templates.line_name),),
         "line_luminosity": (*grid, len(templates.line_name)),
-        "surviving_mass": grid,
+        "living_mass": grid,
     }
     for name, shape in shapes.items():
         values = getattr(templates, name)

@@ -97,7 +97,7 @@ def surviving_log10_mass(ds: xr.Dataset, *, remnants: bool = True) -> np.ndarray
     lost = np.asarray(ds.merging_probability, np.float64)
     fraction = np.empty(len(host))
     for rows, weights in _recomputed(ds, host, ("age_weights", "metallicity_weights")):
-        living = np.asarray(weights["metallicity_weights"], np.float64) @ templates.surviving_mass
+        living = np.asarray(weights["metallicity_weights"], np.float64) @ templates.living_mass
         fraction[rows] = np.sum(weights["age_weights"] * (with_remnants if remnants else living), axis=1)
     mass = formed * fraction
     total = mass * (1.0 - lost)

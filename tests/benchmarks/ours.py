@@ -24,7 +24,7 @@ def known():
     none = np.zeros(0)
     no_lines = {"line_name": (), "line_wavelength": none, "line_luminosity": np.zeros((22, 94, 0))}
     ssp = Templates("benchmark", t["log_z"], t["log_age"], t["wavelength"], t["flux"], **no_lines,
-                    surviving_mass=None, reference="")  # fmt: skip
+                    living_mass=None, reference="")  # fmt: skip
     curves = [FilterCurve(*curve) for curve in population.curves()]
     nodes = np.asarray(redshift_nodes(REDSHIFT_MAX))
     table = band_luminosity_table(ssp, curves, nodes).transpose(0, 2, 1, 3)

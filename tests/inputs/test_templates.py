@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.resources import resource
 from diffsky_factory.inputs import entries
 from diffsky_factory.inputs.band_tables import band_luminosity_table
@@ -38,9 +39,9 @@ def test_templates_cannot_be_changed(templates):
 
 
 def test_stars_die_and_never_more_than_were_born(templates):
-    assert np.all(templates.surviving_mass <= 1.0)
-    assert np.all(templates.surviving_mass > 0.3)
-    assert np.all(np.diff(templates.surviving_mass, axis=1) < 5e-3)
+    assert np.all(templates.living_mass <= 1.0)
+    assert np.all(templates.living_mass > 0.3)
+    assert np.all(np.diff(templates.living_mass, axis=1) < 5e-3)
 
 
 def test_lines_come_from_young_populations_only(templates):
@@ -76,7 +77,7 @@ def test_gas_takes_the_lyman_continuum_of_young_stars_and_leaves_that_of_old_one
 
 
 def test_the_embedded_table_agrees_with_the_reference_point_by_point(templates, reference_templates):
-    for name in ("log10_metallicity", "log10_age", "wavelength", "surviving_mass"):
+    for name in ("log10_metallicity", "log10_age", "wavelength", "living_mass"):
         np.testing.assert_allclose(getattr(templates, name), getattr(reference_templates, name), rtol=1e-9)
     lines, expected_lines = templates.line_luminosity, reference_templates.line_luminosity
     np.testing.assert_allclose(lines, expected_lines, rtol=1e-3, atol=1e-30)
@@ -130,7 +131,7 @@ def test_a_file_in_the_layout_of_dsps_opens(tmp_path, arrays):
     found = load_templates(_write(tmp_path / "ssp_data_fsps_mine.h5", arrays))
     assert found.name == "ssp_data_fsps_mine"
     assert found.line_name == ("Ha", "Hb")
-    assert found.surviving_mass is None
+    assert found.living_mass is None
     np.testing.assert_array_equal(found.flux, arrays["ssp_flux"])
     np.testing.assert_array_equal(found.line_luminosity, arrays["ssp_emline_luminosity"])
 
@@ -188,7 +189,7 @@ def test_a_file_that_is_not_hdf5_is_one_clear_error(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.h5"):
+    with pytest.raises(InputError, match=r"nowhere\.h5"):
         load_templates(tmp_path / "nowhere.h5")
 
 
