@@ -10,7 +10,7 @@ from diffsky_factory.physics.halos import growth, infall, population
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
-from diffsky_factory.physics.light import dust, photometry, populations, template_errors
+from diffsky_factory.physics.light import dust, dust_laws, photometry, populations, template_errors
 from diffsky_factory.physics.stars import ages, bursts, history, merging, metallicity, star_formation
 from diffsky_factory.physics.stars.history_parameters import DiffstarpopParameters
 
@@ -46,6 +46,8 @@ STAGES: tuple[Stage, ...] = (
 
 RIVALS: tuple[Stage, ...] = (
     merging.merging_mean,
+    dust_laws.calzetti_2000,
+    dust_laws.kriek_conroy_2013,
     photometry.photometry_interpolating_magnitudes,
     populations.mean_magnitude,
 )
