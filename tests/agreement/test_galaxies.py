@@ -1,5 +1,7 @@
 """Galaxies against diffstar 1.0.3, dsps 0.4.8 and diffsky 0.3.11: every reference file that is found."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,15 +32,27 @@ def tag_of(name: str) -> str:
     return name.removeprefix("phot_").removesuffix(".npz").removesuffix("_grad")
 
 
+@cache
+def compiled(order):
+    """A plan as one kernel, compiled once for all files of the same size."""
+    return jax.jit(lambda columns, constants, draws: order.run(columns, {type(k): k for k in constants}, draws))
+
+
+@cache
+def compiled_loss(order):
+    """The reference's loss as a function of the parameter groups, and its gradient with respect to them."""
+
+    def loss(groups, columns, constants, draws):
+        known = {**{type(k): k for k in constants}, **{type(p): p for p in groups.values()}}
+        return jnp.mean(order.run(columns, known, draws)["mag_mean"])
+
+    return jax.jit(loss), jax.jit(jax.value_and_grad(loss))
+
+
 def run(order, inputs, columns=None, draws=None):
-    """A plan compiled and run on the galaxies of a reference file, as numpy float64."""
+    """A plan run on the galaxies of a reference file, as numpy float64."""
     constants = tuple(inputs.constants[kind] for kind in order.constants)
-
-    @jax.jit
-    def kernel(columns, constants, draws):
-        return order.run(columns, {type(value): value for value in constants}, draws)
-
-    out = kernel({**inputs.columns, **(columns or {})}, constants, {**inputs.draws, **(draws or {})})
+    out = compiled(order)({**inputs.columns, **(columns or {})}, constants, {**inputs.draws, **(draws or {})})
     return {name: np.asarray(value, np.float64) for name, value in out.items()}
 
 
@@ -269,35 +283,23 @@ def unused_deviates(n: int) -> dict:
     }
 
 
-def mean_magnitude_of(order, inputs, draws):
-    """The reference's loss as a function of the parameter groups."""
-    others = {kind: value for kind, value in inputs.constants.items() if kind in order.constants}
-
-    def loss(groups):
-        constants = {**others, **{type(p): p for p in groups.values()}}
-        return jnp.mean(order.run(inputs.columns, constants, {**inputs.draws, **draws})["mag_mean"])
-
-    return loss
-
-
 @pytest.mark.parametrize("name", PHOTOMETRY)
 def test_the_gradient_of_the_mean_magnitude_equals_finite_differences(name):
     """All 216 parameters, common draws; inert ones are exactly zero."""
     tag = tag_of(name)
     with jax.enable_x64(True):
-        loss, groups = loss_of(name, tag)
-        value, gradient = jax.jit(jax.value_and_grad(loss))(groups)
+        loss, with_gradient, groups = loss_of(name, tag)
+        value, gradient = with_gradient(groups)
         assert np.isfinite(value)
         flat, names = flattened(gradient)
         assert np.all(np.isfinite(flat))
         inert = {names[i] for i in np.flatnonzero(flat == 0.0)}
         assert {"fburst_scatter", "lgmet_scatter"} <= inert
-        compiled = jax.jit(loss)
         direction = np.random.default_rng(1).normal(size=(4, len(flat)))
         values, _ = flattened(groups)
         for d in direction:
             step = 1e-6 * np.maximum(np.abs(values), 0.1) * d
-            ahead, behind = (compiled(shifted(groups, sign * step)) for sign in (1.0, -1.0))
+            ahead, behind = (loss(shifted(groups, sign * step)) for sign in (1.0, -1.0))
             assert (ahead - behind) / 2.0 == pytest.approx(flat @ step, rel=1e-3, abs=1e-12)
 
 
@@ -305,8 +307,8 @@ def test_the_gradient_of_the_mean_magnitude_equals_finite_differences(name):
 def test_the_gradient_of_the_mean_magnitude_agrees_with_diffsky(name):
     golden = load("golden", name)
     with jax.enable_x64(True):
-        loss, groups = loss_of(f"phot_{tag_of(name)}.npz", tag_of(name))
-        value, gradient = jax.jit(jax.value_and_grad(loss))(groups)
+        _, with_gradient, groups = loss_of(f"phot_{tag_of(name)}.npz", tag_of(name))
+        value, gradient = with_gradient(groups)
         flat, names = flattened(gradient)
     theirs = {key: golden[key] for key in golden}
     if "loss" in theirs:
@@ -324,13 +326,19 @@ def test_the_gradient_of_the_mean_magnitude_agrees_with_diffsky(name):
 
 
 def loss_of(name: str, tag: str):
+    """Loss, loss with gradient, and parameter groups of a photometry file, with the deviates of its own histories."""
     golden, inputs = galaxies(name, tag, True)
     population = parameter_groups(tag)["diffstarpop"]
     halo = HaloGrowth(*inputs.columns["mah_parameters"].T)
     today = log10_mass(halo, float(golden["t0"]), float(golden["t0"]))
     draws = reference_files.recovered_deviates(golden, population, today)
     order = as_diffsky(inputs.columns, ["mag_mean"], merging_monte_carlo="merging_mean")
-    return mean_magnitude_of(order, inputs, draws), parameter_groups(tag)
+    groups = {group: type(p)(*map(jnp.asarray, p)) for group, p in parameter_groups(tag).items()}
+    moving = {type(p) for p in groups.values()}
+    others = tuple(value for kind, value in inputs.constants.items() if kind in order.constants and kind not in moving)
+    given = (inputs.columns, others, {**inputs.draws, **draws})
+    loss, with_gradient = compiled_loss(order)
+    return (lambda p: loss(p, *given)), (lambda p: with_gradient(p, *given)), groups
 
 
 def flattened(groups) -> tuple[np.ndarray, list[str]]:
