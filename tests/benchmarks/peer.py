@@ -41,13 +41,14 @@ def inputs(n: int):
     t_infall = np.where(g["is_central"], t0, np.minimum(g["t_peak"], t0))
     own = logmh_at_t_obs(mah, t_infall, np.log10(t0))
     host = logmh_at_t_obs(mah._make([x[g["host_row"]] for x in mah]), t_infall, np.log10(t0))
+    wavelengths = jnp.asarray(get_wave_eff_table(nodes, curves))
     # one default is an integer, of which there is no gradient
     parameters = jax.tree.map(float, diffsky_param_wrapper_merging.DEFAULT_PARAM_COLLECTION)
 
     def arguments(p):
         return [
             *(jnp.asarray(g["redshift"]), jnp.asarray(t_obs), mah, ssp, jnp.asarray(table), jnp.asarray(nodes)),
-            *(jnp.asarray(get_wave_eff_table(nodes, curves)), p.diffstarpop_params, p.mzr_params, p.spspop_params),
+            *(wavelengths, p.diffstarpop_params, p.mzr_params, p.spspop_params),
             *(p.scatter_params, p.ssperr_params, p.merging_params, DEFAULT_COSMOLOGY, FB, own, host),
             *(jnp.asarray(t_infall), jnp.asarray(g["is_central"].astype(int)), jnp.asarray(g["satellite_weight"])),
             jnp.asarray(g["host_row"]),
