@@ -59,6 +59,9 @@ def catalogs_page() -> str:
         _table(("name", "what it makes"), [(f"`{n}`", _entry("recipes", n)["title"]) for n in entry_names("recipes")]),
         "## Calibrations\n",
         _table(("name", "what it was fitted to", "kind", "parameters", "reference"), _calibrations()),
+        "## Histories of halos\n",
+        "What halos that come without a history get one from.\n",
+        _table(("name", "what it is", "normals", "fitted to", "references"), _growths()),
         "## Templates\n",
         _table(("name", "what it is", "initial mass function", "grid", "references"), _templates()),
         "## Filters\n",
@@ -79,6 +82,16 @@ def _calibrations() -> list[tuple[str, ...]]:
     for name in entry_names("calibrations"):
         known = load_calibration(name)
         rows.append((f"`{name}`", known.title, known.kind, str(len(known.flat())), known.reference))
+    return rows
+
+
+def _growths() -> list[tuple[str, ...]]:
+    rows = []
+    for name in entry_names("halo_growth"):
+        entry = _entry("halo_growth", name)
+        cited = "; ".join(reference["cite"] for reference in entry["references"])
+        size = f"2 x {entry['components']}", f"2 x {entry['draws']:,} histories"
+        rows.append((f"`{name}`", entry["title"], *size, cited))
     return rows
 
 

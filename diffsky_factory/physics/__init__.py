@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.stage import Stage
-from diffsky_factory.physics.halos import growth, infall, population
+from diffsky_factory.physics.halos import growth, infall, mixture, population
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
@@ -45,6 +45,7 @@ STAGES: tuple[Stage, ...] = (
 )
 
 RIVALS: tuple[Stage, ...] = (
+    mixture.halo_growth_mixture,
     merging.merging_mean,
     dust_laws.calzetti_2000,
     dust_laws.kriek_conroy_2013,

@@ -10,11 +10,11 @@ from zlib import crc32
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations import synthetic_tables
 from diffsky_factory.inputs.simulations.arrange import arrange
 from diffsky_factory.physics.halos import satellites
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
-from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology
@@ -100,7 +100,7 @@ class Synthetic:
     @property
     def parameters(self) -> dict[type, Any]:
         """Parameters of the histories of its halos."""
-        return {DiffmahPopParameters: DiffmahPopParameters()}
+        return halo_growth_parameters()
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations.arrange import Hosts, arrange, find_hosts
 from diffsky_factory.inputs.simulations.universemachine_text import (
     Header,
@@ -16,7 +17,6 @@ from diffsky_factory.inputs.simulations.universemachine_text import (
     read_header,
     read_rows,
 )
-from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.regions import FullSky, Region, region
@@ -88,7 +88,7 @@ class UniverseMachineLightcone:
     @property
     def parameters(self) -> dict[type, Any]:
         """Parameters of the histories of its halos, which the file does not have."""
-        return {DiffmahPopParameters: DiffmahPopParameters()}
+        return halo_growth_parameters()
 
     @property
     def attributes(self) -> dict[str, Any]:
