@@ -11,12 +11,14 @@ from diffsky_factory.factory.recipe import Recipe
 from diffsky_factory.inputs.calibrations import CalibrationEntry
 from diffsky_factory.inputs.entries import Record
 from diffsky_factory.inputs.filters import FilterSetEntry
+from diffsky_factory.inputs.halo_growth import GrowthMixtureEntry
 from diffsky_factory.inputs.simulations.registry import SimulationEntry
 from diffsky_factory.inputs.templates import TemplatesEntry
 
 RECORDS: dict[str, type[Record]] = {
     "calibrations": CalibrationEntry,
     "filters": FilterSetEntry,
+    "halo_growth": GrowthMixtureEntry,
     "recipes": Recipe,
     "simulations": SimulationEntry,
     "templates": TemplatesEntry,

@@ -147,7 +147,7 @@ def test_beyond_the_training_the_history_is_that_of_its_edge():
 @pytest.mark.parametrize(("mass", "time"), DIFFMAHNET, ids=str)
 def test_histories_are_those_of_the_population_it_was_fitted_to(mass, time, central):
     # dex for each fraction, set after the fit; 0.15 of the age at (10.7, 2.2) is 0.3 Gyr
-    tolerance = np.array([0.12, 0.06, 0.04, 0.03, 0.02] if central else [0.12, 0.12, 0.07, 0.04, 0.03])
+    tolerance = np.array([0.2, 0.06, 0.04, 0.03, 0.02] if central else [0.2, 0.12, 0.07, 0.04, 0.03])
     growth = alike(mass, time, central, 20_000)
     at = np.asarray(log10_mass(growth, jnp.array(FRACTIONS, jnp.float32) * time, TODAY)) - mass
     difference = np.quantile(at, (0.16, 0.5, 0.84), axis=0) - DIFFMAHNET[mass, time][0 if central else 1]
