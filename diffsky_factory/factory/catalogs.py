@@ -8,7 +8,7 @@ import xarray as xr
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.mock import make_halos
-from diffsky_factory.inputs.entries import entry_names, entry_path, near, read_yaml
+from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, near, read_yaml
 from diffsky_factory.outputs.reading import open_store
 from diffsky_factory.outputs.store import PLAN
 
@@ -16,7 +16,7 @@ from diffsky_factory.outputs.store import PLAN
 def list_catalogs() -> pd.DataFrame:
     """What the project knows by name: name, kind, title, where (file of the entry), status."""
     rows = []
-    for kind in ("simulations", "recipes", "calibrations", "templates", "filters"):
+    for kind in KINDS:
         for name in entry_names(kind):
             file = entry_path(kind, name)
             entry = read_yaml(file)
