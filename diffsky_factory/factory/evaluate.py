@@ -10,6 +10,7 @@ from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
+from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.physics import stages
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
@@ -49,6 +50,7 @@ def evaluate(
     order = plan(model, columns, wanted)
     calibration = load_calibration(calibration) if isinstance(calibration, str) else calibration
     known = {
+        **halo_growth_parameters(),
         **calibration.by_class(),
         **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1))),
         **{type(value): value for value in constants},

@@ -13,7 +13,7 @@ from diffsky_factory.physics.halos.mixture import GrowthMixtureParameters
 
 TODAY = 13.8
 TIMES = TimeGrid(jnp.linspace(0.1, TODAY, 100))
-STAGE = mixture.halo_growth_mixture
+STAGE = mixture.halo_growth_history
 FRACTIONS = (0.15, 0.3, 0.5, 0.7, 0.85)
 
 # log10 M(f t) - m for f in FRACTIONS at 16, 50, 84 percent of 2 x 10^4 draws of DiffmahNet (diffhalos 0.2.0), and the
@@ -147,7 +147,7 @@ def test_beyond_the_training_the_history_is_that_of_its_edge():
 @pytest.mark.parametrize(("mass", "time"), DIFFMAHNET, ids=str)
 def test_histories_are_those_of_the_population_it_was_fitted_to(mass, time, central):
     # dex for each fraction, set after the fit; 0.15 of the age at (10.7, 2.2) is 0.3 Gyr
-    tolerance = np.array([0.12, 0.06, 0.04, 0.03, 0.02] if central else [0.12, 0.12, 0.07, 0.04, 0.03])
+    tolerance = np.array([0.2, 0.06, 0.04, 0.03, 0.02] if central else [0.2, 0.12, 0.07, 0.04, 0.03])
     growth = alike(mass, time, central, 20_000)
     at = np.asarray(log10_mass(growth, jnp.array(FRACTIONS, jnp.float32) * time, TODAY)) - mass
     difference = np.quantile(at, (0.16, 0.5, 0.84), axis=0) - DIFFMAHNET[mass, time][0 if central else 1]
