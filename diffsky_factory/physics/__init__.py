@@ -15,7 +15,7 @@ from diffsky_factory.physics.stars import ages, bursts, history, merging, metall
 from diffsky_factory.physics.stars.history_parameters import DiffstarpopParameters
 
 STAGES: tuple[Stage, ...] = (
-    population.halo_growth_history,
+    mixture.halo_growth_history,
     growth.halo_mass_today,
     infall.infall,
     merging.merging_probability,
@@ -45,7 +45,7 @@ STAGES: tuple[Stage, ...] = (
 )
 
 RIVALS: tuple[Stage, ...] = (
-    mixture.halo_growth_mixture,
+    population.halo_growth_diffmahpop,
     merging.merging_mean,
     dust_laws.calzetti_2000,
     dust_laws.kriek_conroy_2013,

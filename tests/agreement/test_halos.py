@@ -9,7 +9,7 @@ from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.physics.halos import growth, mass_function, subhalo_mass_function
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
-from diffsky_factory.physics.halos.population import halo_growth_history
+from diffsky_factory.physics.halos.population import halo_growth_diffmahpop
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from tests.reference import reference
@@ -86,7 +86,7 @@ NUMBER = 40_000
 
 @pytest.fixture(scope="module")
 def draws():
-    stage = halo_growth_history
+    stage = halo_growth_diffmahpop
     streams = {stage.stream(name): law for name, law in stage.draws.items()}
     values = draw_all(row_keys(1, id_words(np.arange(NUMBER))), streams)
     return {name: values[stage.stream(name)] for name in stage.draws}
@@ -96,7 +96,7 @@ def draws():
 def growths_of_population(rows):
     times = TimeGrid(jnp.linspace(0.1, 13.8, 100))
     constants = {DiffmahPopParameters: DiffmahPopParameters(), TimeGrid: times}
-    mah = halo_growth_history.apply(constants, rows)["mah_parameters"]
+    mah = halo_growth_diffmahpop.apply(constants, rows)["mah_parameters"]
     each = HaloGrowth(*[mah[:, i : i + 1] for i in range(5)])
     times = FRACTIONS * rows["cosmic_time"][:, None]
     return growth.log10_mass(each, times, 13.8) - rows["log10_halo_mass"][:, None]

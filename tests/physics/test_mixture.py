@@ -13,7 +13,7 @@ from diffsky_factory.physics.halos.mixture import GrowthMixtureParameters
 
 TODAY = 13.8
 TIMES = TimeGrid(jnp.linspace(0.1, TODAY, 100))
-STAGE = mixture.halo_growth_mixture
+STAGE = mixture.halo_growth_history
 FRACTIONS = (0.15, 0.3, 0.5, 0.7, 0.85)
 
 # log10 M(f t) - m for f in FRACTIONS at 16, 50, 84 percent of 2 x 10^4 draws of DiffmahNet (diffhalos 0.2.0), and the

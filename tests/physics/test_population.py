@@ -15,7 +15,7 @@ from diffsky_factory.physics.halos.population_parameters import DiffmahPopParame
 
 TODAY = 13.8
 TIMES = TimeGrid(jnp.linspace(0.1, TODAY, 100))
-STAGE = population.halo_growth_history
+STAGE = population.halo_growth_diffmahpop
 
 
 def draws(number: int) -> dict[str, jax.Array]:

@@ -93,12 +93,12 @@ def component(log_weight: Vector, u: Scalar) -> jax.Array:
     return jnp.minimum(jnp.sum(cumulative <= u * cumulative[-1]), len(log_weight) - 1)
 
 
-class HaloGrowthMixture(NamedTuple):
+class HaloGrowthHistory(NamedTuple):
     mah_parameters: Vector
 
 
 @stage
-def halo_growth_mixture(
+def halo_growth_history(
     p: GrowthMixtureParameters,
     times: TimeGrid,
     *,
@@ -107,7 +107,7 @@ def halo_growth_mixture(
     is_central: Scalar,
     draw_component: Uniform,
     draw_growth: Normal4,
-) -> HaloGrowthMixture:
+) -> HaloGrowthHistory:
     """A history for one halo, drawn from the population of its mass and time.
 
     P(k) ~ w_k N(c; mean_k, covariance_k),  x = mean_x + L_xc r + L_xx N,  with L the factor of component k,
@@ -137,4 +137,4 @@ def halo_growth_mixture(
     residual = jnp.concatenate([jnp.stack(whitened(mean, factor, given)), draw_growth])
     # a sum, not a matrix product: accelerators round the latter to 10 bits
     x = mean[GIVEN:] + jnp.sum(factor[GIVEN:] * residual, axis=-1)
-    return HaloGrowthMixture(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, times.time[-1])))
+    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, times.time[-1])))

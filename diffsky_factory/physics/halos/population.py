@@ -218,12 +218,12 @@ def lower_factor(matrix: jax.Array) -> jax.Array:
     return jnp.stack(columns, axis=1)
 
 
-class HaloGrowthHistory(NamedTuple):
+class DiffmahPopGrowth(NamedTuple):
     mah_parameters: Vector
 
 
 @stage
-def halo_growth_history(
+def halo_growth_diffmahpop(
     p: DiffmahPopParameters,
     times: TimeGrid,
     *,
@@ -233,7 +233,7 @@ def halo_growth_history(
     draw_peak_time: Uniform,
     draw_growth: Normal4,
     draw_formation: Uniform,
-) -> HaloGrowthHistory:
+) -> DiffmahPopGrowth:
     """A history for one halo, drawn from the population of its mass and time.
 
     u = mean + s L N with N the four normals draw_growth, s the scatter and L L^T the correlation, around the mean
@@ -263,4 +263,4 @@ def halo_growth_history(
     drawn = bounded_growth(HaloGrowth(*[u + du for u, du in zip(mean[:4], offset, strict=True)], mean.t_peak))
     drawn = drawn._replace(t_peak=t_peak)
     shift = log10_halo_mass - log10_mass(drawn, cosmic_time, today)
-    return HaloGrowthHistory(jnp.stack(drawn._replace(logm0=drawn.logm0 + shift)))
+    return DiffmahPopGrowth(jnp.stack(drawn._replace(logm0=drawn.logm0 + shift)))
