@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from diffsky_factory.factory.building import build
 from diffsky_factory.factory.recipe import load_recipe
 
 pytest.register_assert_rewrite("tests.stores")
+# the same examples in every run; HYPOTHESIS_PROFILE=default searches anew
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "name": "tiny",
