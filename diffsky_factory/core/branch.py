@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -11,6 +11,9 @@ import jax.numpy as jnp
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
+
+
+KEPT = "kept for the gradient"  # name of small results that are dear to make again
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,12 @@ class Branch(Stage):
         """Streams of the inner stages are already full names."""
         return draw
 
+    @cache
+    def only(self, columns: frozenset[str]) -> "Branch":
+        """The branch that makes some of its columns, and runs no stage that they do not need."""
+        outputs = {name: column for name, column in self.outputs.items() if column in columns}
+        return self if outputs == self.outputs else branch(self.name, self.inner.stages, self.cases, outputs)
+
     def apply(self, constants: Mapping[type, Any], rows: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """The stacked columns, (block, case, ...)."""
         n = next(iter(rows.values())).shape[0]
@@ -40,7 +49,7 @@ class Branch(Stage):
         draws = {name: rows[name] for name in self.draws}
 
         # one case after another: compiled once, and no more memory than one, also in the gradient
-        @partial(jax.checkpoint, prevent_cse=False)
+        @partial(jax.checkpoint, prevent_cse=False, policy=jax.checkpoint_policies.save_only_these_names(KEPT))
         def one(case):
             return self.inner.run({**shared, **case}, constants, draws)
 

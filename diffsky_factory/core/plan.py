@@ -61,6 +61,15 @@ def plan(stages: Iterable[Stage], given: Iterable[str], wanted: Iterable[str]) -
     stages, for a column that nobody writes, that two stages write, or that depends on itself.
     """
     stages, given, wanted = tuple(stages), frozenset(given), tuple(wanted)
+    order = _ordered(stages, given, wanted)
+    used = {*wanted, *(name for stage in order for name in stage.reads)} - given
+    needed = tuple(stage.only(frozenset(used.intersection(stage.writes))) for stage in order)
+    if needed != order:  # a part of a stage may need less than the whole
+        order = _ordered(needed, given, wanted)
+    return Plan(order, given, wanted)
+
+
+def _ordered(stages: tuple[Stage, ...], given: frozenset[str], wanted: tuple[str, ...]) -> tuple[Stage, ...]:
     writers = _writers(stages)
     order: list[Stage] = []
     open_names: list[str] = []
@@ -83,7 +92,7 @@ def plan(stages: Iterable[Stage], given: Iterable[str], wanted: Iterable[str]) -
 
     for column in wanted:
         need(column, "the request")
-    return Plan(tuple(order), given, wanted)
+    return tuple(order)
 
 
 def _writers(stages: tuple[Stage, ...]) -> dict[str, Stage]:

@@ -1,7 +1,7 @@
 """A stage: one ingredient of the model, declared by its signature."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_type_hints
 
@@ -46,7 +46,11 @@ class Stage:
 
         # of the one galaxy, or of the whole block where a host group or a contraction is the point
         result = jax.vmap(one)(taken) if self.of == "galaxy" else one(taken)
-        return result._asdict()
+        return dict(zip(self.writes, result))
+
+    def only(self, columns: frozenset[str]) -> "Stage":
+        """The part of the stage that these of its columns need: all of it, unless it is made of stages."""
+        return self
 
 
 def stage(function: Callable | None = None, *, of: Literal["galaxy", "block"] = "galaxy"):
@@ -75,6 +79,24 @@ def stage(function: Callable | None = None, *, of: Literal["galaxy", "block"] = 
         draws=draws,
         writes=fields,
     )
+
+
+def made_stage(
+    name: str,
+    function: Callable,
+    *,
+    constants: Mapping[str, type],
+    reads: Sequence[str],
+    writes: Sequence[str],
+    says: str,
+) -> Stage:
+    """A block stage whose columns are named by values rather than by a signature: one function for several columns.
+
+    function : takes the constants in order and columns by keyword; returns a tuple of what it writes
+    says     : its docstring; units are those of the schema
+    """
+    function.__name__, function.__doc__ = name, says
+    return Stage(name, function, "block", dict(constants), tuple(reads), {}, tuple(writes))
 
 
 def _law(stage_name: str, name: str, hint: Any) -> Draw:

@@ -21,7 +21,7 @@ from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.physics import INGREDIENTS, stages
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.light.photometry import BandTable
-from diffsky_factory.physics.light.populations import POPULATIONS
+from diffsky_factory.physics.light.populations import POPULATIONS, SEQUENCES
 from diffsky_factory.physics.stars.ages import TemplateGrid
 from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky.cosmology import Cosmology, age_64
@@ -155,6 +155,8 @@ class Assembly:
             "mah_parameter": HaloGrowth._fields,
             "sfh_parameter": StarFormation._fields,
             "population": POPULATIONS,
+            "sequence": SEQUENCES,
+            "burst": ("without", "with"),
             **{
                 axis: tuple(f"{value:.6g}" for value in getattr(self.constants[kind], field))
                 for axis, (kind, field) in numbers.items()

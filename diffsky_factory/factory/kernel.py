@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, Literal
@@ -31,8 +32,10 @@ class Kernel:
         seed: int,
         block: int = 16384,
         precision: Precision = "float32",
+        at_once: int = 1,
     ) -> None:
-        self.plan, self.seed, self.block, self.precision = plan, seed, block, precision
+        """Compile nothing yet. `at_once` blocks run side by side, one thread and the memory of one block each."""
+        self.plan, self.seed, self.block, self.precision, self.at_once = plan, seed, block, precision, at_once
         with self._precision():
             known = [self._real(constants[kind]) for kind in plan.constants]
             self.constants = jax.device_put(known)  # once, not per block
@@ -53,7 +56,9 @@ class Kernel:
         """
         draws = dict(draws or {})
         reads = {name: columns[name] for name in self.plan.reads}
-        pieces = [self._block(reads, ids, draws, rows) for rows in blocks(columns["host_row"], self.block)]
+        ranges = blocks(columns["host_row"], self.block)
+        with ThreadPoolExecutor(self.at_once) as pool:
+            pieces = list(pool.map(lambda rows: self._block(reads, ids, draws, rows), ranges))
         if not pieces:
             return {name: np.zeros((0, *shape), dtype) for name, (shape, dtype) in self.template(reads).items()}
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in self.plan.wanted}

@@ -28,17 +28,21 @@ STAGES: tuple[Stage, ...] = (
     ages.smooth_ages,
     bursts.burst_population,
     bursts.burst,
+    bursts.bursty_ages,
     bursts.ages,
     photometry.band_wavelengths,
     dust.dust,
     dust.dust_curve,
     template_errors.template_error,
     photometry.photometry,
+    photometry.burst_photometry,
     photometry.magnitude_in_situ,
     merging.merged_mass,
     photometry.merged_flux,
     photometry.magnitude_true,
     populations.population_weights,
+    populations.population_histories,
+    populations.population_flux,
     populations.mean_flux,
     populations.merged_mean_flux,
     populations.magnitude_of_mean,
@@ -50,12 +54,14 @@ RIVALS: tuple[Stage, ...] = (
     dust_laws.calzetti_2000,
     dust_laws.kriek_conroy_2013,
     photometry.photometry_interpolating_magnitudes,
+    photometry.burst_photometry_interpolating_magnitudes,
     populations.mean_magnitude,
 )
 """Stages that write what one of STAGES writes; a recipe picks them by `replace: {stage: rival}`."""
 
 AS_DIFFSKY = {
     "photometry": "photometry_interpolating_magnitudes",
+    "burst_photometry": "burst_photometry_interpolating_magnitudes",
     "mean_flux": "mean_magnitude",
 }
 """The replacements with which the model does as diffsky 0.3 does."""
@@ -98,7 +104,7 @@ def _stages(replace: tuple[tuple[str, str], ...]) -> tuple[Stage, ...]:
             raise InputError(f"'{rival}' cannot replace '{name}': it writes {rivals[rival].writes}")
         chosen[name] = rivals[rival]
     model = tuple(chosen.values())
-    return (*model, populations.population_photometry(model))
+    return (*model, populations.both_sequences(model))
 
 
 def _known(name: str, known: Mapping[str, Stage], what: str) -> None:

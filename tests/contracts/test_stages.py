@@ -86,7 +86,12 @@ def documented_units(stage) -> dict[str, str]:
     return dict(re.findall(r"^\s+(\w+) : ([^\n;,]+)", text, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("stage", ALL, ids=lambda stage: stage.name)
+def names_its_columns(stage) -> bool:
+    """Whether the signature does; that of a stage made from the names of its columns does not."""
+    return "VAR_KEYWORD" not in {p.kind.name for p in inspect.signature(stage.function).parameters.values()}
+
+
+@pytest.mark.parametrize("stage", [s for s in ALL if names_its_columns(s)], ids=lambda stage: stage.name)
 def test_the_docstring_gives_the_units_of_the_schema(stage):
     units = documented_units(stage)
     assert set(units) == {*stage.reads, *stage.writes}

@@ -21,6 +21,7 @@ YOUNG = -2.5  # dex(Gyr), below which stars sit in their birth clouds
 SLOPE_RANGE = (-1.1, 0.4)
 UNOBSCURED_RANGE = (0.0, 0.2)
 R_V = 4.05  # Calzetti et al. 2000, ApJ 533, 682
+DEPTH_OF_AV = 0.4 * LN10 / R_V  # optical depth per A_V and unit of the curve k
 BUMP_CENTRE, BUMP_WIDTH = 0.2175, 0.035  # micron; Noll et al. 2009
 
 
@@ -192,5 +193,5 @@ def dust_curve(*, band_rest_wavelength: Vector, dust_slope: Scalar) -> DustCurve
 
 def transmission(av: Scalar, curve: Scalar, unobscured_fraction: Scalar) -> Scalar:
     """Fraction of light that leaves: f + (1 - f) 10^(-0.4 A), A = av k / 4.05, never an amplification."""
-    depth = jnp.maximum(av * curve, 0.0) * (0.4 * LN10 / R_V)
+    depth = DEPTH_OF_AV * jnp.maximum(av * curve, 0.0)
     return unobscured_fraction + (1.0 - unobscured_fraction) * jnp.exp(-depth)

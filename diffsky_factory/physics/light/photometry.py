@@ -3,22 +3,27 @@
 Source: Hearin et al. 2023, MNRAS 521, 1741 (DSPS).
 """
 
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.smooth import exp10
-from diffsky_factory.core.stage import stage
+from diffsky_factory.core.stage import Stage, made_stage, stage
 from diffsky_factory.core.types import Scalar, Vector
-from diffsky_factory.physics.light.dust import transmission
+from diffsky_factory.physics.light.contraction import (
+    Stars,
+    in_chunks,
+    node_position,
+    over_metallicities,
+    through_dust,
+)
 from diffsky_factory.physics.stars.merging import deposit
 from diffsky_factory.sky.cosmology import Cosmology, distance_modulus
 
 AB_ZERO_POINT = 31.4  # mag of 1 nJy: 2.5 log10(3631e9); Oke & Gunn 1983, ApJ 266, 713
 NO_FLUX = 1e-30  # nJy, 106 mag: stands for none, so that a band blueward of all starlight stays finite
-ROWS = 32  # chosen: galaxies contracted at a time; their table of two redshift nodes stays in cache
 
 
 class BandTable(NamedTuple):
@@ -33,13 +38,6 @@ class BandTable(NamedTuple):
     redshift: jax.Array
     luminosity: jax.Array
     rest_wavelength: jax.Array
-
-
-def node_position(nodes: Vector, redshift: Scalar) -> tuple[Scalar, Scalar]:
-    """The interval of the redshift nodes that holds each redshift, and the fraction of the way through it."""
-    upper = jnp.clip(jnp.searchsorted(nodes, redshift), 1, nodes.shape[0] - 1)
-    lower = nodes[upper - 1]
-    return upper - 1, jnp.clip((redshift - lower) / (nodes[upper] - lower), 0.0, 1.0)
 
 
 class BandWavelengths(NamedTuple):
@@ -59,181 +57,94 @@ def band_wavelengths(bands: BandTable, *, redshift: Scalar) -> BandWavelengths:
     return BandWavelengths(bands.rest_wavelength[i] + f * (bands.rest_wavelength[i + 1] - bands.rest_wavelength[i]))
 
 
-class Chunks(NamedTuple):
-    """Rows in chunks that share a redshift interval, so that a chunk needs two nodes of the table."""
+def _linear_luminosity(bands: BandTable, redshift: Vector, stars: Stars) -> jax.Array:
+    """Luminosities linear in redshift between nodes: one matrix product with those of two nodes."""
 
-    rows: jax.Array  # (n_chunk, ROWS) int
-    interval: jax.Array  # (n_chunk,)
-    used: jax.Array  # (n_chunk,) bool
-    slot_of_row: jax.Array  # (n,) where in the chunks each row is
+    def contract(at, rows):
+        fraction, stars = rows
+        pair = jax.lax.dynamic_slice_in_dim(bands.luminosity, at, 2, axis=0)
+        weights = stars.metallicity_weights
+        weights = jnp.concatenate([(1.0 - fraction)[:, None] * weights, fraction[:, None] * weights], axis=1)
+        return through_dust(over_metallicities(weights, pair.reshape(-1, *pair.shape[2:])), stars)
+
+    at, fraction = node_position(bands.redshift, redshift)
+    return in_chunks(contract, at, bands.redshift.shape[0] - 1, (fraction, stars))
 
 
-def chunks_of_rows(interval: jax.Array, n_interval: int) -> Chunks:
-    """Sort rows by interval and pad each interval to whole chunks; shapes depend on n and n_interval alone."""
-    n = interval.shape[0]
-    n_chunk = -(-n // ROWS) + n_interval
-    order = jnp.argsort(interval, stable=True)
-    counts = jnp.bincount(interval, length=n_interval)
-    chunk_counts = -(-counts // ROWS)
-    ends = jnp.cumsum(chunk_counts)
-    first_slot = (ends - chunk_counts) * ROWS
-    rank = jnp.arange(n) - (jnp.cumsum(counts) - counts)[interval[order]]
-    slots = first_slot[interval[order]] + rank
-    rows = jnp.zeros(n_chunk * ROWS, order.dtype).at[slots].set(order)
-    chunk = jnp.arange(n_chunk)
-    return Chunks(
-        rows.reshape(n_chunk, ROWS),
-        jnp.minimum(jnp.searchsorted(ends, chunk, side="right"), n_interval - 1),
-        chunk < ends[-1],
-        jnp.zeros(n, slots.dtype).at[order].set(slots),
+def _linear_magnitude(bands: BandTable, redshift: Vector, stars: Stars) -> jax.Array:
+    """Logarithms of luminosities linear in redshift: an exponential per template, band and galaxy."""
+
+    def contract(at, rows):
+        fraction, stars = rows
+        pair = jnp.log(jax.lax.dynamic_slice_in_dim(bands.luminosity, at, 2, axis=0))
+        f = fraction[:, None, None, None]
+        light = jnp.exp((1.0 - f) * pair[0] + f * pair[1])
+        return through_dust(jnp.einsum("rm,rmba->rba", stars.metallicity_weights, light), stars)
+
+    at, fraction = node_position(bands.redshift, redshift)
+    return in_chunks(contract, at, bands.redshift.shape[0] - 1, (fraction, stars))
+
+
+def dimming(cosmology: Cosmology, redshift: Vector) -> Vector:
+    """Apparent magnitude of a source of absolute magnitude 0 whose band is already that of its rest frame."""
+    return distance_modulus(cosmology, redshift) - 2.5 * jnp.log10(1.0 + redshift)
+
+
+def _dimming_between_nodes(cosmology: Cosmology, redshift: Vector, nodes: Vector) -> Vector:
+    return jnp.interp(redshift, nodes, dimming(cosmology, nodes))
+
+
+def band_fluxes(name: str, ages: tuple[str, ...], writes: str, *, as_diffsky: bool = False) -> Stage:
+    """A stage that lights one or more age distributions of each galaxy in the bands.
+
+    ages       : columns with the age distributions: one (block, age), several stacked, or one (block, k, age)
+    writes     : its column, (block, band) for one distribution, (block, k, band) for several
+    as_diffsky : with apparent magnitudes of the templates, dimming included, linear in redshift between the nodes
+    """
+
+    def function(bands: BandTable, cosmology: Cosmology, **columns):
+        redshift = columns["redshift"]
+        weights = [columns[column] for column in ages]
+        weights = jnp.stack(weights, axis=1) if weights[0].ndim == 2 else weights[0]
+        stars = Stars(*[weights if field == "age_weights" else columns[field] for field in Stars._fields])
+        if as_diffsky:
+            light = _linear_magnitude(bands, redshift, stars)
+            shift = _dimming_between_nodes(cosmology, redshift, bands.redshift)
+        else:
+            light = _linear_luminosity(bands, redshift, stars)
+            shift = dimming(cosmology, redshift)
+        scale = exp10(columns["log10_stellar_mass_in_situ"] - 0.4 * (shift - AB_ZERO_POINT))
+        flux = (scale[:, None] * columns["template_flux_factor"])[:, None, :] * light
+        return (flux[:, 0] if len(ages) == 1 and columns[ages[0]].ndim == 2 else flux,)
+
+    rule = "apparent magnitudes of the templates, dimming included," if as_diffsky else "table luminosities"
+    return made_stage(
+        name,
+        function,
+        constants={"bands": BandTable, "cosmology": Cosmology},
+        reads=("redshift", "log10_stellar_mass_in_situ", *ages, *_DUST_AND_METALS, "template_flux_factor"),
+        writes=(writes,),
+        says=f"Flux of the stars that formed in the galaxy, with {rule} linear in redshift between nodes.\n{FLUX}",
     )
 
 
-def _over_chunks(bands: BandTable, redshift: Vector, columns: dict, contract) -> jax.Array:
-    """contract(table of two nodes, fraction, columns of the chunk) for every chunk; rows back in their order."""
-    interval, fraction = node_position(bands.redshift, redshift)
-    chunks = chunks_of_rows(interval, bands.redshift.shape[0] - 1)
-    n_band = bands.luminosity.shape[2]
-    dtype = columns["age_weights"].dtype
+_DUST_AND_METALS = tuple(field for field in Stars._fields if field != "age_weights")
+FLUX = """
+F_b = M E_b D(z) sum_ma w_m w_a L_bma(z) T_b(a), with D the dimming at the galaxy's own redshift.
+Holds for redshifts within the table; clamped to its ends beyond.
+Source: Hearin et al. 2023, MNRAS 521, 1741.
+"""
 
-    def one(at, fraction, columns):
-        table = jax.lax.dynamic_slice_in_dim(bands.luminosity, at, 2, axis=0)
-        return contract(table, fraction, columns)
+photometry = band_fluxes("photometry", ("age_weights",), "flux_in_situ")
+photometry_interpolating_magnitudes = band_fluxes(
+    "photometry_interpolating_magnitudes", ("age_weights",), "flux_in_situ", as_diffsky=True
+)
 
-    @partial(jax.checkpoint, prevent_cse=False)  # the gradient contracts again rather than keep (rows, bands, ages)
-    def step(_, chunk):
-        at, used, *rows = chunk
-        nothing = jnp.zeros((ROWS, n_band), dtype)
-        return None, jax.lax.cond(used, one, lambda *_: nothing, at, *rows)
-
-    # rows are gathered before the scan: inside, its gradient would add up whole columns at every step
-    rows = (fraction[chunks.rows], {name: value[chunks.rows] for name, value in columns.items()})
-    _, out = jax.lax.scan(step, None, (chunks.interval, chunks.used, *rows))
-    return out.reshape(-1, n_band)[chunks.slot_of_row]
-
-
-def _through_dust(light: jax.Array, columns: dict) -> jax.Array:
-    """Sum over ages of light (rows, band, age), weighted and attenuated."""
-    leaves = transmission(
-        columns["dust_av_by_age"][:, None, :],
-        columns["dust_curve"][:, :, None],
-        columns["dust_unobscured_fraction"][:, None, None],
-    )
-    return jnp.sum(light * leaves * columns["age_weights"][:, None, :], axis=-1)
-
-
-def _interpolate_luminosity(table, fraction, columns):
-    n_z, n_met, n_band, n_age = table.shape
-    weights = columns["metallicity_weights"]
-    weights = jnp.concatenate([(1.0 - fraction)[:, None] * weights, fraction[:, None] * weights], axis=1)
-    light = weights @ table.reshape(n_z * n_met, n_band * n_age)
-    return _through_dust(light.reshape(-1, n_band, n_age), columns)
-
-
-def _interpolate_magnitude(table, fraction, columns):
-    log_table = jnp.log(table)
-    f = fraction[:, None, None, None]
-    light = jnp.exp((1.0 - f) * log_table[0] + f * log_table[1])
-    light = jnp.einsum("rm,rmba->rba", columns["metallicity_weights"], light)
-    return _through_dust(light, columns)
-
-
-class FluxInSitu(NamedTuple):
-    flux_in_situ: jax.Array
-
-
-def _flux(light, log10_stellar_mass, template_flux_factor, magnitude_shift) -> FluxInSitu:
-    scale = exp10(log10_stellar_mass - 0.4 * (magnitude_shift - AB_ZERO_POINT))
-    return FluxInSitu(scale[:, None] * template_flux_factor * light)
-
-
-@stage(of="block")
-def photometry(
-    bands: BandTable,
-    cosmology: Cosmology,
-    *,
-    redshift: Vector,
-    log10_stellar_mass_in_situ: Vector,
-    age_weights: jax.Array,
-    metallicity_weights: jax.Array,
-    dust_av_by_age: jax.Array,
-    dust_curve: jax.Array,
-    dust_unobscured_fraction: Vector,
-    template_flux_factor: jax.Array,
-) -> FluxInSitu:
-    """Flux of the stars that formed in the galaxy, with table luminosities linear in redshift between nodes.
-
-    F_b = M E_b D(z) sum_ma w_m w_a L_bma(z) T_b(a), with D the dimming at the galaxy's own redshift.
-
-    Reads
-        redshift : -
-        log10_stellar_mass_in_situ : dex(solMass)
-        age_weights : -
-        metallicity_weights : -
-        dust_av_by_age : mag
-        dust_curve : -
-        dust_unobscured_fraction : -
-        template_flux_factor : -
-    Writes
-        flux_in_situ : nJy
-    Shapes: (block,) scalars, (block, age), (block, metallicity), (block, band).
-    Holds for redshifts within the table; clamped to its ends beyond.
-    Source: Hearin et al. 2023, MNRAS 521, 1741.
-    """
-    columns = {
-        "age_weights": age_weights,
-        "metallicity_weights": metallicity_weights,
-        "dust_av_by_age": dust_av_by_age,
-        "dust_curve": dust_curve,
-        "dust_unobscured_fraction": dust_unobscured_fraction,
-    }
-    light = _over_chunks(bands, redshift, columns, _interpolate_luminosity)
-    dimming = distance_modulus(cosmology, redshift) - 2.5 * jnp.log10(1.0 + redshift)
-    return _flux(light, log10_stellar_mass_in_situ, template_flux_factor, dimming)
-
-
-@stage(of="block")
-def photometry_interpolating_magnitudes(
-    bands: BandTable,
-    cosmology: Cosmology,
-    *,
-    redshift: Vector,
-    log10_stellar_mass_in_situ: Vector,
-    age_weights: jax.Array,
-    metallicity_weights: jax.Array,
-    dust_av_by_age: jax.Array,
-    dust_curve: jax.Array,
-    dust_unobscured_fraction: Vector,
-    template_flux_factor: jax.Array,
-) -> FluxInSitu:
-    """Flux with apparent magnitudes of the templates linear in redshift between nodes, as diffsky 0.3 does.
-
-    The dimming is interpolated with them. For comparison: it costs an exponential per template, band and galaxy.
-
-    Reads
-        redshift : -
-        log10_stellar_mass_in_situ : dex(solMass)
-        age_weights : -
-        metallicity_weights : -
-        dust_av_by_age : mag
-        dust_curve : -
-        dust_unobscured_fraction : -
-        template_flux_factor : -
-    Writes
-        flux_in_situ : nJy
-    """
-    columns = {
-        "age_weights": age_weights,
-        "metallicity_weights": metallicity_weights,
-        "dust_av_by_age": dust_av_by_age,
-        "dust_curve": dust_curve,
-        "dust_unobscured_fraction": dust_unobscured_fraction,
-    }
-    light = _over_chunks(bands, redshift, columns, _interpolate_magnitude)
-    nodes = bands.redshift
-    at_nodes = distance_modulus(cosmology, nodes) - 2.5 * jnp.log10(1.0 + nodes)
-    dimming = jnp.interp(redshift, nodes, at_nodes)
-    return _flux(light, log10_stellar_mass_in_situ, template_flux_factor, dimming)
+BURST_AGES = ("age_weights_smooth", "age_weights_bursty")
+burst_photometry = band_fluxes("burst_photometry", BURST_AGES, "flux_without_and_with_burst")
+burst_photometry_interpolating_magnitudes = band_fluxes(
+    "burst_photometry_interpolating_magnitudes", BURST_AGES, "flux_without_and_with_burst", as_diffsky=True
+)
 
 
 def ab_magnitude(flux: Vector) -> Vector:

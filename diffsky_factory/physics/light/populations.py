@@ -12,18 +12,26 @@ from diffsky_factory.physics.light.photometry import NO_FLUX, ab_magnitude
 from diffsky_factory.physics.stars.merging import deposit
 
 POPULATIONS = ("main_sequence", "quenched", "bursty")
+SEQUENCES = ("main_sequence", "quenched")
 
 CASES = (
-    {"sfh_parameters": "sfh_parameters_main_sequence", "is_quenched": False, "is_bursty": False},
-    {"sfh_parameters": "sfh_parameters_quenched", "is_quenched": True, "is_bursty": False},
-    {"sfh_parameters": "sfh_parameters_main_sequence", "is_quenched": False, "is_bursty": True},
+    {"sfh_parameters": "sfh_parameters_main_sequence", "is_quenched": False},
+    {"sfh_parameters": "sfh_parameters_quenched", "is_quenched": True},
 )
+BY_SEQUENCE = {
+    "log10_stellar_mass_in_situ": "log10_stellar_mass_by_sequence",
+    "log10_ssfr": "log10_ssfr_by_sequence",
+    "burst_probability": "burst_probability_by_sequence",
+    "flux_without_and_with_burst": "flux_by_sequence",
+}
 
 
-def population_photometry(stages: tuple[Stage, ...]) -> Branch:
-    """The stage that lights each galaxy as a member of each population, by the stages of this model."""
-    outputs = {"flux_in_situ": "flux_by_population", "burst_probability": "burst_probability_by_population"}
-    return branch("population_photometry", stages, CASES, outputs)
+def both_sequences(stages: tuple[Stage, ...]) -> Branch:
+    """The stage that makes each galaxy as a member of each sequence, by the stages of this model.
+
+    A burst changes the ages of the stars and nothing else, so that its light comes with that of the sequence.
+    """
+    return branch("both_sequences", stages, CASES, BY_SEQUENCE)
 
 
 class PopulationWeights(NamedTuple):
@@ -31,17 +39,55 @@ class PopulationWeights(NamedTuple):
 
 
 @stage
-def population_weights(*, quenched_fraction: Scalar, burst_probability_by_population: Vector) -> PopulationWeights:
+def population_weights(*, quenched_fraction: Scalar, burst_probability_by_sequence: Vector) -> PopulationWeights:
     """Probability of each population: (1 - f)(1 - p), f, (1 - f) p.
 
     Reads
         quenched_fraction : -
-        burst_probability_by_population : -
+        burst_probability_by_sequence : -
     Writes
         population_weights : -
     """
-    f, p = quenched_fraction, burst_probability_by_population[0]
+    f, p = quenched_fraction, burst_probability_by_sequence[0]
     return PopulationWeights(jnp.stack([(1.0 - f) * (1.0 - p), f, (1.0 - f) * p]))
+
+
+class PopulationHistories(NamedTuple):
+    log10_stellar_mass_by_population: Vector
+    log10_ssfr_by_population: Vector
+
+
+@stage
+def population_histories(
+    *, log10_stellar_mass_by_sequence: Vector, log10_ssfr_by_sequence: Vector
+) -> PopulationHistories:
+    """Mass and specific star formation rate in each population; those in a burst are on the main sequence.
+
+    Reads
+        log10_stellar_mass_by_sequence : dex(solMass)
+        log10_ssfr_by_sequence : dex(1 / yr)
+    Writes
+        log10_stellar_mass_by_population : dex(solMass)
+        log10_ssfr_by_population : dex(1 / yr)
+    """
+    sequence = jnp.array([0, 1, 0])
+    return PopulationHistories(log10_stellar_mass_by_sequence[sequence], log10_ssfr_by_sequence[sequence])
+
+
+class PopulationFlux(NamedTuple):
+    flux_by_population: jax.Array
+
+
+@stage
+def population_flux(*, flux_by_sequence: jax.Array) -> PopulationFlux:
+    """Flux in each population.
+
+    Reads
+        flux_by_sequence : nJy
+    Writes
+        flux_by_population : nJy
+    """
+    return PopulationFlux(jnp.stack([flux_by_sequence[0, 0], flux_by_sequence[1, 0], flux_by_sequence[0, 1]]))
 
 
 class MeanFlux(NamedTuple):

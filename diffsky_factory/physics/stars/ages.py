@@ -33,29 +33,24 @@ def smooth_age_weights(log10_mass: Vector, times: Vector, observed: Scalar, age_
     """Fraction of the mass formed in each age bin, from the log of the mass formed by each time, in any unit.
 
     log M is linear in log t between the times of the grid (uniform, ascending) and constant before the first.
-    A bin holds M(t1) (1 - 10^-(log M(t1) - log M(t2))): a difference of logarithms along the line, not of masses, so
-    that a bin of 1e-5 of the mass keeps its digits in 32 bits.
+    A bin within one such segment holds M(t1) (1 - (t2/t1)^slope), from the difference of the times rather than of
+    two masses, so that a bin of 1e-5 of the mass keeps its digits in 32 bits.
     Source: Hearin et al. 2023, MNRAS 521, 1741, Sec. 2.
     """
+    step = (times[-1] - times[0]) / (times.shape[0] - 1)
+    slope = LN10 * jnp.diff(log10_mass) / jnp.log1p(step / times[:-1])
     born = jnp.clip(observed - age_edges, times[0], times[-1])
     at, _ = uniform_grid_position(times, born)
-    step = (times[-1] - times[0]) / (times.shape[0] - 1)
-    grid_time = times[0] + at * step
+    below = times[0] + at * step
+    slope = slope[at]
+    log_mass = LN10 * log10_mass[at] + slope * jnp.log1p((born - below) / below)
 
-    # ln t from the grid time below to birth, and to the next grid time; log M at birth
-    above, width = jnp.log1p((born - grid_time) / grid_time), jnp.log1p(step / grid_time)
-    lower, upper = log10_mass[at], log10_mass[at + 1]
-    slope = (upper - lower) / width
-    mass = lower + slope * above
-
-    # growth along one segment of the line, or across the grid times between
     unclipped = (observed - age_edges[1:]) > times[0]
     elapsed = jnp.where(unclipped, jnp.diff(age_edges), born[:-1] - born[1:])
-    within = slope[:-1] * jnp.log1p(elapsed / born[1:])
-    across = (mass[:-1] - upper[1:]) + slope[1:] * (width[1:] - above[1:])
-    growth = jnp.maximum(jnp.where(at[1:] == at[:-1], within, across), 0.0)  # rounding where nothing formed
-
-    formed = exp10(mass[:-1] - mass[0]) * -jnp.expm1(-LN10 * growth)
+    within = slope[1:] * jnp.log1p(elapsed / born[1:])
+    growth = jnp.where(at[1:] == at[:-1], within, log_mass[:-1] - log_mass[1:])
+    growth = jnp.maximum(growth, 0.0)  # rounding where nothing formed
+    formed = jnp.exp(log_mass[:-1] - log_mass[0]) * -jnp.expm1(-growth)
     return formed / jnp.sum(formed)
 
 

@@ -166,6 +166,34 @@ def burst_age_weights(log10_peak_age: Scalar, log10_max_age: Scalar, log10_age: 
     return profile / jnp.where(total > 0.0, total, 1.0)
 
 
+class BurstyAges(NamedTuple):
+    age_weights_bursty: Vector
+
+
+@stage
+def bursty_ages(
+    grid: TemplateGrid,
+    *,
+    age_weights_smooth: Vector,
+    log10_burst_fraction_if_any: Scalar,
+    log10_burst_peak_age: Scalar,
+    log10_burst_max_age: Scalar,
+) -> BurstyAges:
+    """Age distribution that the galaxy has in a burst: F B + (1 - F) smooth.
+
+    Reads
+        age_weights_smooth : -
+        log10_burst_fraction_if_any : dex
+        log10_burst_peak_age : dex(yr)
+        log10_burst_max_age : dex(yr)
+    Writes
+        age_weights_bursty : -
+    """
+    in_burst = burst_age_weights(log10_burst_peak_age, log10_burst_max_age, grid.log10_age)
+    fraction = exp10(log10_burst_fraction_if_any)
+    return BurstyAges(fraction * in_burst + (1.0 - fraction) * age_weights_smooth)
+
+
 class Ages(NamedTuple):
     age_weights: Vector
     log10_burst_fraction: Scalar
@@ -174,36 +202,30 @@ class Ages(NamedTuple):
 
 @stage
 def ages(
-    grid: TemplateGrid,
     *,
     age_weights_smooth: Vector,
+    age_weights_bursty: Vector,
     is_quenched: Scalar,
     is_bursty: Scalar,
     log10_burst_fraction_if_any: Scalar,
-    log10_burst_peak_age: Scalar,
-    log10_burst_max_age: Scalar,
 ) -> Ages:
-    """Age distribution of this galaxy, with its burst if it has one: F B + (1 - F) smooth.
+    """Age distribution of this galaxy, with its burst if it has one.
 
     Reads
         age_weights_smooth : -
+        age_weights_bursty : -
         is_quenched : -
         is_bursty : -
         log10_burst_fraction_if_any : dex
-        log10_burst_peak_age : dex(yr)
-        log10_burst_max_age : dex(yr)
     Writes
         age_weights : -
         log10_burst_fraction : dex
         star_formation_type : -
     """
-    in_burst = burst_age_weights(log10_burst_peak_age, log10_burst_max_age, grid.log10_age)
-    fraction = exp10(log10_burst_fraction_if_any)
-    mixed = fraction * in_burst + (1.0 - fraction) * age_weights_smooth
     bursty = is_bursty.astype(bool)
     kind = jnp.where(bursty, 2, jnp.where(is_quenched.astype(bool), 0, 1)).astype(jnp.int8)
     return Ages(
-        jnp.where(bursty, mixed, age_weights_smooth),
+        jnp.where(bursty, age_weights_bursty, age_weights_smooth),
         jnp.where(bursty, log10_burst_fraction_if_any, NO_BURST),
         kind,
     )

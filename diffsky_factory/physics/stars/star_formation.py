@@ -5,6 +5,7 @@ Source: Alarcon et al. 2023, MNRAS 518, 562 (Diffstar), as evaluated by diffstar
 
 from typing import Annotated, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.parameters import Within, bounds
@@ -73,6 +74,12 @@ def stellar_mass_steps(rate: Vector, time: Vector) -> Vector:
     return 1e9 * 0.5 * (rate[1:] + rate[:-1]) * jnp.diff(time)
 
 
+def running_sum(steps: Vector) -> Vector:
+    """Cumulative sum as a product with a triangle of ones: faster than a scan on either kind of processor."""
+    triangle = jnp.triu(jnp.ones((steps.shape[-1],) * 2, steps.dtype))
+    return jnp.matmul(steps, triangle, precision=jax.lax.Precision.HIGHEST)
+
+
 def log10_fraction_formed(steps: Vector, mass: Vector) -> Vector:
     """log10 of the mass formed by each time over that of the last time, summed back from the last.
 
@@ -80,8 +87,8 @@ def log10_fraction_formed(steps: Vector, mass: Vector) -> Vector:
     young stars are few and shine most of its ultraviolet light.
     """
     growth = jnp.log1p(steps[1:] / mass[:-1]) / LN10
-    later = jnp.cumsum(growth[::-1])[::-1]
-    return -jnp.concatenate([later, jnp.zeros_like(later[:1])])
+    later = running_sum(jnp.concatenate([jnp.zeros_like(growth[:1]), growth[::-1]]))
+    return -later[::-1]
 
 
 class StellarHistory(NamedTuple):
@@ -106,7 +113,7 @@ def stellar_history(times: TimeGrid, *, mah_parameters: Vector, sfh_parameters: 
     halo = log10_mass(HaloGrowth(*mah_parameters), times.time, times.time[-1])
     rate = star_formation_rate(StarFormation(*sfh_parameters), halo, times.time)
     steps = stellar_mass_steps(rate, times.time)
-    mass = jnp.cumsum(steps)
+    mass = running_sum(steps)
     return StellarHistory(jnp.log10(rate), jnp.log10(mass), log10_fraction_formed(steps, mass))
 
 
