@@ -7,7 +7,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
-from diffsky_factory.factory.kernel import Kernel, Precision
+from diffsky_factory.factory.kernel import Kernel, Precision, cores
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
@@ -68,7 +68,7 @@ def evaluate(
     arranged = {name: np.asarray(value)[rows] for name, value in columns.items()}
     arranged["host_row"] = place[host[rows]]
     given = {name: np.asarray(value)[rows] for name, value in (draws or {}).items()}
-    kernel = Kernel(order, known, seed=seed, block=block, precision=precision)
+    kernel = Kernel(order, known, seed=seed, block=block, precision=precision, at_once=cores())
     out = kernel(arranged, arranged["galaxy_id"], given)
     return {name: value[place] for name, value in out.items()}
 

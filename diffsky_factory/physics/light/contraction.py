@@ -47,6 +47,18 @@ def over_metallicities(weights: jax.Array, table: jax.Array) -> jax.Array:
     return (weights @ table.reshape(n_met, n_wave * n_age)).reshape(-1, n_wave, n_age)
 
 
+def age_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns that `age_distributions` needs."""
+    return (*names, "component_fraction") if names == ("component_age_weights",) else names
+
+
+def age_distributions(columns: dict, names: tuple[str, ...]) -> jax.Array:
+    """Age weights (n, distribution, age) from one column (n, age) or several, or from those of components."""
+    if names == ("component_age_weights",):
+        return columns["component_fraction"][..., None] * columns["component_age_weights"]
+    return jnp.stack([columns[name] for name in names], axis=1)
+
+
 class Chunks(NamedTuple):
     """Rows in chunks that share an interval, so that a chunk needs one part of a table."""
 

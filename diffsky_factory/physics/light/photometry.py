@@ -14,6 +14,8 @@ from diffsky_factory.core.stage import Stage, made_stage, stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.light.contraction import (
     Stars,
+    age_columns,
+    age_distributions,
     in_chunks,
     node_position,
     over_metallicities,
@@ -97,16 +99,15 @@ def _dimming_between_nodes(cosmology: Cosmology, redshift: Vector, nodes: Vector
 def band_fluxes(name: str, ages: tuple[str, ...], writes: str, *, as_diffsky: bool = False) -> Stage:
     """A stage that lights one or more age distributions of each galaxy in the bands.
 
-    ages       : columns with the age distributions: one (block, age), several stacked, or one (block, k, age)
-    writes     : its column, (block, band) for one distribution, (block, k, band) for several
+    ages       : columns with the age distributions, see `age_distributions`
+    writes     : its column, (block, band) for the galaxy's own ages, (block, distribution, band) for others
     as_diffsky : with apparent magnitudes of the templates, dimming included, linear in redshift between the nodes
     """
 
     def function(bands: BandTable, cosmology: Cosmology, **columns):
         redshift = columns["redshift"]
-        weights = [columns[column] for column in ages]
-        weights = jnp.stack(weights, axis=1) if weights[0].ndim == 2 else weights[0]
-        stars = Stars(*[weights if field == "age_weights" else columns[field] for field in Stars._fields])
+        given = {**columns, "age_weights": age_distributions(columns, ages)}
+        stars = Stars(*[given[field] for field in Stars._fields])
         if as_diffsky:
             light = _linear_magnitude(bands, redshift, stars)
             shift = _dimming_between_nodes(cosmology, redshift, bands.redshift)
@@ -115,14 +116,14 @@ def band_fluxes(name: str, ages: tuple[str, ...], writes: str, *, as_diffsky: bo
             shift = dimming(cosmology, redshift)
         scale = exp10(columns["log10_stellar_mass_in_situ"] - 0.4 * (shift - AB_ZERO_POINT))
         flux = (scale[:, None] * columns["template_flux_factor"])[:, None, :] * light
-        return (flux[:, 0] if len(ages) == 1 and columns[ages[0]].ndim == 2 else flux,)
+        return (flux[:, 0] if ages == ("age_weights",) else flux,)
 
     rule = "apparent magnitudes of the templates, dimming included," if as_diffsky else "table luminosities"
     return made_stage(
         name,
         function,
         constants={"bands": BandTable, "cosmology": Cosmology},
-        reads=("redshift", "log10_stellar_mass_in_situ", *ages, *_DUST_AND_METALS, "template_flux_factor"),
+        reads=("redshift", "log10_stellar_mass_in_situ", *age_columns(ages), *_DUST_AND_METALS, "template_flux_factor"),
         writes=(writes,),
         says=f"Flux of the stars that formed in the galaxy, with {rule} linear in redshift between nodes.\n{FLUX}",
     )
@@ -144,6 +145,12 @@ BURST_AGES = ("age_weights_smooth", "age_weights_bursty")
 burst_photometry = band_fluxes("burst_photometry", BURST_AGES, "flux_without_and_with_burst")
 burst_photometry_interpolating_magnitudes = band_fluxes(
     "burst_photometry_interpolating_magnitudes", BURST_AGES, "flux_without_and_with_burst", as_diffsky=True
+)
+
+COMPONENT_AGES = ("component_age_weights",)
+component_photometry = band_fluxes("component_photometry", COMPONENT_AGES, "component_flux_in_situ")
+component_photometry_interpolating_magnitudes = band_fluxes(
+    "component_photometry_interpolating_magnitudes", COMPONENT_AGES, "component_flux_in_situ", as_diffsky=True
 )
 
 

@@ -1,0 +1,95 @@
+"""Emission lines of one galaxy: template luminosities summed over ages and metallicities, through dust.
+
+Source: Hearin et al. 2023, MNRAS 521, 1741 (DSPS). No correction of the templates' fluxes applies to lines.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from diffsky_factory.core.smooth import LN10, exp10
+from diffsky_factory.core.stage import Stage, made_stage, stage
+from diffsky_factory.core.types import Scalar, Vector
+from diffsky_factory.physics.light.contraction import (
+    Stars,
+    age_columns,
+    age_distributions,
+    in_chunks,
+    over_metallicities,
+    through_dust,
+)
+from diffsky_factory.sky.cosmology import Cosmology, distance_modulus
+
+SOLAR_LUMINOSITY = 3.828e33  # erg/s; IAU 2015 Resolution B3
+TEN_PARSEC = 3.0856775814913673e19  # cm
+
+
+class LineTable(NamedTuple):
+    """Emission lines of the templates.
+
+    wavelength : (n_line,) rest frame [Angstrom]
+    luminosity : (n_met, n_line, n_age) per Msun formed [solLum], of the youngest n_age ages: older ones have none
+    """
+
+    wavelength: jax.Array
+    luminosity: jax.Array
+
+
+def line_luminosities(name: str, ages: str, writes: str) -> Stage:
+    """A stage that gives the lines of the stars whose age distribution, or distributions, a column has."""
+
+    def function(lines: LineTable, **columns):
+        weights = age_distributions(columns, (ages,))
+        n_age = lines.luminosity.shape[2]
+        stars = Stars(
+            columns["metallicity_weights"],
+            weights[..., :n_age],
+            columns["dust_av_by_age"][:, :n_age],
+            columns["line_dust_curve"],
+            columns["dust_unobscured_fraction"],
+        )
+
+        def contract(_, stars):
+            return through_dust(over_metallicities(stars.metallicity_weights, lines.luminosity), stars)
+
+        light = in_chunks(contract, jnp.zeros(len(weights), int), 1, stars)
+        light = exp10(columns["log10_stellar_mass_in_situ"])[:, None, None] * light
+        return (light if writes.startswith("component") else light[:, 0],)
+
+    dust = ("dust_av_by_age", "line_dust_curve", "dust_unobscured_fraction")
+    reads = ("log10_stellar_mass_in_situ", *age_columns((ages,)), "metallicity_weights", *dust)
+    return made_stage(
+        name,
+        function,
+        constants={"lines": LineTable},
+        reads=reads,
+        writes=(writes,),
+        says="Luminosity of emission lines after dust: L = M sum_ma w_m w_a l_ma T(a).\n"
+        "Source: Hearin et al. 2023, MNRAS 521, 1741.",
+    )
+
+
+line_photometry = line_luminosities("line_photometry", "age_weights", "line_luminosity_in_situ")
+component_line_photometry = line_luminosities(
+    "component_line_photometry", "component_age_weights", "component_line_luminosity_in_situ"
+)
+
+
+class LineFlux(NamedTuple):
+    line_flux: Vector
+
+
+@stage
+def line_flux(cosmology: Cosmology, *, line_luminosity: Vector, redshift: Scalar) -> LineFlux:
+    """Flux of the lines as observed, before dust and gas outside the galaxy: L / (4 pi d_L^2).
+
+    Reads
+        line_luminosity : solLum
+        redshift : -
+    Writes
+        line_flux : erg / (s cm2)
+    """
+    log_area = math.log(4.0 * math.pi * TEN_PARSEC**2) + 0.4 * LN10 * distance_modulus(cosmology, redshift)
+    return LineFlux(line_luminosity * jnp.exp(math.log(SOLAR_LUMINOSITY) - log_area))
