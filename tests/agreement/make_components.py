@@ -82,6 +82,7 @@ def add_components(g: dict[str, np.ndarray]) -> None:
         [np.asarray(getattr(weights, f"ssp_weights_{part}")).reshape(N, -1) for part in parts], axis=1
     )
     g["component_mass"] = np.stack([np.asarray(getattr(weights, f"mstar_{part}")) for part in parts], axis=1)
+    add_magnitudes(g, weights)
     ratio = np.asarray(history.bulge_to_total_history)
     g["bulge_to_total"] = np.array([np.interp(t, time, r) for t, r in zip(observed, ratio)])
     names = {"bulge_formation_time": 0, "bulge_efficiency_early": 1, "bulge_efficiency_late": 2}
@@ -94,6 +95,19 @@ def add_components(g: dict[str, np.ndarray]) -> None:
     g["log10_ssfr"] = np.log10(rate_observed) - log_mass
     kernel = dbpop._frac_disk_dom_kern
     g["disk_dominated_probability"] = np.asarray(kernel(jnp.asarray(log_mass), jnp.asarray(g["log10_ssfr"])))
+
+
+def add_magnitudes(g: dict[str, np.ndarray], weights) -> None:
+    """Magnitudes in two bands without dust, of templates that fade steeply and slowly with age."""
+    import jax.numpy as jnp
+    from diffsky.experimental.kernels import dbk_kernels
+
+    age = weights.ssp_weights_disk.shape[-1]
+    flux = 10.0 ** (np.array([-1.2, -0.7])[:, None] * np.linspace(-3.5, 1.15, age))
+    table = jnp.broadcast_to(flux[None, :, None, :], (N, 2, 1, age))
+    mags = dbk_kernels._get_dbk_phot_from_dbk_weights(table, weights, jnp.ones((N, 2, age)), jnp.ones((N, 2)))
+    g["template_flux"] = flux
+    g["component_mag"] = np.stack([np.asarray(getattr(mags, f"obs_mags_{p}")) for p in ("disk", "bulge", "knots")], 1)
 
 
 def add_sizes_and_shapes(g: dict[str, np.ndarray]) -> None:
