@@ -7,7 +7,6 @@ Sources: Merritt & Ferrarese 2001, MNRAS 320, L30 (mass over that of the bulge);
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.smooth import LN10, exp10, sigmoid
@@ -105,7 +104,7 @@ def eddington_ratio_as_diffsky(*, redshift: Vector, log10_ssfr: Vector) -> Eddin
     Shapes: (block,) each.
     """
     rank = jnp.clip(sigmoid(log10_ssfr, -10.0, 2.0, 0.0, 1.0), 1e-4, 1.0 - 1e-4)
-    ratio = jnp.logspace(-4.0, 0.0, 1000, dtype=jax.dtypes.canonicalize_dtype(log10_ssfr.dtype))
+    ratio = jnp.logspace(-4.0, 0.0, 1000, dtype=log10_ssfr.dtype)
     density = number_per_dex(jnp.clip(jnp.mean(redshift), 0.0, 5.0)) * ratio**-SLOPE
     return EddingtonRatio(jnp.interp(1.0 - rank, ratio, density))
 
