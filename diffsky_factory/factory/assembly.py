@@ -23,6 +23,7 @@ from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.populations import POPULATIONS, SEQUENCES
 from diffsky_factory.physics.stars.ages import TemplateGrid
+from diffsky_factory.physics.stars.components import COMPONENTS
 from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 from diffsky_factory.sky.regions import region, share_inside
@@ -157,6 +158,8 @@ class Assembly:
             "population": POPULATIONS,
             "sequence": SEQUENCES,
             "burst": ("without", "with"),
+            "component": COMPONENTS,
+            "xyz": ("x", "y", "z"),
             **{
                 axis: tuple(f"{value:.6g}" for value in getattr(self.constants[kind], field))
                 for axis, (kind, field) in numbers.items()

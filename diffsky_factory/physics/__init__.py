@@ -6,12 +6,23 @@ from functools import lru_cache
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.stage import Stage
+from diffsky_factory.physics import black_holes
 from diffsky_factory.physics.halos import growth, infall, mixture, population
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.physics.light import dust, dust_laws, photometry, populations, template_errors
-from diffsky_factory.physics.stars import ages, bursts, history, merging, metallicity, star_formation
+from diffsky_factory.physics.shapes import axis_ratios, orientation, projection, sizes
+from diffsky_factory.physics.stars import (
+    ages,
+    bulges,
+    bursts,
+    components,
+    history,
+    merging,
+    metallicity,
+    star_formation,
+)
 from diffsky_factory.physics.stars.history_parameters import DiffstarpopParameters
 
 STAGES: tuple[Stage, ...] = (
@@ -30,6 +41,11 @@ STAGES: tuple[Stage, ...] = (
     bursts.burst,
     bursts.bursty_ages,
     bursts.ages,
+    bulges.bulge_growth,
+    components.knots,
+    components.component_histories,
+    components.component_ages,
+    components.component_mass_in_situ,
     photometry.band_wavelengths,
     dust.dust,
     dust.dust_curve,
@@ -38,6 +54,7 @@ STAGES: tuple[Stage, ...] = (
     photometry.burst_photometry,
     photometry.magnitude_in_situ,
     merging.merged_mass,
+    components.component_mass,
     photometry.merged_flux,
     photometry.magnitude_true,
     populations.population_weights,
@@ -46,6 +63,14 @@ STAGES: tuple[Stage, ...] = (
     populations.mean_flux,
     populations.merged_mean_flux,
     populations.magnitude_of_mean,
+    sizes.sizes,
+    axis_ratios.axis_ratios,
+    orientation.alignment_strength,
+    orientation.orientation,
+    projection.projected_shapes,
+    black_holes.black_hole_mass,
+    black_holes.eddington_ratio,
+    black_holes.black_hole_accretion,
 )
 
 RIVALS: tuple[Stage, ...] = (
@@ -56,6 +81,9 @@ RIVALS: tuple[Stage, ...] = (
     photometry.photometry_interpolating_magnitudes,
     photometry.burst_photometry_interpolating_magnitudes,
     populations.mean_magnitude,
+    orientation.orientation_aligned,
+    black_holes.black_hole_mass_without_scatter,
+    black_holes.eddington_ratio_as_diffsky,
 )
 """Stages that write what one of STAGES writes; a recipe picks them by `replace: {stage: rival}`."""
 
@@ -63,6 +91,8 @@ AS_DIFFSKY = {
     "photometry": "photometry_interpolating_magnitudes",
     "burst_photometry": "burst_photometry_interpolating_magnitudes",
     "mean_flux": "mean_magnitude",
+    "black_hole_mass": "black_hole_mass_without_scatter",
+    "eddington_ratio": "eddington_ratio_as_diffsky",
 }
 """The replacements with which the model does as diffsky 0.3 does."""
 

@@ -24,7 +24,10 @@ from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 BANDS = ("lsst_u", "lsst_r", "euclid_H")
 ALL = (*STAGES, *RIVALS)
-GIVEN = ("log10_halo_mass", "cosmic_time", "redshift", "is_central", "host_row", "satellite_weight")
+GIVEN = (
+    *("log10_halo_mass", "cosmic_time", "redshift", "is_central", "host_row", "satellite_weight"),
+    *("x", "y", "z", "halo_minor_axis"),
+)
 N = 48
 
 
@@ -35,6 +38,11 @@ def halos(n: int = N, seed: int = 3) -> dict[str, np.ndarray]:
     mass = np.repeat(rng.uniform(9.3, 15.5, n // 2), 2)
     mass[~central] -= rng.uniform(0.2, 0.3, n // 2)
     redshift = np.repeat(rng.uniform(0.001, 6.0, n // 2), 2)
+    position = np.repeat(rng.normal(size=(n // 2, 3)), 2, axis=0) * 2000.0
+    position[:2] = [0.0, 0.0, 2000.0], [0.0, 0.0, -2000.0]  # the poles of the sky
+    minor = rng.normal(size=(n, 3))
+    minor = minor / np.linalg.norm(minor, axis=1, keepdims=True)
+    minor[0] = 0.0  # a halo without a shape
     return {
         "log10_halo_mass": mass,
         "redshift": redshift,
@@ -42,6 +50,8 @@ def halos(n: int = N, seed: int = 3) -> dict[str, np.ndarray]:
         "is_central": central,
         "host_row": np.repeat(np.arange(0, n, 2), 2),
         "satellite_weight": np.ones(n),
+        **dict(zip("xyz", position.T)),
+        "halo_minor_axis": minor,
     }
 
 
@@ -180,7 +190,11 @@ def test_32_bits_agree_with_64_bits_within_the_stated_errors(everything):
 
 
 GALAXY_GROUPS = [name for name in INGREDIENTS if name not in ("hmf", "ccshmf")]
-ORDER = plan(stages(), GIVEN, ["mag_true", "mag_mean", "log10_stellar_mass"])
+WANTED = [
+    *("mag_true", "mag_mean", "log10_stellar_mass", "log10_component_mass", "component_age_weights"),
+    *("disk_half_light_radius", "log10_black_hole_accretion_rate"),
+]
+ORDER = plan(stages(), GIVEN, WANTED)
 RUN = jax.jit(lambda c, k, d: ORDER.run(c, {type(x): x for x in k}, d))
 
 
