@@ -16,6 +16,7 @@ from diffsky_factory.factory.recipe import Recipe, recipe_from_text
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.igm import check_absorption
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.physics import INGREDIENTS, stages
@@ -47,6 +48,7 @@ class Assembly:
         self.stages: tuple[Stage, ...] = stages(recipe.replace)
         load_templates(recipe.templates)
         load_filters(recipe.bands)
+        check_absorption(recipe.igm)
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in recipe.columns:
@@ -67,7 +69,7 @@ class Assembly:
     @cached_property
     def _constants(self) -> dict[type, Any]:
         redshift_max = self.simulation.redshift_range[1] + MARGIN
-        known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max)
+        known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max, self.recipe.igm)
         return {**self.simulation.parameters, **self.calibration.by_class(), **known}
 
     def _check_constants(self) -> None:

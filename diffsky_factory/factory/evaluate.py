@@ -8,7 +8,7 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.kernel import Kernel, Precision
-from diffsky_factory.factory.tables import tables
+from diffsky_factory.factory.tables import DEFAULT_IGM, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.physics import stages
@@ -23,6 +23,7 @@ def evaluate(
     draws: Mapping[str, np.ndarray] | None = None,
     bands: Sequence[str] = (),
     templates: str = "bc03_miles_kroupa",
+    igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
     replace: Mapping[str, str] | None = None,
     constants: Sequence[Any] = (),
@@ -39,6 +40,7 @@ def evaluate(
     wanted    : names of columns of the schema
     draws     : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
     bands     : names of filters, such as "lsst_r", for columns with a band axis
+    igm       : absorption between galaxies, as in `inputs.igm`; "none" for none
     replace   : rival stages, such as {"merging_monte_carlo": "merging_mean"}
     constants : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name
     Returns the wanted columns as numpy arrays in the order of the rows given.
@@ -52,7 +54,7 @@ def evaluate(
     known = {
         **halo_growth_parameters(),  # of histories for halos that come without one
         **calibration.by_class(),
-        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1))),
+        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1)), igm),
         **{type(value): value for value in constants},
     }
     missing = [kind.__name__ for kind in order.constants if kind not in known]

@@ -114,6 +114,7 @@ class Recipe(Record):
     calibration: str = "c260710"
     replace: dict[str, str] = Field(default={})
     templates: str = "bc03_miles_kroupa"
+    igm: str = "inoue_2014"
     bands: tuple[str, ...] = ()
     columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
