@@ -49,6 +49,8 @@ RIVALS: tuple[Stage, ...] = (
     merging.merging_mean,
     dust_laws.calzetti_2000,
     dust_laws.kriek_conroy_2013,
+    dust_laws.noll_2009,
+    dust_laws.salim_2018,
     photometry.photometry_interpolating_magnitudes,
     populations.mean_magnitude,
 )
