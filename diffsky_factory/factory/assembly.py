@@ -19,7 +19,7 @@ from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.igm import check_absorption
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
-from diffsky_factory.physics import INGREDIENTS, stages
+from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.populations import POPULATIONS
@@ -70,12 +70,21 @@ class Assembly:
     def _constants(self) -> dict[type, Any]:
         redshift_max = self.simulation.redshift_range[1] + MARGIN
         known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max, self.recipe.igm)
-        return {**self.simulation.parameters, **self.calibration.by_class(), **known}
+        return {**self.defaults, **self.simulation.parameters, **self.calibration.by_class(), **known}
+
+    @property
+    def defaults(self) -> dict[type, Any]:
+        """Parameters that the calibration does not have and that have values all the same."""
+        return {
+            kind: values
+            for kind, values in default_parameters(self.stages).items()
+            if kind not in {Cosmology, *self.simulation.parameters, *self.calibration.by_class()}
+        }
 
     def _check_constants(self) -> None:
         """Raise InputError where the recipe leaves out the bands or the parameters that its columns need."""
         recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid}
-        known |= {*self.simulation.parameters, *self.calibration.by_class()}
+        known |= {*self.defaults, *self.simulation.parameters, *self.calibration.by_class()}
         needed = self.plan(recipe.columns).constants
         if not recipe.bands and (
             BandTable in needed or any("band" in self.column(name).axes for name in recipe.columns)
