@@ -65,7 +65,7 @@ AS_DIFFSKY = {
     "photometry": "photometry_interpolating_magnitudes",
     "mean_flux": "mean_magnitude",
 }
-"""The replacements with which the model does as diffsky 0.3 does."""
+"""The replacements with which the model does as diffsky 0.3 does; docs/explanation/differences-from-diffsky.md."""
 
 INGREDIENTS: dict[str, type] = {
     "diffstarpop": DiffstarpopParameters,
