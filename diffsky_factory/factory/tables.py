@@ -18,8 +18,8 @@ DEFAULT_IGM = "inoue_2014"
 N_TIMES = 100  # as the published calibrations assume; Hearin et al. 2023, MNRAS 521, 1741
 FIRST_TIME = 0.01  # Gyr
 FIRST_REDSHIFT = 1e-3  # chosen: 4 Mpc; nearer, bands are those of this redshift, and the dimming is exact
-# of the redshift nodes in ln(1 + z): spectra within 0.001 mag in 99 %, with emission lines within 0.02 mag in 99 %; where
-# a strong line crosses the edge of a band between two nodes, up to 0.1 mag (tests/factory/test_tables.py)
+# of the redshift nodes in ln(1 + z): spectra within 0.001 mag in 99 %, with emission lines within 0.02 mag in 99 %;
+# where a strong line crosses the edge of a band between two nodes, up to 0.1 mag (tests/factory/test_tables.py)
 NODE_SPACING = 0.005
 
 
