@@ -64,6 +64,9 @@ def catalogs_page() -> str:
         _table(("name", "what it is", "normals", "fitted to", "references"), _growths()),
         "## Templates\n",
         _table(("name", "what it is", "initial mass function", "grid", "references"), _templates()),
+        "## Absorption between galaxies\n",
+        "A recipe's `igm`; `none` is none.\n",
+        _table(("name", "what it is", "references"), _absorptions()),
         "## Filters\n",
         "A band is named `<set>_<band>`, such as `lsst_r`. Curves come from the packages named, pinned by hash.\n",
         _table(("set", "bands", "what it is", "includes", "from", "reference"), _filters()),
@@ -103,6 +106,11 @@ def _templates() -> list[tuple[str, ...]]:
         cited = "; ".join(reference["cite"] for reference in entry["references"])
         rows.append((f"`{name}`", entry["title"], entry["imf"], grid, cited))
     return rows
+
+
+def _absorptions() -> list[tuple[str, ...]]:
+    entries = [(name, _entry("igm", name)) for name in entry_names("igm")]
+    return [(f"`{name}`", entry["title"], "; ".join(r["cite"] for r in entry["references"])) for name, entry in entries]
 
 
 def _filters() -> list[tuple[str, ...]]:

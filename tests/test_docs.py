@@ -10,12 +10,17 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 HOW_TOS = sorted((DOCS / "how-to").glob("*.md"))
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
 def fences(page: Path, *languages: str) -> list[str]:
-    return [text for language, text in FENCE.findall(page.read_text()) if language in languages]
+    return [text for language, file, text in FENCE.findall(page.read_text()) if language in languages and not file]
+
+
+def files(page: Path) -> dict[str, str]:
+    """Blocks that are the content of a file, by its name: ```python file=mine.py."""
+    return {file: text for _, file, text in FENCE.findall(page.read_text()) if file}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +61,9 @@ def test_the_quick_start_is_two_commands():
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
 def test_the_python_of_a_how_to_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in files(page).items():
+        (tmp_path / name).write_text(text)
     known = {"__name__": "__main__"}
     for i, block in enumerate(fences(page, "python")):
         exec(compile(block, f"{page.name}, block {i + 1}", "exec"), known)

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_type_hints
 
 import jax
 
+from diffsky_factory.core.imports import path_of
 from diffsky_factory.core.types import Draw
 
 
@@ -31,6 +32,11 @@ class Stage:
 
     def __call__(self, *args, **kwargs):
         return self.function(*args, **kwargs)
+
+    @property
+    def path(self) -> str:
+        """Its name as a recipe writes it, `module:attribute`, for a stage of another package."""
+        return path_of(self.name, self.function)
 
     def stream(self, draw: str) -> str:
         """Name of the random stream of one of its draws."""

@@ -16,9 +16,10 @@ from diffsky_factory.factory.recipe import Recipe, recipe_from_text
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.igm import check_absorption
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
-from diffsky_factory.physics import INGREDIENTS, stages
+from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.populations import POPULATIONS, SEQUENCES
@@ -48,6 +49,7 @@ class Assembly:
         self.stages: tuple[Stage, ...] = stages(recipe.replace)
         load_templates(recipe.templates)
         load_filters(recipe.bands)
+        check_absorption(recipe.igm)
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in recipe.columns:
@@ -68,13 +70,22 @@ class Assembly:
     @cached_property
     def _constants(self) -> dict[type, Any]:
         redshift_max = self.simulation.redshift_range[1] + MARGIN
-        known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max)
-        return {**self.simulation.parameters, **self.calibration.by_class(), **known}
+        known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max, self.recipe.igm)
+        return {**self.defaults, **self.simulation.parameters, **self.calibration.by_class(), **known}
+
+    @property
+    def defaults(self) -> dict[type, Any]:
+        """Parameters that the calibration does not have and that have values all the same."""
+        return {
+            kind: values
+            for kind, values in default_parameters(self.stages).items()
+            if kind not in {Cosmology, *self.simulation.parameters, *self.calibration.by_class()}
+        }
 
     def _check_constants(self) -> None:
         """Raise InputError where the recipe leaves out the bands or the parameters that its columns need."""
         recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid}
-        known |= {*self.simulation.parameters, *self.calibration.by_class()}
+        known |= {*self.defaults, *self.simulation.parameters, *self.calibration.by_class()}
         needed = self.plan(recipe.columns).constants
         if not recipe.bands and (
             BandTable in needed or any("band" in self.column(name).axes for name in recipe.columns)

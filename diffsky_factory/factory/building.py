@@ -320,7 +320,10 @@ def _index_and_calibration(path: Path, layout: Layout) -> tuple[dict[str, np.nda
         "calibration": {
             "name": known.name,
             "parameters": {group: p._asdict() for group, p in known.parameters.items()},
+            "defaults": {kind.__name__: p._asdict() for kind, p in parts.defaults.items()},
             "replace": dict(parts.recipe.replace),
+            "igm": parts.recipe.igm,
+            "lines_in_flux": load_templates(parts.recipe.templates).lines_in_flux,
         },
         "provenance": _provenance(parts),
     }

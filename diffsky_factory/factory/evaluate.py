@@ -7,11 +7,12 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
+from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel, Precision, cores
-from diffsky_factory.factory.tables import tables
+from diffsky_factory.factory.tables import DEFAULT_IGM, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
-from diffsky_factory.physics import stages
+from diffsky_factory.physics import default_parameters, stages
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 
@@ -23,8 +24,9 @@ def evaluate(
     draws: Mapping[str, np.ndarray] | None = None,
     bands: Sequence[str] = (),
     templates: str = "bc03_miles_kroupa",
+    igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
-    replace: Mapping[str, str] | None = None,
+    replace: Mapping[str, str | Stage] | None = None,
     constants: Sequence[Any] = (),
     seed: int = 0,
     block: int = 4096,
@@ -39,7 +41,9 @@ def evaluate(
     wanted    : names of columns of the schema
     draws     : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
     bands     : names of filters, such as "lsst_r", for columns with a band axis
-    replace   : rival stages, such as {"merging_monte_carlo": "merging_mean"}
+    igm       : absorption between galaxies, as in `inputs.igm`; "none" for none
+    replace   : rival stages, such as {"merging_monte_carlo": "merging_mean"}; one of your own as it is, or by its
+                path "module:attribute"
     constants : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name
     Returns the wanted columns as numpy arrays in the order of the rows given.
     Raises InputError for unequal lengths or values that are not finite, PlanError for a column that cannot be had.
@@ -50,9 +54,10 @@ def evaluate(
     order = plan(model, columns, wanted)
     calibration = load_calibration(calibration) if isinstance(calibration, str) else calibration
     known = {
+        **default_parameters(model),
         **halo_growth_parameters(),  # of histories for halos that come without one
         **calibration.by_class(),
-        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1))),
+        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1)), igm),
         **{type(value): value for value in constants},
     }
     missing = [kind.__name__ for kind in order.constants if kind not in known]

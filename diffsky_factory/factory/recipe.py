@@ -11,6 +11,7 @@ from astropy import units
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.stage import Stage
 from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
 
 SCHEMA = "diffsky-factory/recipe/1"
@@ -114,6 +115,7 @@ class Recipe(Record):
     calibration: str = "c260710"
     replace: dict[str, str] = Field(default={})
     templates: str = "bc03_miles_kroupa"
+    igm: str = "inoue_2014"
     bands: tuple[str, ...] = ()
     columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
@@ -125,6 +127,13 @@ class Recipe(Record):
         if value is not None and not 0.0 <= value[0] < value[1] <= 20.0:
             raise ValueError(f"a range 0 <= low < high <= 20 is wanted, not {list(value)}")
         return value
+
+    @field_validator("replace", mode="before")
+    @classmethod
+    def _stages_by_path(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: rival.path if isinstance(rival, Stage) else rival for name, rival in value.items()}
 
     @field_validator("bands", "columns")
     @classmethod

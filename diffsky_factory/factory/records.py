@@ -12,6 +12,7 @@ from diffsky_factory.inputs.calibrations import CalibrationEntry
 from diffsky_factory.inputs.entries import Record
 from diffsky_factory.inputs.filters import FilterSetEntry
 from diffsky_factory.inputs.halo_growth import GrowthMixtureEntry
+from diffsky_factory.inputs.igm import AbsorptionEntry
 from diffsky_factory.inputs.simulations.registry import SimulationEntry
 from diffsky_factory.inputs.templates import TemplatesEntry
 
@@ -19,6 +20,7 @@ RECORDS: dict[str, type[Record]] = {
     "calibrations": CalibrationEntry,
     "filters": FilterSetEntry,
     "halo_growth": GrowthMixtureEntry,
+    "igm": AbsorptionEntry,
     "recipes": Recipe,
     "simulations": SimulationEntry,
     "templates": TemplatesEntry,

@@ -4,7 +4,8 @@ The luminosity density of a band is the photon-weighted mean that AB magnitudes 
 
     L_band(z) = int T(l) L_nu(l / (1 + z)) dl / l  /  int T(l) dl / l,
 
-with l the observed wavelength; T and L_nu are linear between their points, and the integral is exact.
+with l the observed wavelength; T and L_nu are linear between their points, and the integral is exact. Emission lines
+that are apart from the spectra are added, and what is absorbed between galaxies is taken off.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,10 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.filters import FilterCurve
+from diffsky_factory.inputs.igm import LYMAN_ALPHA, NONE, line_transmission, transmission_of_points
 from diffsky_factory.inputs.templates import Templates
 
+LIGHT_SPEED = 2.99792458e18  # Angstrom/s
 AB0 = 1.13492e-13  # Lsun/Hz of a source of 3631 Jy at 10 pc; DSPS, Hearin et al. 2023, MNRAS 521, 1741
 
 
@@ -43,17 +46,57 @@ def band_projection(wavelength: np.ndarray, curve: FilterCurve, redshift: float 
     return weights / _running_integrals(curve, curve.wavelength[-1])[0]
 
 
-def band_luminosity_table(templates: Templates, curves: Sequence[FilterCurve], redshifts: np.ndarray) -> np.ndarray:
+def band_luminosity_table(
+    templates: Templates, curves: Sequence[FilterCurve], redshifts: np.ndarray, igm: str = NONE
+) -> np.ndarray:
     """Luminosity per Msun formed of templates in bands, (n_z, n_band, n_met, n_age), in units of AB0.
 
     -2.5 log10 of it is the AB magnitude at 10 pc of the spectrum moved to the redshift; the apparent
-    magnitude adds the distance modulus and -2.5 log10(1 + z). Emission lines are not in it.
+    magnitude adds the distance modulus and -2.5 log10(1 + z). Emission lines that are apart from the spectra are
+    added; `igm` names the absorption between galaxies, as in `inputs.igm`.
     Raises InputError where a band lies wholly outside the templates at one of the redshifts.
     """
+    table = spectrum_luminosity_table(templates, curves, redshifts, igm)
+    if not templates.lines_in_flux:
+        table += line_luminosity_table(templates, curves, redshifts, igm)
+    return table
+
+
+def spectrum_luminosity_table(
+    templates: Templates, curves: Sequence[FilterCurve], redshifts: np.ndarray, igm: str = NONE
+) -> np.ndarray:
+    """As `band_luminosity_table`, of the spectra alone: each point loses what is absorbed around it."""
+    redshifts = np.asarray(redshifts, dtype=np.float64)
     weights = np.stack([band_projection(templates.wavelength, curve, redshifts) for curve in curves], axis=1)
+    bluest = min((curve.wavelength[0] for curve in curves), default=np.inf)
+    absorbed = bluest < LYMAN_ALPHA * (1.0 + redshifts)  # elsewhere no band sees what is absorbed
+    weights[absorbed] *= transmission_of_points(igm, redshifts[absorbed], templates.wavelength)[:, None]
     n_met, n_age, n_wave = templates.flux.shape
     table = weights.reshape(-1, n_wave) @ templates.flux.reshape(-1, n_wave).T
     return table.reshape(len(redshifts), len(curves), n_met, n_age) / AB0
+
+
+def line_luminosity_table(
+    templates: Templates, curves: Sequence[FilterCurve], redshifts: np.ndarray, igm: str = NONE
+) -> np.ndarray:
+    """As `band_luminosity_table`, of the emission lines alone.
+
+    A line of luminosity L at rest frequency nu_0 is L_nu = L delta(nu - nu_0); as dl / l = dnu / nu at any redshift,
+    int T L_nu dl / l = T(l_0 (1 + z)) L / nu_0: exact for a line narrower than the features of the curve.
+    """
+    one_plus_z = 1.0 + np.asarray(redshifts, dtype=np.float64)
+    observed = one_plus_z[:, None] * templates.line_wavelength
+    seen = line_transmission(igm, one_plus_z - 1.0, templates.line_wavelength) * templates.line_wavelength / LIGHT_SPEED
+    weights = np.stack([_relative_response(curve, observed) * seen for curve in curves], axis=1)
+    n_met, n_age, n_line = templates.line_luminosity.shape
+    table = weights.reshape(-1, n_line) @ templates.line_luminosity.reshape(-1, n_line).T
+    return table.reshape(len(one_plus_z), len(curves), n_met, n_age) / AB0
+
+
+def _relative_response(curve: FilterCurve, observed: np.ndarray) -> np.ndarray:
+    """T at observed wavelengths over int T dl / l."""
+    response = np.interp(observed, curve.wavelength, curve.transmission, left=0.0, right=0.0)
+    return response / _running_integrals(curve, curve.wavelength[-1])[0]
 
 
 def effective_wavelength_table(curves: Sequence[FilterCurve], redshifts: np.ndarray) -> np.ndarray:

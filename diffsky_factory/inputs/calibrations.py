@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.parameters import Within, bounds
 from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
-from diffsky_factory.physics import INGREDIENTS
+from diffsky_factory.physics import INGREDIENTS, parameter_class
 
 SCHEMA = "diffsky-factory/calibration/1"
 ROUNDING = 2.0**-23  # relative, of float32
@@ -127,9 +127,9 @@ def save_calibration(calibration: Calibration, path: str | Path) -> Path:
 
 
 def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
-    if group not in INGREDIENTS:
+    kind = parameter_class(group)
+    if kind is None:
         raise InputError(f"{file}: no group of parameters {group!r}; {near(group, INGREDIENTS)}")
-    kind = INGREDIENTS[group]
     for name in values:
         if name not in kind._fields:
             raise InputError(f"{file}, {group}: no parameter {name!r}; {near(name, kind._fields)}")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.resources import resource
 
-KINDS = ("simulations", "templates", "filters", "calibrations", "halo_growth", "recipes")
+KINDS = ("simulations", "templates", "filters", "igm", "calibrations", "halo_growth", "recipes")
 USER_PATH = "DIFFSKY_FACTORY_CATALOG_PATH"
 """Environment variable: folders, in the layout of `catalogs/`, that are searched before the project's own."""
 

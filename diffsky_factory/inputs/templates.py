@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ class Templates:
     line_luminosity: np.ndarray  # Lsun per Msun formed, (n_met, n_age, n_line)
     living_mass: np.ndarray | None  # of stars that still shine, without remnants, per Msun formed, (n_met, n_age)
     reference: str
+    lines_in_flux: bool = True  # whether the spectra hold the emission lines
 
     def __post_init__(self):
         for field in fields(self):
@@ -56,6 +57,7 @@ class TemplatesEntry(Record):
     references: list[Reference]
     imf: str
     nebular: str
+    lines_in_flux: bool
     n_met: int
     n_age: int
     n_wave: int
@@ -71,7 +73,8 @@ def load_templates(name_or_path: str | Path) -> Templates:
     """Templates by the name of an entry of `catalogs/templates`, or from an HDF5 file as DSPS writes them.
 
     A path ends in .h5 or .hdf5; its file holds ssp_lgmet, ssp_lg_age_gyr, ssp_wave and ssp_flux in the units
-    of `Templates`, and may hold ssp_emline_name, ssp_emline_wave, ssp_emline_luminosity, ssp_live_mass_frac.
+    of `Templates`, and may hold ssp_emline_name, ssp_emline_wave, ssp_emline_luminosity, ssp_live_mass_frac. Its
+    spectra hold the emission lines, as those of FSPS do, unless an attribute `lines_in_flux` of the file is false.
     Raises InputError, naming what is wrong in which file.
     """
     if Path(name_or_path).suffix in (".h5", ".hdf5"):
@@ -81,7 +84,8 @@ def load_templates(name_or_path: str | Path) -> Templates:
     path = entry_path.parent / entry.file
     _check_exists(path)
     check_sha256(path, entry.sha256)
-    templates = _read(path, entry_path.stem, "; ".join(reference.cite for reference in entry.references))
+    cited = "; ".join(reference.cite for reference in entry.references)
+    templates = replace(_read(path, entry_path.stem, cited), lines_in_flux=entry.lines_in_flux)
     if templates.flux.shape != (entry.n_met, entry.n_age, entry.n_wave):
         raise InputError(f"{path} holds a table of shape {templates.flux.shape}, its entry says otherwise")
     return templates
@@ -111,6 +115,7 @@ def _read_hdf5(path):
         if missing:
             raise InputError(f"no dataset {', '.join(missing)}; the layout of DSPS needs {', '.join(needed)}")
         read = {dataset: file[dataset][()] for dataset in (*needed, "ssp_live_mass_frac") if dataset in file}
+        lines_in_flux = bool(file.attrs.get("lines_in_flux", True))
     flux = read["ssp_flux"]
     return {
         "log10_metallicity": read["ssp_lgmet"],
@@ -121,6 +126,7 @@ def _read_hdf5(path):
         "line_wavelength": read.get("ssp_emline_wave", np.zeros(0)),
         "line_luminosity": read.get("ssp_emline_luminosity", np.zeros((*flux.shape[:2], 0))),
         "living_mass": read.get("ssp_live_mass_frac"),
+        "lines_in_flux": lines_in_flux,
     }
 
 

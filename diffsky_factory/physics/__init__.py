@@ -1,10 +1,12 @@
 """The galaxy model: its stages in order of flow, the rivals of some, and its ingredients' parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.imports import imported, is_path
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.physics import black_holes
 from diffsky_factory.physics.halos import growth, infall, mixture, population
@@ -12,6 +14,7 @@ from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParamete
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.physics.light import dust, dust_laws, photometry, populations, template_errors
+from diffsky_factory.physics.scatter import ScatterParameters
 from diffsky_factory.physics.shapes import axis_ratios, orientation, projection, sizes
 from diffsky_factory.physics.stars import (
     ages,
@@ -76,8 +79,12 @@ STAGES: tuple[Stage, ...] = (
 RIVALS: tuple[Stage, ...] = (
     population.halo_growth_diffmahpop,
     merging.merging_mean,
+    metallicity.metallicity_with_scatter,
+    bursts.burst_population_with_scatter,
     dust_laws.calzetti_2000,
     dust_laws.kriek_conroy_2013,
+    dust_laws.noll_2009,
+    dust_laws.salim_2018,
     photometry.photometry_interpolating_magnitudes,
     photometry.burst_photometry_interpolating_magnitudes,
     populations.mean_magnitude,
@@ -94,7 +101,7 @@ AS_DIFFSKY = {
     "black_hole_mass": "black_hole_mass_without_scatter",
     "eddington_ratio": "eddington_ratio_as_diffsky",
 }
-"""The replacements with which the model does as diffsky 0.3 does."""
+"""The replacements with which the model does as diffsky 0.3 does; docs/explanation/differences-from-diffsky.md."""
 
 INGREDIENTS: dict[str, type] = {
     "diffstarpop": DiffstarpopParameters,
@@ -105,9 +112,10 @@ INGREDIENTS: dict[str, type] = {
     "avpop": dust.AttenuationParameters,
     "deltapop": dust.AttenuationSlopeParameters,
     "funopop": dust.UnobscuredParameters,
-    "scatter": dust.ScatterParameters,
+    "scatter": ScatterParameters,
     "ssperr": template_errors.TemplateErrorParameters,
     "merging": merging.MergingParameters,
+    "metallicity_spread": metallicity.MetallicitySpreadParameters,
     "diffmahpop": DiffmahPopParameters,
     "hmf": HaloMassFunctionParameters,
     "ccshmf": SubhaloMassFunctionParameters,
@@ -115,26 +123,64 @@ INGREDIENTS: dict[str, type] = {
 """Parameter classes by the published name of their group; those of galaxies first, in the published flat order."""
 
 
-def stages(replace: Mapping[str, str] | None = None) -> tuple[Stage, ...]:
+UNPUBLISHED = ("metallicity_spread",)
+"""Ingredients that no published calibration has: without one of them, a calibration stands for its class's defaults."""
+
+
+def parameter_class(group: str) -> type | None:
+    """Class of a group of parameters: an ingredient, or `module:Class` of another package; None for an unknown name.
+
+    Raises InputError for a path that leads to no such class.
+    """
+    if not is_path(group):
+        return INGREDIENTS.get(group)
+    kind = imported(group)
+    if not hasattr(kind, "_fields"):
+        raise InputError(f"'{group}' is no class of parameters: a NamedTuple of numbers is wanted")
+    return kind
+
+
+def default_parameters(stages: Iterable[Stage]) -> dict[type, Any]:
+    """Defaults of the parameter classes of stages that no published calibration has, and of those of other packages."""
+    published = {kind for group, kind in INGREDIENTS.items() if group not in UNPUBLISHED}
+    kinds = {kind for stage in stages for kind in stage.constants.values()} - published
+    return {kind: kind() for kind in kinds if set(getattr(kind, "_field_defaults", ())) == set(kind._fields)}
+
+
+def stages(replace: Mapping[str, str | Stage] | None = None) -> tuple[Stage, ...]:
     """The stages of a model in which some are replaced by a rival.
 
+    A rival is named; one of another package is named `module:attribute`, or given as it is.
     Raises InputError for an unknown name, listing near matches, or a rival that writes other columns.
     """
-    return _stages(tuple(sorted((replace or {}).items())))
+    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])))
 
 
 @lru_cache
-def _stages(replace: tuple[tuple[str, str], ...]) -> tuple[Stage, ...]:
+def _stages(replace: tuple[tuple[str, str | Stage], ...]) -> tuple[Stage, ...]:
     chosen = {stage.name: stage for stage in STAGES}
-    rivals = {stage.name: stage for stage in (*STAGES, *RIVALS)}
     for name, rival in replace:
         _known(name, chosen, "stage")
-        _known(rival, rivals, "rival")
-        if set(rivals[rival].writes) != set(chosen[name].writes):
-            raise InputError(f"'{rival}' cannot replace '{name}': it writes {rivals[rival].writes}")
-        chosen[name] = rivals[rival]
+        rival = _rival(rival)
+        if set(rival.writes) != set(chosen[name].writes):
+            raise InputError(
+                f"'{rival.name}' cannot replace '{name}': it writes {', '.join(rival.writes)}, "
+                f"and {', '.join(chosen[name].writes)} is wanted"
+            )
+        chosen[name] = rival
     model = tuple(chosen.values())
     return (*model, populations.both_sequences(model))
+
+
+def _rival(rival: str | Stage) -> Stage:
+    if isinstance(rival, str) and not is_path(rival):
+        known = {stage.name: stage for stage in (*STAGES, *RIVALS)}
+        _known(rival, known, "rival")
+        return known[rival]
+    found = rival if isinstance(rival, Stage) else imported(rival)
+    if not isinstance(found, Stage):
+        raise InputError(f"{rival!r} is no stage: declare the function with diffsky_factory.core.stage.stage")
+    return found
 
 
 def _known(name: str, known: Mapping[str, Stage], what: str) -> None:

@@ -147,6 +147,7 @@ def _recomputed(ds: xr.Dataset, host: np.ndarray, wanted: Sequence[str], bands: 
                 bands=bands,
                 calibration=recipe.calibration,
                 templates=recipe.templates,
+                igm=recipe.igm,
                 cosmology=ds.sky.cosmology,
                 replace=recipe.replace,
                 seed=recipe.seed,

@@ -19,7 +19,7 @@ from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
-from diffsky_factory.physics import INGREDIENTS, RIVALS, STAGES, stages
+from diffsky_factory.physics import INGREDIENTS, RIVALS, STAGES, default_parameters, stages
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 BANDS = ("lsst_u", "lsst_r", "euclid_H")
@@ -57,6 +57,7 @@ def halos(n: int = N, seed: int = 3) -> dict[str, np.ndarray]:
 
 def known(precision=np.float32) -> dict[type, object]:
     constants = {
+        **default_parameters(ALL),
         **halo_growth_parameters(),
         **load_calibration("c260710").by_class(),
         **tables("bc03_miles_kroupa", BANDS, Cosmology(), 6.1),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ from hypothesis import strategies as st
 
 from diffsky_factory.inputs.band_tables import (
     AB0,
+    LIGHT_SPEED,
     band_luminosity_table,
     band_projection,
     effective_wavelength_table,
+    line_luminosity_table,
+    spectrum_luminosity_table,
 )
 from diffsky_factory.inputs.filters import FilterCurve, list_filters, load_filters
 
@@ -76,7 +80,7 @@ def test_any_spectrum_through_any_filter_agrees_with_gauss_quadrature(curve, int
 def test_a_flat_source_of_3631_jansky_gives_one(templates):
     flat = dataclasses.replace(templates, flux=np.full_like(templates.flux, AB0))
     curves = load_filters([*list_filters("lsst"), "wise_W4"])
-    np.testing.assert_allclose(band_luminosity_table(flat, curves, np.array([0.0, 1.5])), 1.0, rtol=1e-11)
+    np.testing.assert_allclose(spectrum_luminosity_table(flat, curves, np.array([0.0, 1.5])), 1.0, rtol=1e-11)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,7 @@ def test_magnitudes_of_composite_populations_agree_with_dense_integration(templa
     bands = load_filters([name for name in list_filters(filter_set) if name not in ("wise_W3", "wise_W4")])
     redshifts = np.array([0.0, 0.37, 1.1, 3.0])
     spectra = np.einsum("kma,maw->kw", composites, templates.flux)
-    table = np.einsum("zbma,kma->zbk", band_luminosity_table(templates, bands, redshifts), composites)
+    table = np.einsum("zbma,kma->zbk", spectrum_luminosity_table(templates, bands, redshifts), composites)
     for b, curve in enumerate(bands):
         dense = np.geomspace(curve.wavelength[0], curve.wavelength[-1], 200_000)
         light = np.interp(dense, curve.wavelength, curve.transmission) / dense
@@ -147,7 +151,7 @@ def test_an_impossible_redshift_is_refused(redshift):
 
 def test_the_table_is_the_projection_of_each_template(templates):
     bands, redshifts = load_filters(["lsst_g", "roman_F129"]), np.array([0.2, 0.9, 1.7])
-    table = band_luminosity_table(templates, bands, redshifts)
+    table = spectrum_luminosity_table(templates, bands, redshifts)
     assert table.shape == (3, 2, 7, 220)
     expected = band_projection(templates.wavelength, bands[1], 0.9) @ templates.flux[3, 100] / AB0
     assert table[1, 1, 3, 100] == pytest.approx(expected, rel=1e-12)
@@ -156,7 +160,7 @@ def test_the_table_is_the_projection_of_each_template(templates):
 def test_a_table_of_common_size_takes_less_than_four_seconds(templates):
     bands = load_filters([*list_filters("lsst"), *list_filters("euclid"), *list_filters("roman")])
     start = time.process_time()
-    table = band_luminosity_table(templates, bands, np.linspace(0.0, 3.0, 150))
+    table = spectrum_luminosity_table(templates, bands, np.linspace(0.0, 3.0, 150))
     assert table.shape == (150, 18, 7, 220)
     assert time.process_time() - start < 4.0
 
@@ -167,3 +171,63 @@ def test_effective_wavelengths_move_with_redshift():
     assert table.shape == (2, 2)
     np.testing.assert_allclose(table[0], [band.effective_wavelength for band in bands])
     np.testing.assert_allclose(table[1], table[0] / 2.0)
+
+
+# emission lines that are apart from the spectra
+
+
+def _line(templates, name):
+    i = templates.line_name.index(name)
+    return templates.line_wavelength[i], templates.line_luminosity[:, :, i]
+
+
+def test_a_narrow_band_on_h_alpha_holds_the_line_and_the_continuum(templates):
+    redshift, width = 0.4, 30.0
+    rest, luminosity = _line(templates, "H_1_6562_80A")
+    observed = rest * (1.0 + redshift)
+    edges = observed + width * np.array([-0.5001, -0.5, 0.5, 0.5001])
+    band = [FilterCurve("narrow", edges, [0.0, 1.0, 1.0, 0.0])]
+    added = band_luminosity_table(templates, band, [redshift]) - spectrum_luminosity_table(templates, band, [redshift])
+
+    # L of all lines in the band over the width of the band in frequency, in the rest frame of the source
+    inside = np.abs(templates.line_wavelength * (1.0 + redshift) - observed) < 0.5 * width
+    total = templates.line_luminosity[:, :, inside].sum(axis=-1)
+    frequency = LIGHT_SPEED * (1.0 + redshift) * (1.0 / edges[1] - 1.0 / edges[2])
+    np.testing.assert_allclose(added[0, 0] * AB0, total / frequency, rtol=5e-3)
+    assert np.all(luminosity <= total)
+
+
+def test_the_equivalent_width_is_read_off_a_narrow_band(templates):
+    rest, luminosity = _line(templates, "H_1_6562_80A")
+    width = 20.0
+    band = [FilterCurve("narrow", rest + width * np.array([-0.5001, -0.5, 0.5, 0.5001]), [0.0, 1.0, 1.0, 0.0])]
+    alone = {"line_wavelength": np.array([rest]), "line_luminosity": luminosity[:, :, None]}
+    single = dataclasses.replace(templates, line_name=("H_1_6562_80A",), **alone)
+    young = np.searchsorted(templates.log10_age, -2.5)  # 3 Myr
+    with_line = band_luminosity_table(single, band, [0.0])[0, 0, 4, young]
+    without = spectrum_luminosity_table(single, band, [0.0])[0, 0, 4, young]
+    continuum = np.interp(rest, templates.wavelength, templates.flux[4, young]) * LIGHT_SPEED / rest**2  # Lsun/Angstrom
+    expected = luminosity[4, young] / continuum
+    assert width * (with_line / without - 1.0) == pytest.approx(expected, rel=0.02)
+    assert 300.0 < expected < 3000.0  # Angstrom, as in Leitherer et al. 1999, ApJS 123, 3
+
+
+def test_the_lines_of_bands_that_share_out_a_range_sum_to_the_lines_in_it(templates):
+    redshift = 1.1
+    edges = np.array([7000.0, 8200.0, 9900.0, 14000.0])
+    steps = [FilterCurve("step", [a, a + 1e-3, b, b + 1e-3], [0.0, 1.0, 1.0, 0.0]) for a, b in pairwise(edges)]
+    weights = np.log(edges[1:] / edges[:-1])
+    seen = line_luminosity_table(templates, steps, [redshift])[0] * AB0
+    rest = templates.line_wavelength
+    inside = (rest * (1.0 + redshift) > edges[0]) & (rest * (1.0 + redshift) < edges[-1])
+    total = (templates.line_luminosity * rest / LIGHT_SPEED)[:, :, inside].sum(axis=-1)
+    np.testing.assert_allclose(np.einsum("b,bma->ma", weights, seen), total, rtol=1e-6)
+
+
+def test_lines_in_the_spectra_are_not_added_again(templates):
+    band = load_filters(["lsst_r"])
+    inside = dataclasses.replace(templates, lines_in_flux=True)
+    np.testing.assert_array_equal(
+        band_luminosity_table(inside, band, [0.3]), spectrum_luminosity_table(inside, band, [0.3])
+    )
+    assert not templates.lines_in_flux

@@ -9,7 +9,7 @@ import pytest
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.resources import resource
 from diffsky_factory.inputs import entries
-from diffsky_factory.inputs.band_tables import band_luminosity_table
+from diffsky_factory.inputs.band_tables import spectrum_luminosity_table
 from diffsky_factory.inputs.filters import list_filters, load_filters
 from diffsky_factory.inputs.templates import TemplatesEntry, list_templates, load_templates
 
@@ -93,7 +93,7 @@ def test_magnitudes_agree_with_the_reference(templates, reference_templates, com
     curves = load_filters([*list_filters("lsst"), *list_filters("roman"), "galex_FUV", "galex_NUV", "wise_W1"])
     redshifts = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
     ours, theirs = (
-        np.einsum("zbma,kma->zbk", band_luminosity_table(table, curves, redshifts), composites)
+        np.einsum("zbma,kma->zbk", spectrum_luminosity_table(table, curves, redshifts), composites)
         for table in (templates, reference_templates)
     )
     start = [curve.wavelength[np.argmax(curve.transmission > 0.1 * curve.transmission.max())] for curve in curves]
@@ -134,6 +134,14 @@ def test_a_file_in_the_layout_of_dsps_opens(tmp_path, arrays):
     assert found.living_mass is None
     np.testing.assert_array_equal(found.flux, arrays["ssp_flux"])
     np.testing.assert_array_equal(found.line_luminosity, arrays["ssp_emline_luminosity"])
+
+
+def test_the_spectra_of_a_file_hold_the_lines_unless_it_says_otherwise(tmp_path, arrays):
+    path = _write(tmp_path / "lines.h5", arrays)
+    assert load_templates(path).lines_in_flux
+    with h5py.File(path, "a") as file:
+        file.attrs["lines_in_flux"] = False
+    assert not load_templates(path).lines_in_flux
 
 
 def test_a_file_without_lines_has_none(tmp_path, arrays):

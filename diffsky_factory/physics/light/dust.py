@@ -13,6 +13,7 @@ from diffsky_factory.core.parameters import STEEPNESS, Within
 from diffsky_factory.core.smooth import LN10, exp10, sigmoid, triweight_step
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Uniform, Vector
+from diffsky_factory.physics.scatter import ScatterParameters, logistic, scattered
 from diffsky_factory.physics.stars.ages import TemplateGrid
 
 POPULATION_STEEPNESS = 5.0  # per dex of mass, of specific rate, of age; per unit redshift
@@ -64,22 +65,8 @@ class UnobscuredParameters(NamedTuple):
     funo_logssfr_yhi: Annotated[Scalar, Within(0.0, 0.2)] = 0.03  # at high sSFR
 
 
-class ScatterParameters(NamedTuple):
-    """Steepness of the logistic scatter: a larger value means less scatter."""
-
-    delta_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.98  # 1/u; steepness k of the delta noise
-    av_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 1.63  # 1/softplus^-1 mag; steepness k of the A_V
-    fburst_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.98  # INERT
-    lgmet_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 5.72  # INERT
-    funo_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.97  # 1/u; steepness k of the funo noise
-
-
 def _between(u, lo, hi):
     return sigmoid(u, 0.0, STEEPNESS, lo, hi)
-
-
-def _logit(u: Scalar) -> Scalar:
-    return jnp.log(u) - jnp.log1p(-u)
 
 
 def rising(p: AttenuationParameters, end: str, log10_mass: Scalar, log10_ssfr: Scalar) -> Scalar:
@@ -110,11 +97,6 @@ def attenuation_slope(p: AttenuationSlopeParameters, log10_mass: Scalar, log10_s
         return sigmoid(log10_mass, x0, POPULATION_STEEPNESS, low, high)
 
     return sigmoid(log10_ssfr, over_mass("x0"), POPULATION_STEEPNESS, over_mass("q"), over_mass("ms"))
-
-
-def _scattered(value: Scalar, limits: tuple[float, float], shift: Scalar) -> Scalar:
-    lo, hi = limits
-    return lo + (hi - lo) * jax.nn.sigmoid(_logit((value - lo) / (hi - lo)) + shift)
 
 
 class Dust(NamedTuple):
@@ -152,15 +134,15 @@ def dust(
         dust_unobscured_fraction : -
     """
     mass, ssfr = log10_stellar_mass_in_situ, log10_ssfr
-    depth = attenuation_depth(attenuation, mass, ssfr, redshift) + _logit(draw_av) / scatter.av_scatter
+    depth = attenuation_depth(attenuation, mass, ssfr, redshift) + logistic(draw_av, scatter.av_scatter)
     extra = sigmoid(grid.log10_age, YOUNG, POPULATION_STEEPNESS, attenuation.delta_suav_age, 0.0)
     av = jax.nn.softplus(depth + extra)
     delta = attenuation_slope(slope, mass, ssfr)
-    delta = _scattered(delta, SLOPE_RANGE, STEEPNESS * _logit(draw_slope) / scatter.delta_scatter)
+    delta = scattered(delta, SLOPE_RANGE, draw_slope, scatter.delta_scatter)
     u = unobscured
     uncovered = sigmoid(ssfr, u.funo_logssfr_x0, POPULATION_STEEPNESS, u.funo_logssfr_ylo, u.funo_logssfr_yhi)
-    shift = STEEPNESS * _logit(draw_unobscured) / scatter.funo_scatter
-    return Dust(av, av[-1], delta, _scattered(uncovered, UNOBSCURED_RANGE, shift))
+    uncovered = scattered(uncovered, UNOBSCURED_RANGE, draw_unobscured, scatter.funo_scatter)
+    return Dust(av, av[-1], delta, uncovered)
 
 
 class DustCurve(NamedTuple):

@@ -12,6 +12,7 @@ from diffsky_factory.core.parameters import STEEPNESS, Within
 from diffsky_factory.core.smooth import exp10, sigmoid, triweight
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Uniform, Vector
+from diffsky_factory.physics.scatter import ScatterParameters, scattered
 from diffsky_factory.physics.stars.ages import QUENCHED_BY_MERGING, QUENCHING_STEEPNESS, TemplateGrid
 
 NO_BURST = -7.99  # dex: the mass fraction that stands for none
@@ -103,6 +104,21 @@ def burst_ages(p: BurstTimeParameters, log10_mass: Scalar, log10_ssfr: Scalar) -
     return peak, sigmoid(u_max, (peak + 1.0 + LATEST_MAX) / 2.0, STEEPNESS, peak + 1.0, LATEST_MAX)
 
 
+def burst_frequency(p: BurstFrequencyParameters, log10_mass: Scalar, log10_ssfr: Scalar) -> Scalar:
+    """Probability of a burst, if the galaxy is not quenched."""
+    return jax.nn.softplus(falling_rising(p, "sufqb", log10_mass, log10_ssfr, *FREQUENCY_RANGE))
+
+
+def burst_fraction(coordinate: Scalar) -> Scalar:
+    """Log of the mass fraction of a burst from softplus^-1 of the fraction [dex]."""
+    return jnp.log10(jax.nn.softplus(coordinate))
+
+
+def without_burst(log10_fraction: Scalar, merging_probability: Scalar) -> Scalar:
+    """Log of the mass fraction of a burst [dex] of a satellite that stops forming stars as it merges."""
+    return sigmoid(merging_probability, QUENCHED_BY_MERGING, QUENCHING_STEEPNESS, log10_fraction, NO_BURST)
+
+
 class BurstPopulation(NamedTuple):
     burst_probability: Scalar
     log10_burst_fraction_if_any: Scalar
@@ -133,13 +149,43 @@ def burst_population(
         log10_burst_max_age : dex(yr)
     """
     mass, ssfr = log10_stellar_mass_in_situ, log10_ssfr
-    probability = jax.nn.softplus(falling_rising(frequency, "sufqb", mass, ssfr, *FREQUENCY_RANGE))
-    mass_fraction = jax.nn.softplus(falling_rising(fraction, "sufb", mass, ssfr, *FRACTION_RANGE))
-    # a satellite about to merge has stopped forming stars
-    log_fraction = sigmoid(
-        merging_probability_mean, QUENCHED_BY_MERGING, QUENCHING_STEEPNESS, jnp.log10(mass_fraction), NO_BURST
-    )
-    return BurstPopulation(probability, log_fraction, *burst_ages(time, mass, ssfr))
+    log_fraction = burst_fraction(falling_rising(fraction, "sufb", mass, ssfr, *FRACTION_RANGE))
+    log_fraction = without_burst(log_fraction, merging_probability_mean)
+    return BurstPopulation(burst_frequency(frequency, mass, ssfr), log_fraction, *burst_ages(time, mass, ssfr))
+
+
+@stage
+def burst_population_with_scatter(
+    frequency: BurstFrequencyParameters,
+    fraction: BurstFractionParameters,
+    time: BurstTimeParameters,
+    scatter: ScatterParameters,
+    *,
+    log10_stellar_mass_in_situ: Scalar,
+    log10_ssfr: Scalar,
+    merging_probability_mean: Scalar,
+    draw_fraction: Uniform,
+) -> BurstPopulation:
+    """How likely a burst is, and what it would be, with scatter of its mass fraction.
+
+    The scatter is logistic, of steepness fburst_scatter in the unbounded coordinate, as that of the slope of the
+    attenuation curve: up to 0.05 dex at the published value.
+
+    Reads
+        log10_stellar_mass_in_situ : dex(solMass)
+        log10_ssfr : dex(1 / yr)
+        merging_probability_mean : -
+    Writes
+        burst_probability : -
+        log10_burst_fraction_if_any : dex
+        log10_burst_peak_age : dex(yr)
+        log10_burst_max_age : dex(yr)
+    """
+    mass, ssfr = log10_stellar_mass_in_situ, log10_ssfr
+    coordinate = falling_rising(fraction, "sufb", mass, ssfr, *FRACTION_RANGE)
+    coordinate = scattered(coordinate, FRACTION_RANGE, draw_fraction, scatter.fburst_scatter)
+    log_fraction = without_burst(burst_fraction(coordinate), merging_probability_mean)
+    return BurstPopulation(burst_frequency(frequency, mass, ssfr), log_fraction, *burst_ages(time, mass, ssfr))
 
 
 class Burst(NamedTuple):

@@ -1,6 +1,6 @@
 """Metallicity of the stars of one galaxy: a mass-metallicity relation that evolves, and a spread.
 
-Source: the relation of diffsky 0.3 (umzr), with the spread fixed at 0.2 dex.
+Source: the relation of diffsky 0.3 (umzr), with the spread fixed at 0.2 dex unless a rival frees it.
 """
 
 import math
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from diffsky_factory.core.parameters import Within
 from diffsky_factory.core.smooth import rolling_line, sigmoid, triweight_cdf
 from diffsky_factory.core.stage import stage
-from diffsky_factory.core.types import Scalar, Vector
+from diffsky_factory.core.types import Scalar, Uniform, Vector
+from diffsky_factory.physics.scatter import ScatterParameters, logistic
 from diffsky_factory.physics.stars.ages import TemplateGrid, bin_edges
 
 LOG10_SOLAR = math.log10(0.012)  # dex of Z
@@ -52,6 +53,18 @@ def median_metallicity(p: MetallicityParameters, log10_stellar_mass: Scalar, cos
     return LOG10_SOLAR + late + jnp.minimum(0.0, at_transition + slope * (lookback - TRANSITION))
 
 
+def metallicity_distribution(median: Scalar, spread: Scalar, log10_metallicity: Vector) -> Vector:
+    """Weights of templates' metallicities (n,) for a triweight of standard deviation `spread` [dex]; they sum to 1.
+
+    Beyond the templates all weight is on the outermost one.
+    """
+    inner = bin_edges(log10_metallicity)[1:-1]
+    above = triweight_cdf((median - inner) / spread)
+    one, zero = jnp.ones_like(above[:1]), jnp.zeros_like(above[:1])
+    weights = jnp.concatenate([one, above]) - jnp.concatenate([above, zero])
+    return jnp.maximum(weights, 0.0)
+
+
 @stage
 def metallicity(
     p: MetallicityParameters, grid: TemplateGrid, *, log10_stellar_mass_in_situ: Scalar, cosmic_time: Scalar
@@ -67,8 +80,37 @@ def metallicity(
     Holds for any mass: beyond the templates all weight is on the outermost one.
     """
     median = median_metallicity(p, log10_stellar_mass_in_situ, cosmic_time)
-    inner = bin_edges(grid.log10_metallicity)[1:-1]
-    above = triweight_cdf((median - inner) / SPREAD)
-    one, zero = jnp.ones_like(above[:1]), jnp.zeros_like(above[:1])
-    weights = jnp.concatenate([one, above]) - jnp.concatenate([above, zero])
-    return Metallicity(median, jnp.maximum(weights, 0.0))
+    return Metallicity(median, metallicity_distribution(median, SPREAD, grid.log10_metallicity))
+
+
+class MetallicitySpreadParameters(NamedTuple):
+    """Width of the distribution of metallicities within a galaxy."""
+
+    metallicity_spread: Annotated[Scalar, Within(0.02, 1.0)] = SPREAD  # dex; standard deviation
+
+
+@stage
+def metallicity_with_scatter(
+    p: MetallicityParameters,
+    scatter: ScatterParameters,
+    spread: MetallicitySpreadParameters,
+    grid: TemplateGrid,
+    *,
+    log10_stellar_mass_in_situ: Scalar,
+    cosmic_time: Scalar,
+    draw_median: Uniform,
+) -> Metallicity:
+    """Metallicity with scatter of the median between galaxies, and a spread within one that is a parameter.
+
+    log10 Z = relation + ln(u / (1 - u)) / lgmet_scatter, a logistic deviate in dex: 0.32 dex at the published value.
+
+    Reads
+        log10_stellar_mass_in_situ : dex(solMass)
+        cosmic_time : Gyr
+    Writes
+        log10_metallicity : dex
+        metallicity_weights : -
+    """
+    median = median_metallicity(p, log10_stellar_mass_in_situ, cosmic_time)
+    median = jnp.minimum(median + logistic(draw_median, scatter.lgmet_scatter), 0.0)  # a mass fraction
+    return Metallicity(median, metallicity_distribution(median, spread.metallicity_spread, grid.log10_metallicity))

@@ -1,0 +1,42 @@
+"""Tables are fine enough: what lies between their nodes is what is there."""
+
+import numpy as np
+import pytest
+
+from diffsky_factory.factory.tables import NODE_SPACING, redshift_nodes
+from diffsky_factory.inputs.band_tables import band_luminosity_table, spectrum_luminosity_table
+from diffsky_factory.inputs.filters import list_filters, load_filters
+from diffsky_factory.inputs.templates import load_templates
+
+
+@pytest.fixture(scope="module")
+def populations():
+    """Templates, and weights (2, n_met, n_age): stars of the last 0.1 Gyr, and of 3 Gyr and more, of solar metals."""
+    templates = load_templates("bc03_miles_kroupa")
+    age = 10.0**templates.log10_age
+    weights = np.zeros((2, *templates.flux.shape[:2]))
+    for i, formed in enumerate((age < 0.1, np.exp(-age / 3.0) * (age < 12.0))):
+        weights[i, 4] = formed * np.gradient(age) / np.sum(formed * np.gradient(age))
+    return templates, weights
+
+
+def half_way(table, populations, igm="inoue_2014"):
+    """Error [mag] of linear interpolation half way between nodes to redshift 2."""
+    templates, weights = populations
+    curves, nodes = load_filters(list_filters("lsst")), np.array(redshift_nodes(2.0))
+    between = np.expm1(np.log1p(nodes[:-1]) + 0.5 * NODE_SPACING)
+    light = np.einsum("zbma,kma->zbk", table(templates, curves, np.concatenate([nodes, between]), igm), weights)
+    at, expected = light[: len(nodes)], light[len(nodes) :]
+    share = ((between - nodes[:-1]) / np.diff(nodes))[:, None, None]
+    return np.abs(2.5 * np.log10(((1.0 - share) * at[:-1] + share * at[1:]) / expected))
+
+
+def test_spectra_between_nodes_are_within_a_thousandth_of_a_magnitude(populations):
+    assert np.mean(half_way(spectrum_luminosity_table, populations) < 0.001) > 0.98
+
+
+def test_lines_that_cross_features_of_a_band_between_nodes_are_few(populations):
+    error = half_way(band_luminosity_table, populations)
+    assert np.mean(error < 0.001) > 0.75
+    assert np.percentile(error, 99.0) < 0.025
+    assert error.max() < 0.15
