@@ -105,6 +105,33 @@ def made_stage(
     return Stage(name, function, "block", dict(constants), tuple(reads), {}, tuple(writes))
 
 
+@dataclass(frozen=True, eq=False)
+class Derived(Stage):
+    """A stage that does what another does under other names, with the random numbers of the other."""
+
+    base: Stage
+
+    def stream(self, draw: str) -> str:
+        """Streams are those of the other stage."""
+        return self.base.stream(draw)
+
+
+def derived(base: Stage, name: str, column: str, table: type, field: str, writes: str) -> Stage:
+    """The stage that does what `base`, a stage of galaxies, does with a column, with a field of a table instead.
+
+    So that an ingredient that depends on wavelength is written once, for bands, and holds for lines and spectra.
+    """
+
+    def function(*constants, **rows):
+        *own, known = constants
+        return base.function(*own, **{column: getattr(known, field)}, **rows)
+
+    function.__name__, function.__doc__ = name, f"As {base.name}, at the wavelengths of {table.__name__}."
+    reads = tuple(read for read in base.reads if read != column)
+    constants = {**base.constants, table.__name__: table}
+    return Derived(name, function, base.of, constants, reads, base.draws, (writes,), base)
+
+
 def _law(stage_name: str, name: str, hint: Any) -> Draw:
     laws = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Draw)]
     if len(laws) != 1:

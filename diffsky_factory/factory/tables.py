@@ -6,11 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
+from diffsky_factory.inputs.entries import near
 from diffsky_factory.inputs.filters import load_filters
-from diffsky_factory.inputs.templates import load_templates
+from diffsky_factory.inputs.igm import LYMAN_ALPHA, transmission_of_points
+from diffsky_factory.inputs.templates import load_templates, spectra_with_lines
 from diffsky_factory.physics.halos.growth import TimeGrid
+from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
+from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.physics.stars.ages import TemplateGrid
 from diffsky_factory.sky.cosmology import Cosmology, age_today_64
 
@@ -24,14 +29,22 @@ NODE_SPACING = 0.005
 
 
 def tables(
-    templates: str, bands: Sequence[str], cosmology: Cosmology, redshift_max: float, igm: str = DEFAULT_IGM
+    templates: str,
+    bands: Sequence[str],
+    cosmology: Cosmology,
+    redshift_max: float,
+    igm: str = DEFAULT_IGM,
+    lines: Sequence[str] = (),
 ) -> dict[type, Any]:
-    """Time grid, template grid, band table and cosmology, by type."""
+    """Time grid, template grid, cosmology, and tables of bands, lines and spectra, by type."""
     known: dict[type, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
-    ssp = load_templates(templates)
+    ssp, nodes = load_templates(templates), redshift_nodes(redshift_max)
     known[TemplateGrid] = TemplateGrid(ssp.log10_age, ssp.log10_metallicity)
     if bands:
-        known[BandTable] = band_table(templates, tuple(bands), redshift_nodes(redshift_max), igm)
+        known[BandTable] = band_table(templates, tuple(bands), nodes, igm)
+    if lines:
+        known[LineTable] = line_table(templates, line_names(templates, lines))
+    known[SpectrumTable] = spectrum_table(templates, nodes, igm)
     return known
 
 
@@ -56,4 +69,42 @@ def band_table(templates: str, bands: tuple[str, ...], nodes: tuple[float, ...],
         redshifts,
         np.ascontiguousarray(luminosity.transpose(0, 2, 1, 3), np.float32),
         effective_wavelength_table(curves, redshifts),
+    )
+
+
+def line_names(templates: str, lines: Sequence[str]) -> tuple[str, ...]:
+    """Names of emission lines as the templates have them; ("all",) for all, and common names such as "Halpha".
+
+    Raises InputError for an unknown line, listing near matches.
+    """
+    ssp = load_templates(templates)
+    known = ssp.line_aliases | {name: name for name in ssp.line_name}
+    if tuple(lines) == ("all",):
+        return ssp.line_name
+    for name in lines:
+        if name not in known:
+            raise InputError(f"lines: templates '{templates}' have no line {name!r}; {near(name, known)}")
+    return tuple(known[name] for name in lines)
+
+
+@lru_cache(maxsize=4)
+def line_table(templates: str, lines: tuple[str, ...]) -> LineTable:
+    """Some emission lines of the templates, of the ages that have any, in 32 bits."""
+    ssp = load_templates(templates)
+    chosen = [ssp.line_name.index(name) for name in lines]
+    luminosity = ssp.line_luminosity[:, :, chosen]
+    shining = np.flatnonzero(np.any(luminosity > 0.0, axis=(0, 2)))
+    n_age = int(shining[-1]) + 1 if len(shining) else 1
+    by_line = np.ascontiguousarray(luminosity[:, :n_age].transpose(0, 2, 1), np.float32)
+    return LineTable(ssp.line_wavelength[chosen], by_line)
+
+
+@lru_cache(maxsize=4)
+def spectrum_table(templates: str, nodes: tuple[float, ...], igm: str) -> SpectrumTable:
+    """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits."""
+    ssp = load_templates(templates)
+    blue = ssp.wavelength < LYMAN_ALPHA
+    absorption = transmission_of_points(igm, np.asarray(nodes), ssp.wavelength[blue])
+    return SpectrumTable(
+        ssp.wavelength, spectra_with_lines(ssp).astype(np.float32), np.asarray(nodes), absorption.astype(np.float32)
     )

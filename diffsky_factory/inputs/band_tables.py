@@ -15,9 +15,8 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.filters import FilterCurve
 from diffsky_factory.inputs.igm import LYMAN_ALPHA, NONE, line_transmission, transmission_of_points
-from diffsky_factory.inputs.templates import Templates
+from diffsky_factory.inputs.templates import LIGHT_SPEED, Templates
 
-LIGHT_SPEED = 2.99792458e18  # Angstrom/s
 AB0 = 1.13492e-13  # Lsun/Hz of a source of 3631 Jy at 10 pc; DSPS, Hearin et al. 2023, MNRAS 521, 1741
 
 

@@ -2,7 +2,8 @@
 
 import zipfile
 import zlib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from diffsky_factory.inputs.entries import (
     read_entry,
 )
 from diffsky_factory.inputs.log_coding import Coded, decode
+
+LIGHT_SPEED = 2.99792458e18  # Angstrom/s
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +39,15 @@ class Templates:
     living_mass: np.ndarray | None  # of stars that still shine, without remnants, per Msun formed, (n_met, n_age)
     reference: str
     lines_in_flux: bool = True  # whether the spectra hold the emission lines
+    line_aliases: Mapping[str, str] = field(default_factory=dict)  # common name -> name of the line
 
     def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for one in fields(self):
+            value = getattr(self, one.name)
             if isinstance(value, np.ndarray):
                 value = np.array(value, dtype=np.float64)
                 value.setflags(write=False)
-                object.__setattr__(self, field.name, value)
+                object.__setattr__(self, one.name, value)
         _check_grids(self)
         _check_values(self)
 
@@ -58,6 +62,7 @@ class TemplatesEntry(Record):
     imf: str
     nebular: str
     lines_in_flux: bool
+    line_aliases: dict[str, str] = {}  # common name -> name of the line
     n_met: int
     n_age: int
     n_wave: int
@@ -85,10 +90,33 @@ def load_templates(name_or_path: str | Path) -> Templates:
     _check_exists(path)
     check_sha256(path, entry.sha256)
     cited = "; ".join(reference.cite for reference in entry.references)
-    templates = replace(_read(path, entry_path.stem, cited), lines_in_flux=entry.lines_in_flux)
+    templates = replace(_read(path, entry_path.stem, cited), lines_in_flux=entry.lines_in_flux, line_aliases=entry.line_aliases)
     if templates.flux.shape != (entry.n_met, entry.n_age, entry.n_wave):
         raise InputError(f"{path} holds a table of shape {templates.flux.shape}, its entry says otherwise")
     return templates
+
+
+def spectra_with_lines(templates: Templates) -> np.ndarray:
+    """Spectra (n_met, n_age, n_wave) that hold the emission lines, on the points of the spectra.
+
+    A line is shared between the two points beside it, so that the trapezoid sum over frequency is its luminosity, and
+    its mean wavelength its own.
+    """
+    flux = templates.flux.copy()
+    if templates.lines_in_flux or not templates.line_name:
+        return flux
+    wavelength = templates.wavelength
+    inside = (templates.line_wavelength > wavelength[0]) & (templates.line_wavelength < wavelength[-1])
+    frequency = LIGHT_SPEED / wavelength
+    width = np.abs(np.gradient(frequency))
+    width[[0, -1]] *= 0.5
+    for i in np.flatnonzero(inside):
+        at = np.searchsorted(wavelength, templates.line_wavelength[i]) - 1
+        nu = LIGHT_SPEED / templates.line_wavelength[i]
+        share = (frequency[at] - nu) / (frequency[at] - frequency[at + 1])
+        flux[..., at] += (1.0 - share) * templates.line_luminosity[..., i] / width[at]
+        flux[..., at + 1] += share * templates.line_luminosity[..., i] / width[at + 1]
+    return flux
 
 
 def _read(path: Path, name: str, reference: str) -> Templates:

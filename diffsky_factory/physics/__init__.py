@@ -7,13 +7,23 @@ from typing import Any
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import imported, is_path
-from diffsky_factory.core.stage import Stage
+from diffsky_factory.core.stage import Stage, derived
 from diffsky_factory.physics import black_holes
 from diffsky_factory.physics.halos import growth, infall, mixture, population
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
-from diffsky_factory.physics.light import dust, dust_laws, photometry, populations, template_errors
+from diffsky_factory.physics.light import (
+    dust,
+    dust_laws,
+    lines,
+    photometry,
+    populations,
+    spectra,
+    template_errors,
+)
+from diffsky_factory.physics.light.lines import LineTable
+from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.physics.scatter import ScatterParameters
 from diffsky_factory.physics.shapes import axis_ratios, orientation, projection, sizes
 from diffsky_factory.physics.stars import (
@@ -55,11 +65,20 @@ STAGES: tuple[Stage, ...] = (
     template_errors.template_error,
     photometry.photometry,
     photometry.burst_photometry,
+    photometry.component_photometry,
+    lines.line_photometry,
+    lines.component_line_photometry,
+    spectra.spectrum_in_situ,
     photometry.magnitude_in_situ,
     merging.merged_mass,
     components.component_mass,
     photometry.merged_flux,
     photometry.magnitude_true,
+    photometry.component_flux,
+    photometry.component_magnitude,
+    lines.component_lines,
+    lines.line_flux,
+    spectra.spectrum_observed,
     populations.population_weights,
     populations.population_histories,
     populations.population_flux,
@@ -87,6 +106,8 @@ RIVALS: tuple[Stage, ...] = (
     dust_laws.salim_2018,
     photometry.photometry_interpolating_magnitudes,
     photometry.burst_photometry_interpolating_magnitudes,
+    photometry.component_photometry_interpolating_magnitudes,
+    lines.component_lines_by_mass,
     populations.mean_magnitude,
     orientation.orientation_aligned,
     black_holes.black_hole_mass_without_scatter,
@@ -97,6 +118,8 @@ RIVALS: tuple[Stage, ...] = (
 AS_DIFFSKY = {
     "photometry": "photometry_interpolating_magnitudes",
     "burst_photometry": "burst_photometry_interpolating_magnitudes",
+    "component_photometry": "component_photometry_interpolating_magnitudes",
+    "component_lines": "component_lines_by_mass",
     "mean_flux": "mean_magnitude",
     "black_hole_mass": "black_hole_mass_without_scatter",
     "eddington_ratio": "eddington_ratio_as_diffsky",
@@ -168,8 +191,19 @@ def _stages(replace: tuple[tuple[str, str | Stage], ...]) -> tuple[Stage, ...]:
                 f"and {', '.join(chosen[name].writes)} is wanted"
             )
         chosen[name] = rival
-    model = tuple(chosen.values())
+    model = (*chosen.values(), *_at_other_wavelengths(chosen))
     return (*model, populations.both_sequences(model))
+
+
+def _at_other_wavelengths(chosen: Mapping[str, Stage]) -> tuple[Stage, ...]:
+    """What the chosen stages do at the wavelengths of bands, at those of lines and of spectra."""
+    band, lines, spectra = "band_rest_wavelength", LineTable, SpectrumTable
+    curve, error = chosen["dust_curve"], chosen["template_error"]
+    return (
+        derived(curve, "line_dust_curve", band, lines, "wavelength", "line_dust_curve"),
+        derived(curve, "spectrum_dust_curve", band, spectra, "wavelength", "spectrum_dust_curve"),
+        derived(error, "spectrum_flux_factor", band, spectra, "wavelength", "spectrum_flux_factor"),
+    )
 
 
 def _rival(rival: str | Stage) -> Stage:

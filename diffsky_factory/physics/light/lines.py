@@ -20,6 +20,7 @@ from diffsky_factory.physics.light.contraction import (
     over_metallicities,
     through_dust,
 )
+from diffsky_factory.physics.light.photometry import shared_out
 from diffsky_factory.sky.cosmology import Cosmology, distance_modulus
 
 SOLAR_LUMINOSITY = 3.828e33  # erg/s; IAU 2015 Resolution B3
@@ -93,3 +94,48 @@ def line_flux(cosmology: Cosmology, *, line_luminosity: Vector, redshift: Scalar
     """
     log_area = math.log(4.0 * math.pi * TEN_PARSEC**2) + 0.4 * LN10 * distance_modulus(cosmology, redshift)
     return LineFlux(line_luminosity * jnp.exp(math.log(SOLAR_LUMINOSITY) - log_area))
+
+
+class ComponentLines(NamedTuple):
+    component_line_luminosity: jax.Array
+
+
+@stage
+def component_lines(
+    *,
+    component_line_luminosity_in_situ: jax.Array,
+    line_luminosity_in_situ: Vector,
+    line_luminosity: Vector,
+    component_fraction: Vector,
+) -> ComponentLines:
+    """Lines of each component after mergers, which leave its share in each line as it is; they sum to the galaxy's.
+
+    Reads
+        component_line_luminosity_in_situ : solLum
+        line_luminosity_in_situ : solLum
+        line_luminosity : solLum
+        component_fraction : -
+    Writes
+        component_line_luminosity : solLum
+    """
+    parts, whole = component_line_luminosity_in_situ, line_luminosity_in_situ
+    return ComponentLines(shared_out(line_luminosity, parts, whole, component_fraction))
+
+
+@stage
+def component_lines_by_mass(
+    *,
+    component_line_luminosity_in_situ: jax.Array,
+    log10_stellar_mass_in_situ: Scalar,
+    log10_stellar_mass: Scalar,
+) -> ComponentLines:
+    """Lines of each component, scaled by the mass that mergers bring, as diffsky 0.3 does; they miss the total.
+
+    Reads
+        component_line_luminosity_in_situ : solLum
+        log10_stellar_mass_in_situ : dex(solMass)
+        log10_stellar_mass : dex(solMass)
+    Writes
+        component_line_luminosity : solLum
+    """
+    return ComponentLines(component_line_luminosity_in_situ * exp10(log10_stellar_mass - log10_stellar_mass_in_situ))

@@ -216,3 +216,46 @@ def magnitude_true(*, flux_true: Vector) -> TrueMagnitude:
         mag_true : mag(AB)
     """
     return TrueMagnitude(ab_magnitude(flux_true))
+
+
+class ComponentFlux(NamedTuple):
+    component_flux: jax.Array
+
+
+@stage
+def component_flux(
+    *, component_flux_in_situ: jax.Array, flux_in_situ: Vector, flux_true: Vector, component_fraction: Vector
+) -> ComponentFlux:
+    """Flux of each component after mergers, which leave its share in each band as it is; they sum to the galaxy's.
+
+    Reads
+        component_flux_in_situ : nJy
+        flux_in_situ : nJy
+        flux_true : nJy
+        component_fraction : -
+    Writes
+        component_flux : nJy
+    """
+    return ComponentFlux(shared_out(flux_true, component_flux_in_situ, flux_in_situ, component_fraction))
+
+
+def shared_out(total: Vector, parts: jax.Array, whole: Vector, otherwise: Vector) -> jax.Array:
+    """A total (n,) shared out as parts (part, n) of a whole (n,) are, or as `otherwise` (part,) where there is none."""
+    some = whole > 0.0
+    return total * jnp.where(some, parts / jnp.where(some, whole, 1.0), otherwise[:, None])
+
+
+class ComponentMagnitude(NamedTuple):
+    component_mag: jax.Array
+
+
+@stage
+def component_magnitude(*, component_flux: jax.Array) -> ComponentMagnitude:
+    """AB magnitude of each component after mergers.
+
+    Reads
+        component_flux : nJy
+    Writes
+        component_mag : mag(AB)
+    """
+    return ComponentMagnitude(ab_magnitude(component_flux))

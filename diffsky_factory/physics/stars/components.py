@@ -19,6 +19,7 @@ from diffsky_factory.physics.stars.bulges import bulge_efficiency
 from diffsky_factory.physics.stars.bursts import burst_age_weights
 from diffsky_factory.physics.stars.star_formation import (
     log10_fraction_formed,
+    running_sum,
     stellar_mass_steps,
     uniform_grid_position,
 )
@@ -167,8 +168,8 @@ def _bulge(
 ) -> tuple[Scalar, Vector]:
     """Fraction of the galaxy's mass that formed in its bulge by the time it is seen, and ages of the stars there."""
     steps = stellar_mass_steps(efficiency * rate, time)
-    mass = jnp.cumsum(steps)
-    log10_share = jnp.log10(mass / jnp.cumsum(stellar_mass_steps(rate, time)))
+    mass = running_sum(steps)
+    log10_share = jnp.log10(mass / running_sum(stellar_mass_steps(rate, time)))
     below, fraction = uniform_grid_position(time, observed)
     share = exp10(log10_share[below] + fraction * (log10_share[below + 1] - log10_share[below]))
     edges = exp10(bin_edges(grid.log10_age))
