@@ -13,7 +13,7 @@ from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import Recipe, recipe_from_text
-from diffsky_factory.factory.tables import tables
+from diffsky_factory.factory.tables import check_templates, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
@@ -23,6 +23,9 @@ from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.populations import POPULATIONS
 from diffsky_factory.physics.stars.ages import TemplateGrid
+from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
+from diffsky_factory.physics.stars.merging_nodes import NODES
+from diffsky_factory.physics.stars.merging_rounds import ROUNDS
 from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 from diffsky_factory.sky.regions import region, share_inside
@@ -50,7 +53,8 @@ class Assembly:
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in recipe.columns:
-            self.column(name)
+            if self.column(name).row_number:
+                raise InputError(f"recipe '{recipe.name}', columns: '{name}' holds row numbers, which no store keeps")
         self._check_constants()
 
     @property
@@ -72,9 +76,10 @@ class Assembly:
 
     def _check_constants(self) -> None:
         """Raise InputError where the recipe leaves out the bands or the parameters that its columns need."""
-        recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid}
+        recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid, SurvivingMassTable}
         known |= {*self.simulation.parameters, *self.calibration.by_class()}
         needed = self.plan(recipe.columns).constants
+        check_templates(needed, recipe.templates)
         if not recipe.bands and (
             BandTable in needed or any("band" in self.column(name).axes for name in recipe.columns)
         ):
@@ -155,6 +160,8 @@ class Assembly:
             "mah_parameter": HaloGrowth._fields,
             "sfh_parameter": StarFormation._fields,
             "population": POPULATIONS,
+            "merging_round": ROUNDS,
+            "merging_node": NODES,
             **{
                 axis: tuple(f"{value:.6g}" for value in getattr(self.constants[kind], field))
                 for axis, (kind, field) in numbers.items()

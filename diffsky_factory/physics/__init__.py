@@ -10,15 +10,28 @@ from diffsky_factory.physics.halos import growth, infall, mixture, population
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
-from diffsky_factory.physics.light import dust, dust_laws, photometry, populations, template_errors
-from diffsky_factory.physics.stars import ages, bursts, history, merging, metallicity, star_formation
+from diffsky_factory.physics.light import dust, dust_laws, nodes, photometry, populations, template_errors
+from diffsky_factory.physics.stars import (
+    ages,
+    bursts,
+    history,
+    mass_loss,
+    merging,
+    merging_nodes,
+    merging_rounds,
+    metallicity,
+    star_formation,
+)
 from diffsky_factory.physics.stars.history_parameters import DiffstarpopParameters
 
 STAGES: tuple[Stage, ...] = (
     mixture.halo_growth_history,
     growth.halo_mass_today,
     infall.infall,
-    merging.merging_probability,
+    infall.penultimate_host,
+    infall.penultimate_infall,
+    merging_rounds.merging_probability,
+    merging_rounds.merging_two_rounds,
     merging.merging_monte_carlo,
     history.history_population,
     history.history,
@@ -38,6 +51,11 @@ STAGES: tuple[Stage, ...] = (
     merging.merged_mass,
     photometry.merged_flux,
     photometry.magnitude_true,
+    mass_loss.surviving_mass,
+    mass_loss.merged_surviving_mass,
+    merging_nodes.mass_nodes,
+    nodes.flux_nodes,
+    nodes.magnitude_nodes,
     populations.population_weights,
     populations.mean_flux,
     populations.merged_mean_flux,
@@ -46,6 +64,8 @@ STAGES: tuple[Stage, ...] = (
 
 RIVALS: tuple[Stage, ...] = (
     population.halo_growth_diffmahpop,
+    merging_rounds.merging_one_round,
+    merging_rounds.merging_direct_satellites_first,
     merging.merging_mean,
     dust_laws.calzetti_2000,
     dust_laws.kriek_conroy_2013,
@@ -55,6 +75,7 @@ RIVALS: tuple[Stage, ...] = (
 """Stages that write what one of STAGES writes; a recipe picks them by `replace: {stage: rival}`."""
 
 AS_DIFFSKY = {
+    "merging_two_rounds": "merging_one_round",
     "photometry": "photometry_interpolating_magnitudes",
     "mean_flux": "mean_magnitude",
 }
@@ -71,7 +92,7 @@ INGREDIENTS: dict[str, type] = {
     "funopop": dust.UnobscuredParameters,
     "scatter": dust.ScatterParameters,
     "ssperr": template_errors.TemplateErrorParameters,
-    "merging": merging.MergingParameters,
+    "merging": merging_rounds.MergingParameters,
     "diffmahpop": DiffmahPopParameters,
     "hmf": HaloMassFunctionParameters,
     "ccshmf": SubhaloMassFunctionParameters,
