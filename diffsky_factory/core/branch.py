@@ -12,7 +12,6 @@ from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
 
-
 KEPT = "kept for the gradient"  # name of small results that are dear to make again
 
 

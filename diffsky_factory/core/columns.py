@@ -1,5 +1,6 @@
 """Columns: what each name means, read from `schemas/columns`, the only place that says so."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal
@@ -24,6 +25,7 @@ class Column(BaseModel):
     description: str
     convention: str = ""
     aliases: dict[str, str] = {}
+    row_number: bool = False  # values are rows of the arrays at hand, which move with the rows; never stored
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -64,3 +66,9 @@ def column(name: str) -> Column:
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise KeyError(f"no column '{name}' in schemas/columns{hint}")
     return known[name]
+
+
+def row_numbers(names: Iterable[str]) -> list[str]:
+    """Those of the names that are columns of row numbers."""
+    known = columns()
+    return [name for name in names if name in known and known[name].row_number]

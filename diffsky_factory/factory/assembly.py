@@ -13,7 +13,7 @@ from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import Recipe, recipe_from_text
-from diffsky_factory.factory.tables import tables
+from diffsky_factory.factory.tables import check_templates, line_names, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.igm import check_absorption
@@ -21,10 +21,15 @@ from diffsky_factory.inputs.simulations.registry import Simulation, open_simulat
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
+from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.populations import POPULATIONS, SEQUENCES
+from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.physics.stars.ages import TemplateGrid
 from diffsky_factory.physics.stars.components import COMPONENTS
+from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
+from diffsky_factory.physics.stars.merging_nodes import NODES
+from diffsky_factory.physics.stars.merging_rounds import ROUNDS
 from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 from diffsky_factory.sky.regions import region, share_inside
@@ -50,10 +55,12 @@ class Assembly:
         load_templates(recipe.templates)
         load_filters(recipe.bands)
         check_absorption(recipe.igm)
+        self.lines = line_names(recipe.templates, recipe.lines)
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in recipe.columns:
-            self.column(name)
+            if self.column(name).row_number:
+                raise InputError(f"recipe '{recipe.name}', columns: '{name}' holds row numbers, which no store keeps")
         self._check_constants()
 
     @property
@@ -70,7 +77,9 @@ class Assembly:
     @cached_property
     def _constants(self) -> dict[type, Any]:
         redshift_max = self.simulation.redshift_range[1] + MARGIN
-        known = tables(self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max, self.recipe.igm)
+        known = tables(
+            self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max, self.recipe.igm, self.recipe.lines
+        )
         return {**self.defaults, **self.simulation.parameters, **self.calibration.by_class(), **known}
 
     @property
@@ -84,15 +93,18 @@ class Assembly:
 
     def _check_constants(self) -> None:
         """Raise InputError where the recipe leaves out the bands or the parameters that its columns need."""
-        recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid}
+        recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid, SpectrumTable, SurvivingMassTable}
         known |= {*self.defaults, *self.simulation.parameters, *self.calibration.by_class()}
         needed = self.plan(recipe.columns).constants
+        check_templates(needed, recipe.templates)
         if not recipe.bands and (
             BandTable in needed or any("band" in self.column(name).axes for name in recipe.columns)
         ):
             raise InputError(f"recipe '{recipe.name}', bands: none are given, and its columns have a band axis")
+        if not recipe.lines and LineTable in needed:
+            raise InputError(f"recipe '{recipe.name}', lines: none are given, and its columns have a line axis")
         groups = {kind: group for group, kind in INGREDIENTS.items()}
-        missing = [groups.get(kind, kind.__name__) for kind in needed if kind not in known | {BandTable}]
+        missing = [groups.get(kind, kind.__name__) for kind in needed if kind not in known | {BandTable, LineTable}]
         if missing:
             raise InputError(
                 f"recipe '{recipe.name}', calibration: '{recipe.calibration}' has no parameters of "
@@ -155,15 +167,17 @@ class Assembly:
             raise InputError(error.args[0]) from error
 
     @property
-    def axes(self) -> dict[str, tuple[str, ...]]:
+    def axes(self) -> dict[str, tuple[str | float, ...]]:
         """Labels of the axes that columns have besides the rows."""
         numbers = {
             "time": (TimeGrid, "time"),
             "age": (TemplateGrid, "log10_age"),
             "metallicity": (TemplateGrid, "log10_metallicity"),
+            "wavelength": (SpectrumTable, "wavelength"),
         }
         return {
             "band": self.recipe.bands,
+            "line": self.lines,
             "mah_parameter": HaloGrowth._fields,
             "sfh_parameter": StarFormation._fields,
             "population": POPULATIONS,
@@ -171,8 +185,10 @@ class Assembly:
             "burst": ("without", "with"),
             "component": COMPONENTS,
             "xyz": ("x", "y", "z"),
+            "merging_round": ROUNDS,
+            "merging_node": NODES,
             **{
-                axis: tuple(f"{value:.6g}" for value in getattr(self.constants[kind], field))
+                axis: tuple(float(f"{value:.6g}") for value in getattr(self.constants[kind], field))
                 for axis, (kind, field) in numbers.items()
             },
         }

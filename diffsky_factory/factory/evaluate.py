@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from diffsky_factory.core.columns import row_numbers
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel, Precision, cores
-from diffsky_factory.factory.tables import DEFAULT_IGM, tables
+from diffsky_factory.factory.tables import DEFAULT_IGM, check_templates, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
+from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.physics import default_parameters, stages
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
@@ -23,6 +25,7 @@ def evaluate(
     calibration: str | Calibration = "c260710",
     draws: Mapping[str, np.ndarray] | None = None,
     bands: Sequence[str] = (),
+    lines: Sequence[str] = (),
     templates: str = "bc03_miles_kroupa",
     igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
@@ -34,13 +37,15 @@ def evaluate(
 ) -> dict[str, np.ndarray]:
     """Wanted columns of galaxies, from the columns that are known of them.
 
-    columns   : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the galaxy that
-                receives what a satellite loses (default: its own), `galaxy_id` keys the draws (default: the row
-                number), `is_central` defaults to host_row being the own row, `cosmic_time` follows from `redshift`.
+    columns   : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the central of
+                the host on top (default: its own), `penultimate_host_row` that of the satellite it fell in with, if
+                any; `galaxy_id` keys the draws (default: the row number), `is_central` defaults to host_row being the
+                own row, `cosmic_time` follows from `redshift`.
                 A given column is used as it is, where a stage would have written it.
     wanted    : names of columns of the schema
     draws     : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
     bands     : names of filters, such as "lsst_r", for columns with a band axis
+    lines     : names of emission lines, such as "Halpha", or ("all",), for columns with a line axis
     igm       : absorption between galaxies, as in `inputs.igm`; "none" for none
     replace   : rival stages, such as {"merging_monte_carlo": "merging_mean"}; one of your own as it is, or by its
                 path "module:attribute"
@@ -57,12 +62,15 @@ def evaluate(
         **default_parameters(model),
         **halo_growth_parameters(),  # of histories for halos that come without one
         **calibration.by_class(),
-        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1)), igm),
+        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1)), igm, lines),
         **{type(value): value for value in constants},
     }
+    check_templates([kind for kind in order.constants if kind not in known], templates)
     missing = [kind.__name__ for kind in order.constants if kind not in known]
     if missing:
-        raise InputError(f"{', '.join(wanted)}: needs {', '.join(missing)}; give bands=, calibration= or constants=")
+        raise InputError(
+            f"{', '.join(wanted)}: needs {', '.join(missing)}; give bands=, lines=, calibration= or constants="
+        )
     _check_draws(draws or {}, order.draws, len(columns["host_row"]))
 
     # host groups side by side, so that blocks hold whole groups
@@ -71,10 +79,11 @@ def evaluate(
     place = np.empty_like(rows)
     place[rows] = np.arange(len(rows))
     arranged = {name: np.asarray(value)[rows] for name, value in columns.items()}
-    arranged["host_row"] = place[host[rows]]
+    arranged.update({name: place[arranged[name]] for name in row_numbers(arranged)})
     given = {name: np.asarray(value)[rows] for name, value in (draws or {}).items()}
     kernel = Kernel(order, known, seed=seed, block=block, precision=precision, at_once=cores())
     out = kernel(arranged, arranged["galaxy_id"], given)
+    out.update({name: rows[out[name]] for name in row_numbers(out)})
     return {name: value[place] for name, value in out.items()}
 
 
@@ -94,19 +103,40 @@ def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[
             first = int(np.argwhere(~np.isfinite(value))[0][0])
             raise InputError(f"column '{name}', row {first}: not finite; drop or mend the row")
     own = np.arange(n)
-    host_row = columns.setdefault("host_row", own)
-    if host_row.dtype.kind not in "iu" or (n and (host_row.min() < 0 or host_row.max() >= n)):
-        raise InputError(f"column 'host_row': row numbers from 0 to {n - 1} are wanted")
-    if np.any(host_row[host_row] != host_row):
-        raise InputError("column 'host_row': a host is itself hosted; give the row of the host at the top")
+    columns.setdefault("host_row", own)
+    _check_rows(columns, n)
     columns.setdefault("galaxy_id", own)
-    columns.setdefault("is_central", host_row == own)
+    columns.setdefault("is_central", columns["host_row"] == own)
     columns.setdefault("satellite_weight", np.ones(n))
     if "redshift" in columns:
         if n and np.min(columns["redshift"]) < 0:
             raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")
         columns.setdefault("cosmic_time", age_64(cosmology, columns["redshift"]))
     return columns
+
+
+def _check_rows(columns: Mapping[str, np.ndarray], n: int) -> None:
+    """Raise InputError where a column of row numbers does not lead to the host on top, and no further."""
+    counting = row_numbers(columns)
+    for name in counting:
+        values = columns[name]
+        if values.dtype.kind not in "iu" or (n and (values.min() < 0 or values.max() >= n)):
+            raise InputError(f"column '{name}': row numbers from 0 to {n - 1} are wanted")
+    top = columns["host_row"]
+    if np.any(top[top] != top):
+        raise InputError("column 'host_row': a host is itself hosted; give the row of the host at the top")
+    for name in counting:
+        for hosts in columns[name].reshape(n, int(np.prod(columns[name].shape[1:]))).T:
+            for wrong, what in (
+                (top[hosts] != top, "is in the group of another host"),
+                (last_of_chain(hosts) != top, "begins a chain of hosts that does not end at the host on top"),
+            ):
+                if np.any(wrong):
+                    row = int(np.argmax(wrong))
+                    raise InputError(
+                        f"column '{name}', row {row}: {hosts[row]} {what}, row {top[row]}; "
+                        f"give {top[row]} where no other host is known"
+                    )
 
 
 def _check_draws(given: Mapping[str, np.ndarray], known: Mapping[str, Any], n: int) -> None:

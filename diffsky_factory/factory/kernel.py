@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from diffsky_factory.core.columns import row_numbers
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 
@@ -51,9 +53,11 @@ class Kernel:
     ) -> dict[str, np.ndarray]:
         """The wanted columns of all rows.
 
-        columns : by name, first axis the rows; `host_row` must lead from every row to the first of its group
+        columns : by name, first axis the rows; `host_row` must lead from every row to the one its group shares
         ids     : (n,) int64, on which the draws are keyed
         draws   : by stream name `stage.draw`, in place of the drawn ones
+        Columns of row numbers, given or wanted, count the rows of these arrays and stay within a group; raises
+        InputError for one that leads out of it.
         """
         draws = dict(draws or {})
         reads = {name: columns[name] for name in self.plan.reads}
@@ -72,7 +76,11 @@ class Kernel:
             }
             words = jnp.zeros((1, 2), jnp.uint32)
             out = jax.eval_shape(_compiled(self.plan), one, self.constants, words, {}, self.seed)
-        return {name: (value.shape[1:], np.dtype(value.dtype)) for name, value in out.items()}
+        counting = row_numbers(out)
+        return {
+            name: (value.shape[1:], np.dtype(np.int64 if name in counting else value.dtype))
+            for name, value in out.items()
+        }
 
     def _block(self, columns, ids, draws, rows: slice) -> dict[str, np.ndarray]:
         n = rows.stop - rows.start
@@ -80,10 +88,8 @@ class Kernel:
         # padding repeats the first row, so that it is finite whatever a stage does
         take = np.concatenate([np.arange(rows.start, rows.stop), np.full(size - n, rows.start)])
         block = {name: self._real(np.asarray(value)[take]) for name, value in columns.items()}
-        if "host_row" in block:
-            local = np.asarray(columns["host_row"])[take] - rows.start
-            local[n:] = np.arange(n, size)  # what padding would deposit stays in it
-            block["host_row"] = local.astype(np.int32)
+        for name in row_numbers(block):
+            block[name] = _rows_of_block(name, block[name], rows)
         given = {name: self._real(np.asarray(value)[take]) for name, value in draws.items()}
         # of many threads, one compiles and the others wait for it
         with nullcontext() if size in self._sizes else self._compiling, self._precision():
@@ -91,7 +97,8 @@ class Kernel:
             out = _compiled(self.plan)(inputs[0], self.constants, inputs[1], inputs[2], self.seed)
             out = jax.device_get(out)
         self._sizes.add(size)
-        return {name: value[:n] for name, value in out.items()}
+        out = {name: value[:n] for name, value in out.items()}
+        return {**out, **{name: out[name].astype(np.int64) + rows.start for name in row_numbers(out)}}
 
     def _real(self, tree):
         def cast(x):
@@ -108,6 +115,19 @@ class Kernel:
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _rows_of_block(name: str, values: np.ndarray, rows: slice) -> np.ndarray:
+    """Row numbers counted from the first row of a block; the rows of its padding are their own."""
+    n = rows.stop - rows.start
+    local = values - rows.start
+    stray = np.any((local[:n] < 0) | (local[:n] >= n), axis=tuple(range(1, local.ndim)))
+    if np.any(stray):
+        row = int(np.argmax(stray))
+        raise InputError(f"column '{name}', row {rows.start + row}: {values[row]} leads out of its host group")
+    # what padding would deposit stays in it
+    local[n:] = np.arange(n, len(local)).reshape((-1,) + (1,) * (local.ndim - 1))
+    return local.astype(np.int32)
 
 
 def blocks(host_row: np.ndarray, size: int) -> list[slice]:

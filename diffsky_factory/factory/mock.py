@@ -32,7 +32,7 @@ def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
 def make_halos(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
     """Halos of a recipe's simulation and region, lazily; arguments and errors as in `make_mock`."""
     parts = assembly(load_recipe(recipe, **changes).text)
-    return _dataset(parts, [name for name in parts.simulation.columns if name != "host_row"])
+    return _dataset(parts, [name for name in parts.simulation.columns if not parts.column(name).row_number])
 
 
 def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:

@@ -98,7 +98,7 @@ def array_layouts(assembly: Assembly, names: Sequence[str]) -> tuple[ArrayLayout
     return tuple(found)
 
 
-def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, tuple[str | float, ...]]:
     """Labels of the axes that the named columns have."""
     used = dict.fromkeys(axis for name in names for axis in assembly.column(name).axes)
     return {axis: assembly.axes[axis] for axis in used}

@@ -117,6 +117,7 @@ class Recipe(Record):
     templates: str = "bc03_miles_kroupa"
     igm: str = "inoue_2014"
     bands: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
     columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -135,7 +136,7 @@ class Recipe(Record):
             return value
         return {name: rival.path if isinstance(rival, Stage) else rival for name, rival in value.items()}
 
-    @field_validator("bands", "columns")
+    @field_validator("bands", "lines", "columns")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         twice = sorted({name for name in value if value.count(name) > 1})

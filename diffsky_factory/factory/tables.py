@@ -1,6 +1,6 @@
 """Tables that stages ask for by type, made from templates, filters and cosmology."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.physics.stars.ages import TemplateGrid
+from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
 from diffsky_factory.sky.cosmology import Cosmology, age_today_64
 
 DEFAULT_IGM = "inoue_2014"
@@ -40,12 +41,20 @@ def tables(
     known: dict[type, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
     ssp, nodes = load_templates(templates), redshift_nodes(redshift_max)
     known[TemplateGrid] = TemplateGrid(ssp.log10_age, ssp.log10_metallicity)
+    if ssp.living_mass is not None:
+        known[SurvivingMassTable] = SurvivingMassTable(ssp.living_mass)
     if bands:
         known[BandTable] = band_table(templates, tuple(bands), nodes, igm)
     if lines:
         known[LineTable] = line_table(templates, line_names(templates, lines))
     known[SpectrumTable] = spectrum_table(templates, nodes, igm)
     return known
+
+
+def check_templates(needed: Iterable[type], templates: str) -> None:
+    """Raise InputError where stages need what the templates do not have."""
+    if SurvivingMassTable in needed and load_templates(templates).living_mass is None:
+        raise InputError(f"templates '{templates}': without the mass of living stars there is no surviving mass")
 
 
 def time_grid(cosmology: Cosmology) -> TimeGrid:

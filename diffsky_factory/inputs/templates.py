@@ -90,7 +90,9 @@ def load_templates(name_or_path: str | Path) -> Templates:
     _check_exists(path)
     check_sha256(path, entry.sha256)
     cited = "; ".join(reference.cite for reference in entry.references)
-    templates = replace(_read(path, entry_path.stem, cited), lines_in_flux=entry.lines_in_flux, line_aliases=entry.line_aliases)
+    templates = replace(
+        _read(path, entry_path.stem, cited), lines_in_flux=entry.lines_in_flux, line_aliases=entry.line_aliases
+    )
     if templates.flux.shape != (entry.n_met, entry.n_age, entry.n_wave):
         raise InputError(f"{path} holds a table of shape {templates.flux.shape}, its entry says otherwise")
     return templates

@@ -49,7 +49,7 @@ class Layout:
     row_counts: tuple[int, ...]  # exact rows of each tile
     areas: tuple[float, ...]  # deg^2 of the part of each tile that is in the region
     arrays: tuple[ArrayLayout, ...]
-    axes: Mapping[str, tuple[str, ...]]  # labels of the axes after the rows
+    axes: Mapping[str, tuple[str | float, ...]]  # labels of the axes after the rows
     attributes: Mapping[str, Any]  # of the store
 
     @property

@@ -122,6 +122,7 @@ def galaxies(name: str, tag: str, wide: bool) -> tuple[dict[str, np.ndarray], Ga
         "dust.draw_unobscured": golden["ran_uran_funo"],
         "template_error.draw_shift": golden["ran_delta_mag_ssp_scatter"] / SCATTER,
         "merging_monte_carlo.draw_merging": golden["ran_uran_pmerge"],
+        "merging_monte_carlo.draw_penultimate_merging": np.full(len(golden["z_obs"]), 0.5),  # in a round without any
     }
     return golden, Galaxies({k: real(v) for k, v in columns.items()}, constants, {k: real(v) for k, v in draws.items()})
 

@@ -10,7 +10,7 @@ import pytest
 from diffsky_factory.core.parameters import to_bounded, to_unbounded
 from diffsky_factory.physics.halos.growth import HaloGrowth, log10_mass
 from diffsky_factory.physics.light import dust, template_errors
-from diffsky_factory.physics.stars import ages, bursts, history, merging, metallicity, star_formation
+from diffsky_factory.physics.stars import ages, bursts, history, merging_rounds, metallicity, star_formation
 from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky import cosmology
 from diffsky_factory.sky.cosmology import Cosmology
@@ -188,18 +188,9 @@ def test_single_ingredients_agree_with_diffsky(tag, wide):
             )
         )(m, z, g["wave_aa"])
         mass, host = jnp.linspace(10.0, 13.0, 200), jnp.linspace(11.0, 15.0, 200)
-        ours["p_merge"] = jax.vmap(
-            lambda t, m, h: (
-                merging.merging_probability(
-                    p[merging.MergingParameters],
-                    is_central=False,
-                    cosmic_time=t,
-                    infall_time=0.6 * t,
-                    log10_halo_mass_at_infall=m,
-                    log10_host_mass_at_infall=h,
-                ).merging_probability_mean
-            )
-        )(g["t_obs"], mass, host)
+        ours["p_merge"] = merging_rounds.probability_after_infall(
+            p[merging_rounds.MergingParameters], g["t_obs"], 0.6 * g["t_obs"], mass, host
+        )
         curve = dust.smooth_starburst_curve(g["wave_aa"] / 1e4, g["ftrans_delta"])
         leaves = dust.transmission(g["ftrans_av"], curve, g["ftrans_funo"])
     tolerance = 1e-9 if wide else 2e-4

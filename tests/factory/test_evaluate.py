@@ -6,10 +6,11 @@ import pytest
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.evaluate import evaluate
 
+LOST = np.array([[0.0, 0.0], [0.0, 0.5], [0.0, 1.0]])
 MASS = {
     "log10_stellar_mass_in_situ": np.array([10.0, 9.0, 9.5]),
-    "merging_probability": np.array([0.0, 0.5, 1.0]),
-    "merging_remainder": np.array([1.0, 0.5, 0.0]),
+    "merging_probability_by_round": LOST,
+    "merging_remainder_by_round": 1.0 - LOST,
 }
 
 
@@ -37,7 +38,7 @@ def test_no_rows_give_no_rows():
 
 
 def test_given_draws_take_the_place_of_drawn_ones():
-    columns = {"merging_probability_mean": np.array([0.3, 0.3])}
+    columns = {"merging_probability_mean_by_round": np.array([[0.0, 0.3], [0.0, 0.3]])}
     draws = {"merging_monte_carlo.draw_merging": np.array([0.1, 0.9])}
     found = evaluate(columns, ["merging_probability"], draws=draws)["merging_probability"]
     assert sorted(found.tolist()) == pytest.approx([0.0, 1.0], abs=1e-5)
@@ -46,14 +47,25 @@ def test_given_draws_take_the_place_of_drawn_ones():
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"merging_remainder": np.array([0.0, np.nan, 0.0])}, ["'merging_remainder'", "row 1", "not finite"]),
-        ({"merging_remainder": np.zeros(2)}, ["differ in length", "'merging_remainder': 2"]),
-        ({"merging_remainder": np.array(0.0)}, ["'merging_remainder'", "one row per galaxy"]),
-        ({"merging_remainder": np.array(["a", "b", "c"])}, ["'merging_remainder'", "numbers"]),
+        (
+            {"merging_remainder_by_round": np.where(LOST == 0.5, np.nan, 0.0)},
+            ["'merging_remainder_by_round'", "row 1", "not finite"],
+        ),
+        ({"merging_remainder_by_round": np.zeros(2)}, ["differ in length", "'merging_remainder_by_round': 2"]),
+        ({"merging_remainder_by_round": np.array(0.0)}, ["'merging_remainder_by_round'", "one row per galaxy"]),
+        ({"merging_remainder_by_round": np.array(["a", "b", "c"])}, ["'merging_remainder_by_round'", "numbers"]),
         ({"redshift": np.array([0.1, -0.2, 0.3])}, ["'redshift'", "row 1", "negative"]),
         ({"host_row": np.array([0, 0, 1])}, ["'host_row'", "itself hosted"]),
         ({"host_row": np.array([0, 0, 3])}, ["'host_row'", "0 to 2"]),
         ({"host_row": np.array([0.0, 0.0, 0.0])}, ["'host_row'"]),
+        (
+            {"host_row": np.array([0, 0, 2]), "penultimate_host_row": np.array([0, 2, 2])},
+            ["'penultimate_host_row'", "row 1", "group of another host"],
+        ),
+        (
+            {"host_row": np.zeros(3, int), "penultimate_host_row": np.array([0, 2, 1])},
+            ["'penultimate_host_row'", "row 1", "chain of hosts"],
+        ),
     ],
     ids=str,
 )
@@ -66,13 +78,13 @@ def test_bad_columns_are_refused_by_name_and_row(changes, wanted):
 def test_what_cannot_be_had_is_named():
     assert "no columns are given" in refused({})
     assert "did you mean log10_stellar_mass" in refused(MASS, ["log10_stelar_mass"])
-    message = refused({**MASS, "log10_halo_mas": MASS["merging_remainder"]}, ["log10_ssfr"])
+    message = refused({**MASS, "log10_halo_mas": MASS["log10_stellar_mass_in_situ"]}, ["log10_ssfr"])
     assert "wanted by" in message
     assert "did you mean c260710" in refused(MASS, calibration="c26071")
 
 
 def test_wrong_draws_are_refused():
-    columns = {"merging_probability_mean": np.array([0.3, 0.3])}
+    columns = {"merging_probability_mean_by_round": np.array([[0.0, 0.3], [0.0, 0.3]])}
     known = "merging_monte_carlo.draw_merging"
     message = refused(columns, ["merging_probability"], draws={"merging.draw": np.zeros(2)})
     assert "no draw 'merging.draw'" in message

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory import kernel as kernels
 from diffsky_factory.factory.assembly import assembly
+from diffsky_factory.factory.evaluate import evaluate
 from diffsky_factory.factory.kernel import Kernel, blocks
 from diffsky_factory.physics import stages
 
@@ -111,11 +113,12 @@ def test_no_rows_give_empty_columns_of_the_right_shape(computed):
 
 
 def test_a_group_larger_than_a_block_is_computed_whole(tiny):
-    lost = np.where(np.arange(150) == 0, 0.0, 0.25)
+    lost = np.zeros((150, 2))
+    lost[1:, 1] = 0.25
     columns = {
         "log10_stellar_mass_in_situ": np.full(150, 10.0),
-        "merging_probability": lost,
-        "merging_remainder": 1.0 - lost,
+        "merging_probability_by_round": lost,
+        "merging_remainder_by_round": 1.0 - lost,
         "satellite_weight": np.ones(150),
         "host_row": np.zeros(150, np.int64),
     }
@@ -125,3 +128,78 @@ def test_a_group_larger_than_a_block_is_computed_whole(tiny):
     # what the 149 satellites lose, the central receives
     assert mass[0] == pytest.approx(1e10 * (1.0 + 149 * 0.25), rel=1e-5)
     np.testing.assert_allclose(mass[1:], 0.75e10, rtol=1e-5)
+
+
+# satellites of satellites
+
+MERGERS = ("flux_in_situ", "merging_probability_by_round", "merging_remainder_by_round", "satellite_weight")
+
+
+def nested(seed, n_group=25, largest=12):
+    """Groups side by side in which satellites fell in with other satellites; the central anywhere among them."""
+    rng = np.random.default_rng(seed)
+    host_row, penultimate = [], []
+    for size in rng.integers(1, largest, n_group):
+        order = len(host_row) + rng.permutation(size)  # central first, and each after the host it fell into
+        links = {order[i]: order[rng.integers(0, i)] if i else order[0] for i in range(size)}
+        host_row += [order[0]] * size
+        penultimate += [links[row] for row in sorted(links)]
+    n = len(host_row)
+    lost = np.where((np.array(host_row) == np.arange(n))[:, None], 0.0, rng.uniform(size=(n, 2)))
+    return {
+        "host_row": np.array(host_row),
+        "penultimate_host_row": np.array(penultimate),
+        "merging_probability_by_round": lost,
+        "merging_remainder_by_round": 1.0 - lost,
+        "satellite_weight": np.ones(n),
+        "flux_in_situ": 10.0 ** rng.uniform(0.0, 5.0, (n, 2)),
+    }
+
+
+ROWS = ("host_row", "penultimate_host_row")
+NESTED = plan(stages(), (*MERGERS, *ROWS), ["flux_true", "penultimate_host_row"])
+
+
+def nested_kernel(block):
+    return Kernel(NESTED, {}, seed=0, block=block)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([8, 32, 64]))
+def test_satellites_of_satellites_are_the_same_in_any_blocks_and_any_order(seed, block):
+    columns = nested(seed)
+    n = len(columns["host_row"])
+    whole = nested_kernel(512)(columns, np.arange(n))
+    parts = nested_kernel(block)(columns, np.arange(n))
+    np.testing.assert_array_equal(parts["penultimate_host_row"], columns["penultimate_host_row"])
+    np.testing.assert_allclose(parts["flux_true"], whole["flux_true"], rtol=1e-6)
+
+    order = np.random.default_rng(seed).permutation(n)
+    place = np.argsort(order)
+    turned = {name: values[order] for name, values in columns.items()}
+    turned.update({name: place[turned[name]] for name in ROWS})
+    found = evaluate(turned, ["flux_true", "penultimate_host_row"], block=block)
+    np.testing.assert_array_equal(found["penultimate_host_row"], turned["penultimate_host_row"])
+    np.testing.assert_allclose(found["flux_true"], whole["flux_true"][order], rtol=2e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.data())
+def test_a_nested_group_alone_is_bit_identical_to_the_same_in_a_block(seed, data):
+    columns = nested(seed)
+    kernel = nested_kernel(64)
+    together = kernel(columns, np.arange(len(columns["host_row"])))["flux_true"]
+    head = data.draw(st.sampled_from(np.unique(columns["host_row"]).tolist()))
+    rows = np.flatnonzero(columns["host_row"] == head)
+    alone = {name: values[rows] for name, values in columns.items()}
+    alone.update({name: alone[name] - rows[0] for name in ROWS})
+    np.testing.assert_array_equal(kernel(alone, rows)["flux_true"], together[rows])
+
+
+def test_a_row_that_leads_out_of_its_group_is_refused():
+    columns = nested(1)
+    n = len(columns["host_row"])
+    row = int(np.flatnonzero(columns["host_row"] == columns["host_row"][-1])[0])
+    columns["penultimate_host_row"][row] = 0
+    with pytest.raises(InputError, match=f"'penultimate_host_row', row {row}: 0 leads out of its host group"):
+        nested_kernel(16)(columns, np.arange(n))

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.catalogs import open_catalog
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.mock import make_mock
@@ -173,3 +174,25 @@ def test_tiles_without_halos_count_as_area_not_as_rows(tiny):
     empty = [pixel for pixel, n in zip(mock.sky.tiles, mock.attrs["tile_rows"]) if not n]
     assert mock.sky.in_tiles(empty).sky.area == pytest.approx(len(empty) * tiles.pixel_area(8))
     assert mock.compute().sizes["galaxy"] == sum(mock.attrs["tile_rows"])
+
+
+def test_nodes_and_surviving_masses_are_columns_like_others(tiny):
+    names = ["log10_stellar_mass", "log10_surviving_mass", "log10_stellar_mass_nodes", "merging_node_weights"]
+    mock = make_mock(tiny, columns=[*names, "mag_nodes", "mag_true", "is_central"], bands=["lsst_r"])
+    part = mock.sky.in_tiles(mock.sky.tiles[:1]).compute()
+    assert part.mag_nodes.dims == ("galaxy", "merging_node", "band")
+    assert part.merging_node.values.tolist() == ["low", "high"]
+    left = 10.0 ** (part.log10_surviving_mass - part.log10_stellar_mass)
+    assert 0.3 < float(left.min()) < float(left.max()) < 1.0
+    central = part.is_central.values
+    low, high = part.log10_stellar_mass_nodes.values[central].T
+    drawn = part.log10_stellar_mass.values[central]
+    assert np.all(high >= low)
+    alone = high == low
+    assert 0.1 < alone.mean() < 0.95
+    np.testing.assert_allclose(drawn[alone], low[alone], atol=2e-6)
+
+
+def test_a_store_keeps_no_row_numbers(tiny):
+    with pytest.raises(InputError, match="'penultimate_host_row' holds row numbers"):
+        make_mock(tiny, columns=["penultimate_host_row"])

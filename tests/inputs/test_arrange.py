@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.arrange import SHELL_WIDTH, arrange
 from diffsky_factory.sky import tiles
 
@@ -74,6 +75,41 @@ def test_a_satellite_marked_without_host_is_a_group_by_itself():
     assert rows["host_halo_id"][row] == 10**9
     assert rows["host_row"][row] == row
     assert not rows["is_central"][row].any()
+
+
+def fell_in_together():
+    """Halos of which some satellites were first satellites of another satellite of their central."""
+    given = halos()
+    given["penultimate_host_halo_id"] = given["host_halo_id"].copy()
+    for host in given["halo_id"][given["is_central"]]:
+        members = np.flatnonzero((given["host_halo_id"] == host) & ~given["is_central"])
+        given["penultimate_host_halo_id"][members[1:]] = given["halo_id"][members[:-1]]
+    return given
+
+
+def test_the_host_of_the_first_infall_is_a_row_of_the_group():
+    rows = arrange(fell_in_together())
+    at = rows["penultimate_host_row"]
+    assert at.dtype == np.int64
+    np.testing.assert_array_equal(rows["halo_id"][at], rows["penultimate_host_halo_id"])
+    np.testing.assert_array_equal(rows["host_row"][at], rows["host_row"])
+    assert np.any(at != rows["host_row"])
+
+
+def test_a_first_host_that_is_not_in_the_group_is_refused():
+    given = fell_in_together()
+    members = np.flatnonzero(given["penultimate_host_halo_id"] != given["host_halo_id"])
+    first, above = members[0], np.flatnonzero(given["halo_id"] == given["penultimate_host_halo_id"][members[0]])[0]
+    elsewhere = np.flatnonzero(given["host_halo_id"] != given["host_halo_id"][first])[0]
+    for row, value, problem in (
+        (first, 10**9, "no such halo in its group"),
+        (first, given["halo_id"][elsewhere], "no such halo in its group"),
+        (above, given["halo_id"][first], "does not end at the top"),
+    ):
+        wrong = {**given, "penultimate_host_halo_id": given["penultimate_host_halo_id"].copy()}
+        wrong["penultimate_host_halo_id"][row] = value
+        with pytest.raises(InputError, match=f"'penultimate_host_halo_id'.*{problem}"):
+            arrange(wrong)
 
 
 def test_no_halos_are_arranged_too():

@@ -32,16 +32,10 @@ def find_hosts(halo_id: np.ndarray, host_halo_id: np.ndarray, is_central: np.nda
     own = np.arange(n, dtype=np.int64)
     if n == 0:
         return Hosts(own, own.copy(), np.zeros(0, bool), np.zeros(0, bool))
-    order = np.argsort(halo_id, kind="stable")
-    at = np.minimum(np.searchsorted(halo_id, host_halo_id, sorter=order), n - 1)
-    parent = order[at]
+    parent = _rows_of(halo_id, host_halo_id)
     has_parent = (halo_id[parent] == host_halo_id) & ~is_central
     parent = np.where(has_parent, parent, own)
-    top = parent
-    for _ in range(int(np.log2(n)) + 2):  # each pass doubles the length of the chain that is followed
-        above, top = top, top[top]
-        if np.array_equal(above, top):
-            break
+    top = last_of_chain(parent)
     closed = (parent[top] != top) | (~is_central & (host_halo_id == halo_id))
     _refuse(closed, "host_halo_id", host_halo_id, "its chain of hosts returns to itself", "mend the links")
     found = is_central[top]
@@ -53,16 +47,33 @@ def find_hosts(halo_id: np.ndarray, host_halo_id: np.ndarray, is_central: np.nda
     )
 
 
+def last_of_chain(row: np.ndarray) -> np.ndarray:
+    """The row at which the links row, row[row], ... of each row end; any row of the circle where they never do."""
+    for _ in range(len(row).bit_length() + 1):  # each pass doubles the length of the chain that is followed
+        before, row = row, row[row]
+        if np.array_equal(before, row):
+            break
+    return row
+
+
+def _rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The row that has each wanted id; some row where there is none."""
+    order = np.argsort(ids, kind="stable")
+    return order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+
+
 def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The halos of one tile, checked and in order, with one more column: host_row.
+    """The halos of one tile, checked and in order, with the rows of their hosts.
 
     Groups lie together, the central first, then its satellites by id. Groups are ordered by the redshift shell of
     the central, its order-29 pixel and its id, so the order depends on nothing but the halos themselves.
 
     columns : name -> (n,) array; all of REQUIRED; a central's host_halo_id is its own. A satellite whose host is
         not in the catalogue needs a bool column host_in_catalog with False there, and is a group by itself.
+        penultimate_host_halo_id (int64), if given, is the halo in which a satellite was first one.
     Returns the same columns sorted; host_halo_id is that of the host at the top of a chain; host_row (int64) is the
-    row of the central, the own row for centrals and for satellites without host.
+    row of the central, the own row for centrals and for satellites without host; penultimate_host_row, where its id is
+    given, is a row of the same group.
     Raises InputError, naming the column, its first bad row and what to do.
     """
     _check(columns)
@@ -82,8 +93,22 @@ def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     columns = {**columns, "host_halo_id": hosts.halo_id}
     if "host_in_catalog" in columns:
         columns["host_in_catalog"] = hosts.found
+    rows = {"host_row": hosts.row}
+    if "penultimate_host_halo_id" in columns:
+        rows["penultimate_host_row"] = _penultimate(columns, hosts)
     arranged = {name: values[order] for name, values in columns.items()}
-    return {**arranged, "host_row": place[hosts.row[order]]}
+    return {**arranged, **{name: place[values[order]] for name, values in rows.items()}}
+
+
+def _penultimate(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:
+    """Row of the halo in which each was first a satellite; raises InputError where it is not in the same group."""
+    name, remedy = "penultimate_host_halo_id", "give the id of the host at the top, or its own where it has none"
+    wanted = columns[name]
+    row = _rows_of(columns["halo_id"], wanted)
+    inside = (columns["halo_id"][row] == wanted) & (hosts.row[row] == hosts.row)
+    _refuse(~inside, name, wanted, "there is no such halo in its group", remedy)
+    _refuse(last_of_chain(row) != hosts.row, name, wanted, "the chain of hosts does not end at the top", remedy)
+    return row
 
 
 def _order(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:
@@ -109,8 +134,8 @@ def _check(columns: dict[str, np.ndarray]) -> None:
         if np.issubdtype(values.dtype, np.floating):
             _refuse(~np.isfinite(values), name, values, "it is not finite", "drop the row or give it a value")
     halo_id, redshift, mass = columns["halo_id"], columns["redshift"], columns["log10_halo_mass"]
-    for name in ("halo_id", "host_halo_id"):
-        if columns[name].dtype != np.int64:
+    for name in ("halo_id", "host_halo_id", "penultimate_host_halo_id"):
+        if name in columns and columns[name].dtype != np.int64:
             raise InputError(f"column '{name}' is {columns[name].dtype}: ids are int64, parsed as integers")
     if columns["is_central"].dtype != bool:
         raise InputError(f"column 'is_central' is {columns['is_central'].dtype}: give booleans")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.stage import stage
-from diffsky_factory.core.types import Vector
+from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
 
 
@@ -37,3 +37,43 @@ def infall(times: TimeGrid, *, mah_parameters: Vector, is_central: Vector, host_
     time = jnp.where(is_central.astype(bool), today, jnp.minimum(own.t_peak, today))
     mass = jax.vmap(log10_mass, in_axes=(0, 0, None))
     return Infall(time, mass(own, time, today), mass(host, time, today))
+
+
+class PenultimateHost(NamedTuple):
+    penultimate_host_row: Scalar
+
+
+@stage
+def penultimate_host(*, host_row: Scalar) -> PenultimateHost:
+    """Where a simulation knows of no earlier host, the first is the one on top.
+
+    Reads
+        host_row : -
+    Writes
+        penultimate_host_row : -
+    """
+    return PenultimateHost(host_row)
+
+
+class PenultimateInfall(NamedTuple):
+    penultimate_infall_time: Scalar
+    log10_halo_mass_at_penultimate_infall: Scalar
+    log10_host_mass_at_penultimate_infall: Scalar
+
+
+@stage
+def penultimate_infall(
+    *, infall_time: Scalar, log10_halo_mass_at_infall: Scalar, log10_host_mass_at_infall: Scalar
+) -> PenultimateInfall:
+    """Where a simulation knows of no earlier infall, the first is the last.
+
+    Reads
+        infall_time : Gyr
+        log10_halo_mass_at_infall : dex(solMass)
+        log10_host_mass_at_infall : dex(solMass)
+    Writes
+        penultimate_infall_time : Gyr
+        log10_halo_mass_at_penultimate_infall : dex(solMass)
+        log10_host_mass_at_penultimate_infall : dex(solMass)
+    """
+    return PenultimateInfall(infall_time, log10_halo_mass_at_infall, log10_host_mass_at_infall)

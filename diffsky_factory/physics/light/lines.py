@@ -21,6 +21,7 @@ from diffsky_factory.physics.light.contraction import (
     through_dust,
 )
 from diffsky_factory.physics.light.photometry import shared_out
+from diffsky_factory.physics.stars.merging import merged
 from diffsky_factory.sky.cosmology import Cosmology, distance_modulus
 
 SOLAR_LUMINOSITY = 3.828e33  # erg/s; IAU 2015 Resolution B3
@@ -75,6 +76,11 @@ def line_luminosities(name: str, ages: str, writes: str) -> Stage:
 line_photometry = line_luminosities("line_photometry", "age_weights", "line_luminosity_in_situ")
 component_line_photometry = line_luminosities(
     "component_line_photometry", "component_age_weights", "component_line_luminosity_in_situ"
+)
+
+
+merged_lines = merged(
+    "merged_lines", "line_luminosity_in_situ", "line_luminosity", "solLum", "Luminosity of the lines, after merging."
 )
 
 

@@ -3,7 +3,6 @@
 Source: Hearin et al. 2023, MNRAS 521, 1741 (DSPS).
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ from diffsky_factory.physics.light.contraction import (
     over_metallicities,
     through_dust,
 )
-from diffsky_factory.physics.stars.merging import deposit
+from diffsky_factory.physics.stars.merging import merged
 from diffsky_factory.sky.cosmology import Cosmology, distance_modulus
 
 AB_ZERO_POINT = 31.4  # mag of 1 nJy: 2.5 log10(3631e9); Oke & Gunn 1983, ApJ 266, 713
@@ -175,31 +174,9 @@ def magnitude_in_situ(*, flux_in_situ: Vector) -> MagnitudeInSitu:
     return MagnitudeInSitu(ab_magnitude(flux_in_situ))
 
 
-class TrueFlux(NamedTuple):
-    flux_true: jax.Array
-
-
-@stage(of="block")
-def merged_flux(
-    *,
-    flux_in_situ: jax.Array,
-    merging_probability: Vector,
-    merging_remainder: Vector,
-    satellite_weight: Vector,
-    host_row: Vector,
-) -> TrueFlux:
-    """Flux after merging: without lensing, noise or Milky Way dust.
-
-    Reads
-        flux_in_situ : nJy
-        merging_probability : -
-        merging_remainder : -
-        satellite_weight : -
-        host_row : -
-    Writes
-        flux_true : nJy
-    """
-    return TrueFlux(deposit(flux_in_situ, merging_probability, merging_remainder, satellite_weight, host_row))
+merged_flux = merged(
+    "merged_flux", "flux_in_situ", "flux_true", "nJy", "Flux after merging: without lensing, noise or Milky Way dust."
+)
 
 
 class TrueMagnitude(NamedTuple):

@@ -9,7 +9,7 @@ from diffsky_factory.core.branch import Branch, branch
 from diffsky_factory.core.stage import Stage, stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.light.photometry import NO_FLUX, ab_magnitude
-from diffsky_factory.physics.stars.merging import deposit
+from diffsky_factory.physics.stars.merging import merged
 
 POPULATIONS = ("main_sequence", "quenched", "bursty")
 SEQUENCES = ("main_sequence", "quenched")
@@ -120,31 +120,7 @@ def mean_magnitude(*, population_weights: Vector, flux_by_population: jax.Array)
     return MeanFlux(jnp.exp(population_weights @ jnp.log(jnp.maximum(flux_by_population, NO_FLUX))))
 
 
-class MergedMean(NamedTuple):
-    flux_mean: jax.Array
-
-
-@stage(of="block")
-def merged_mean_flux(
-    *,
-    flux_mean_in_situ: jax.Array,
-    merging_probability: Vector,
-    merging_remainder: Vector,
-    satellite_weight: Vector,
-    host_row: Vector,
-) -> MergedMean:
-    """Mean flux after merging.
-
-    Reads
-        flux_mean_in_situ : nJy
-        merging_probability : -
-        merging_remainder : -
-        satellite_weight : -
-        host_row : -
-    Writes
-        flux_mean : nJy
-    """
-    return MergedMean(deposit(flux_mean_in_situ, merging_probability, merging_remainder, satellite_weight, host_row))
+merged_mean_flux = merged("merged_mean_flux", "flux_mean_in_situ", "flux_mean", "nJy", "Mean flux after merging.")
 
 
 class MeanMagnitude(NamedTuple):

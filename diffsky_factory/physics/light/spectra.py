@@ -16,6 +16,7 @@ from diffsky_factory.core.types import Vector
 from diffsky_factory.physics.light.contraction import in_chunks, node_position
 from diffsky_factory.physics.light.dust import transmission
 from diffsky_factory.physics.light.photometry import AB_ZERO_POINT
+from diffsky_factory.physics.stars.merging import merged
 from diffsky_factory.sky.cosmology import Cosmology, distance_modulus
 
 NODES = 6  # chosen: light within 4e-5 where stars of all ages lie within 2 mag, 6e-3 within 5 mag
@@ -99,6 +100,11 @@ def spectrum_in_situ(
     rows = (age_weights, metallicity_weights, dust_av_by_age, spectrum_dust_curve, dust_unobscured_fraction)
     light = in_chunks(contract, jnp.zeros(len(age_weights), int), 1, rows)
     return SpectrumInSitu(exp10(log10_stellar_mass_in_situ)[:, None] * spectrum_flux_factor * light)
+
+
+merged_spectrum = merged(
+    "merged_spectrum", "spectrum_in_situ", "spectrum_rest", "solLum / Hz", "Spectrum at rest, after merging."
+)
 
 
 class ObservedSpectrum(NamedTuple):

@@ -1,143 +1,125 @@
-"""Mass and light that satellites leave to the galaxy at the centre of their host.
+"""Mass and light that satellites leave to the galaxies they merge with.
 
-Source: the merging model of diffsky 0.3 (Diffmerge), one round, to the host at the top.
+Source: the merging model of diffsky 0.3 (Diffmerge).
 """
 
-from typing import Annotated, NamedTuple
+from collections import namedtuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from diffsky_factory.core.parameters import Within
-from diffsky_factory.core.smooth import exp10, sigmoid
-from diffsky_factory.core.stage import stage
+from diffsky_factory.core.smooth import exp10
+from diffsky_factory.core.stage import Stage, stage
 from diffsky_factory.core.types import Scalar, Uniform, Vector
 
-LOWEST = -0.999999  # of the sigmoid long before a merger
 REMAINDER = 1e-6  # what a merged satellite keeps, so that its magnitude stays finite
-THRESHOLD, THRESHOLD_STEEPNESS = 0.05, 20.0
-
-
-class MergingParameters(NamedTuple):
-    """Delay after infall, and how sharply merging follows, with the masses of satellite and host."""
-
-    t_delay_min: Annotated[Scalar, Within(0.0, 14.0)] = 12.018  # Gyr; td at low logmhost_infall
-    t_delay_max: Annotated[Scalar, Within(0.0, 14.0)] = 2.884  # Gyr; td at high logmhost_infall
-    k_t_delay: Annotated[Scalar, Within(0.0, 20.0)] = 16.126  # dex^-1; steepness of td
-    host_crit: Annotated[Scalar, Within(6.0, 16.0)] = 12.286  # log Msun; x0 of td
-    t_crit_min: Annotated[Scalar, Within(0.0, 14.0)] = 12.341  # Gyr; t_crit at low logmp_infall
-    t_crit_max: Annotated[Scalar, Within(0.0, 14.0)] = 1.361  # Gyr; t_crit at high logmp_infall
-    k_t: Annotated[Scalar, Within(0.0, 20.0)] = 12.376  # dex^-1; steepness of t_crit
-    sub_crit: Annotated[Scalar, Within(6.0, 16.0)] = 11.768  # log Msun; x0 of t_crit
-    k_min: Annotated[Scalar, Within(0.0, 20.0)] = 18.15  # Gyr^-1; k for t_infall<t_crit
-    k_max: Annotated[Scalar, Within(0.0, 20.0)] = 0.17  # Gyr^-1; k for t_infall>t_crit
-    k_k: Annotated[Scalar, Within(0.0, 20.0)] = 1.496  # Gyr^-1; steepness of k in t_infall
-    p_max: Annotated[Scalar, Within(0.0, 1.0)] = 0.999  # upper end of s
-
-
-class MergingProbability(NamedTuple):
-    merging_probability_mean: Scalar
-
-
-@stage
-def merging_probability(
-    p: MergingParameters,
-    *,
-    is_central: Scalar,
-    cosmic_time: Scalar,
-    infall_time: Scalar,
-    log10_halo_mass_at_infall: Scalar,
-    log10_host_mass_at_infall: Scalar,
-) -> MergingProbability:
-    """Probability that a satellite has merged by now; 0 for a central.
-
-    s = sigmoid(t; t_infall + delay, k, -1, p_max),  P = |s| / (1 + exp(-20 (s - 0.05))).
-
-    Reads
-        is_central : -
-        cosmic_time : Gyr
-        infall_time : Gyr
-        log10_halo_mass_at_infall : dex(solMass)
-        log10_host_mass_at_infall : dex(solMass)
-    Writes
-        merging_probability_mean : -
-    """
-    critical = sigmoid(log10_halo_mass_at_infall, p.sub_crit, p.k_t, p.t_crit_min, p.t_crit_max)
-    steepness = sigmoid(infall_time, critical, p.k_k, p.k_min, p.k_max)
-    delay = sigmoid(log10_host_mass_at_infall, p.host_crit, p.k_t_delay, p.t_delay_min, p.t_delay_max)
-    s = sigmoid(cosmic_time, infall_time + delay, steepness, LOWEST, p.p_max)
-    probability = jnp.abs(s) * sigmoid(s, THRESHOLD, THRESHOLD_STEEPNESS, 0.0, 1.0)
-    return MergingProbability(jnp.where(is_central, 0.0, probability))
 
 
 class Merging(NamedTuple):
     merging_probability: Scalar
-    merging_remainder: Scalar  # 1 - probability, on its own because 1 - (1 - 1e-6) has lost 1 % in 32 bits
+    merging_probability_by_round: Vector
+    merging_remainder_by_round: Vector  # 1 - P, on its own because 1 - (1 - 1e-6) has lost 1 % in 32 bits
+
+
+def _of_rounds(given: Vector, kept: Vector) -> Merging:
+    return Merging(given[0] + kept[0] * given[1], given, kept)
 
 
 @stage
-def merging_monte_carlo(*, merging_probability_mean: Scalar, draw_merging: Uniform) -> Merging:
-    """Whether this satellite has merged: all of it but one millionth, or nothing.
+def merging_monte_carlo(
+    *, merging_probability_mean_by_round: Vector, draw_merging: Uniform, draw_penultimate_merging: Uniform
+) -> Merging:
+    """Whether this satellite has merged in each round: all of it but one millionth, or nothing.
 
     Reads
-        merging_probability_mean : -
+        merging_probability_mean_by_round : -
     Writes
         merging_probability : -
-        merging_remainder : -
+        merging_probability_by_round : -
+        merging_remainder_by_round : -
     """
-    merged = draw_merging < merging_probability_mean
-    return Merging(jnp.where(merged, 1.0 - REMAINDER, 0.0), jnp.where(merged, REMAINDER, 1.0))
+    merged = jnp.stack([draw_penultimate_merging, draw_merging]) < merging_probability_mean_by_round
+    return _of_rounds(jnp.where(merged, 1.0 - REMAINDER, 0.0), jnp.where(merged, REMAINDER, 1.0))
 
 
 @stage
-def merging_mean(*, merging_probability_mean: Scalar) -> Merging:
-    """Every satellite gives away the fraction that is its probability of having merged.
+def merging_mean(*, merging_probability_mean_by_round: Vector) -> Merging:
+    """Every satellite gives away, in each round, the fraction that is its probability of having merged.
 
     Reads
-        merging_probability_mean : -
+        merging_probability_mean_by_round : -
     Writes
         merging_probability : -
-        merging_remainder : -
+        merging_probability_by_round : -
+        merging_remainder_by_round : -
     """
-    return Merging(merging_probability_mean, 1.0 - merging_probability_mean)
+    return _of_rounds(merging_probability_mean_by_round, 1.0 - merging_probability_mean_by_round)
 
 
-def deposit(in_situ: jax.Array, probability: Vector, remainder: Vector, weight: Vector, host_row: Vector) -> jax.Array:
-    """What each galaxy holds after merging: (1 - P_i) x_i + sum over satellites j of i of P_j w_j x_j.
+def deposit(
+    in_situ: jax.Array, probability: jax.Array, remainder: jax.Array, weight: Vector, *host_rows: Vector
+) -> jax.Array:
+    """What each galaxy holds after merging, round by round: (1 - P_i) x_i + sum over satellites j of i of P_j w_j x_j.
 
-    in_situ is (block,) or (block, n), linear (masses, fluxes); remainder is 1 - P; host_row (block,) is the row that
-    receives. Conserves the sum where all weights are 1.
+    in_situ is (block,) or (block, n), linear (masses, fluxes); probability and remainder 1 - P are (block, round);
+    host_rows are the rows that receive, one (block,) for each round. Conserves the sum where all weights are 1.
     """
-    shape = (-1,) + (1,) * (in_situ.ndim - 1)
-    given = (probability * weight).reshape(shape) * in_situ
-    return (remainder.reshape(shape) * in_situ).at[host_row].add(given)
+    held = in_situ
+    for given, kept, host_row in zip(probability.T, remainder.T, host_rows):
+        held = along_rows(kept, held) * held + received(along_rows(given * weight, held) * held, host_row)
+    return held
 
 
-class MergedMass(NamedTuple):
-    log10_stellar_mass: Vector
+def along_rows(values: Vector, like: jax.Array) -> jax.Array:
+    """One value per row, in a shape that multiplies (block, ...)."""
+    return values.reshape((-1,) + (1,) * (like.ndim - 1))
 
 
-@stage(of="block")
-def merged_mass(
-    *,
-    log10_stellar_mass_in_situ: Vector,
-    merging_probability: Vector,
-    merging_remainder: Vector,
-    satellite_weight: Vector,
-    host_row: Vector,
-) -> MergedMass:
-    """Stellar mass after merging.
+def received(given: jax.Array, host_row: Vector) -> jax.Array:
+    """The sum of what is given to each row."""
+    return jnp.zeros_like(given).at[host_row].add(given)
+
+
+def merged(name: str, in_situ: str, final: str, unit: str, meaning: str) -> Stage:
+    """The stage that takes a quantity of the stars formed in each galaxy to that after merging.
+
+    in_situ, final : columns, linear or, where the unit says dex, logarithms
+    meaning        : of what it writes, one sentence
+    """
+    Final = namedtuple("Final", [final])
+    logarithmic = unit.startswith("dex")
+
+    def function(**columns: jax.Array):
+        amount = exp10(columns[in_situ]) if logarithmic else columns[in_situ]
+        held = deposit(amount, *(columns[name] for name in MERGER))
+        return Final(jnp.log10(held) if logarithmic else held)
+
+    function.__doc__ = f"""{meaning}
 
     Reads
-        log10_stellar_mass_in_situ : dex(solMass)
-        merging_probability : -
-        merging_remainder : -
+        {in_situ} : {unit}
+        merging_probability_by_round : -
+        merging_remainder_by_round : -
         satellite_weight : -
+        penultimate_host_row : -
         host_row : -
     Writes
-        log10_stellar_mass : dex(solMass)
-    Shapes: (block,) each.
+        {final} : {unit}
     """
-    mass = exp10(log10_stellar_mass_in_situ)
-    merged = deposit(mass, merging_probability, merging_remainder, satellite_weight, host_row)
-    return MergedMass(jnp.log10(merged))
+    return Stage(name, function, "block", constants={}, reads=(in_situ, *MERGER), draws={}, writes=(final,))
+
+
+MERGER = (
+    *("merging_probability_by_round", "merging_remainder_by_round", "satellite_weight"),
+    *("penultimate_host_row", "host_row"),
+)
+"""Columns that say who gives how much to whom, in the order of `deposit`."""
+
+merged_mass = merged(
+    "merged_mass",
+    "log10_stellar_mass_in_situ",
+    "log10_stellar_mass",
+    "dex(solMass)",
+    "Mass of stars formed, after merging.",
+)
