@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -30,11 +30,9 @@ class Branch(Stage):
         """Streams of the inner stages are already full names."""
         return draw
 
-    @cache
     def only(self, columns: frozenset[str]) -> "Branch":
         """The branch that makes some of its columns, and runs no stage that they do not need."""
-        outputs = {name: column for name, column in self.outputs.items() if column in columns}
-        return self if outputs == self.outputs else branch(self.name, self.inner.stages, self.cases, outputs)
+        return _part(self, columns)
 
     def apply(self, constants: Mapping[type, Any], rows: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """The stacked columns, (block, case, ...)."""
@@ -54,6 +52,12 @@ class Branch(Stage):
 
         out = jax.lax.map(one, stacked)
         return {column: jnp.moveaxis(out[name], 0, 1) for name, column in self.outputs.items()}
+
+
+@lru_cache
+def _part(whole: Branch, columns: frozenset[str]) -> Branch:
+    outputs = {name: column for name, column in whole.outputs.items() if column in columns}
+    return whole if outputs == whole.outputs else branch(whole.name, whole.inner.stages, whole.cases, outputs)
 
 
 def branch(

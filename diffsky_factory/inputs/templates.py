@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from diffsky_factory.inputs.entries import (
     InputError,
@@ -62,7 +63,7 @@ class TemplatesEntry(Record):
     imf: str
     nebular: str
     lines_in_flux: bool
-    line_aliases: dict[str, str] = {}  # common name -> name of the line
+    line_aliases: dict[str, str] = Field(default={})  # common name -> name of the line
     n_met: int
     n_age: int
     n_wave: int

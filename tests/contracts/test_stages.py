@@ -22,6 +22,7 @@ from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.physics import INGREDIENTS, RIVALS, STAGES, default_parameters, stages
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
+LINES = ("Halpha", "OII_3726")
 BANDS = ("lsst_u", "lsst_r", "euclid_H")
 ALL = (*STAGES, *RIVALS)
 GIVEN = (
@@ -60,7 +61,7 @@ def known(precision=np.float32) -> dict[type, object]:
         **default_parameters(ALL),
         **halo_growth_parameters(),
         **load_calibration("c260710").by_class(),
-        **tables("bc03_miles_kroupa", BANDS, Cosmology(), 6.1),
+        **tables("bc03_miles_kroupa", BANDS, Cosmology(), 6.1, lines=LINES),
     }
     return {kind: jax.tree.map(lambda x: jnp.asarray(x, precision), value) for kind, value in constants.items()}
 
