@@ -20,11 +20,12 @@ from diffsky_factory.physics.stars.merging import REMAINDER, along_rows, receive
 
 NODES = ("low", "high")
 LEAVES = 1.0 - REMAINDER
-LOG10_MASS_UNIT = 10.0  # dex(Msun): the third power of a mass in this unit stays within 32 bits
+LOG10_MASS_UNIT = 5.0  # dex(Msun): fourth powers of 1e-4 to 1e14 Msun in this unit stay within 32 bits
+SAME = 8.0  # chosen: two numbers within as many roundings are taken for one
 
 
 class Outcomes(NamedTuple):
-    """What galaxies may hold: the least they can, the mean above that, and central moments; each like the quantity."""
+    """What galaxies may hold: what is left if they merge once, the mean above that, and central moments."""
 
     least: jax.Array
     above: jax.Array
@@ -45,9 +46,11 @@ def outcomes(
     # what would come back to its giver never leaves it
     first, last = (along_rows(jnp.where(host == jnp.arange(len(p)), 0.0, p), in_situ) for p, host in rounds)
     weight = along_rows(weight, in_situ)
-    kept, lent = thinned(Outcomes(in_situ, zero, zero, zero), first)
+    merged_once = jnp.where(first > 0.0, REMAINDER, 1.0) * in_situ
+    merged_ever = jnp.where((first > 0.0) | (last > 0.0), REMAINDER, 1.0) * in_situ
+    kept, lent = thinned(Outcomes(in_situ, zero, zero, zero), first, merged_once)
     between = _joined(kept, lent, weight, penultimate_host_row)
-    kept, left = thinned(between, last)
+    kept, left = thinned(between, last, merged_ever)
     held = _joined(kept, left, weight, host_row)
     on_top = along_rows(host_row == jnp.arange(len(host_row)), in_situ)
     shared = _shared(between, lent, last, on_top, penultimate_host_row)
@@ -55,8 +58,10 @@ def outcomes(
     return held._replace(variance=held.variance + variance, third=held.third + third)
 
 
-def thinned(held: Outcomes, p: jax.Array) -> tuple[Outcomes, Outcomes]:
+def thinned(held: Outcomes, p: jax.Array, least: jax.Array) -> tuple[Outcomes, Outcomes]:
     """What is kept of a quantity, and what is left to another, if all but REMAINDER leaves with probability p.
+
+    What is kept counts from `least`, or from its mean where that is less: merged twice, for certain.
 
     Moments of a product of two independent numbers, y of cumulants k and a factor of cumulants c:
     variance c2 (k1^2 + k2) + c1^2 k2,  third c3 E[y^3] + 3 c1 c2 (k3 + 2 k1 k2) + c1^3 k3.
@@ -70,10 +75,10 @@ def thinned(held: Outcomes, p: jax.Array) -> tuple[Outcomes, Outcomes]:
         return variance, c3 * (k3 + 3.0 * k1 * k2 + k1**3) + 3.0 * c1 * c2 * (k3 + 2.0 * k1 * k2) + c1**3 * k3
 
     c1_kept, c1_left = 1.0 - p * LEAVES, p * LEAVES
-    surely = jnp.where(p > 0.0, REMAINDER, 1.0)
-    # above what is surely kept, without the difference of two nearly equal numbers
-    above = c1_kept * held.above + jnp.where(p > 0.0, LEAVES * (1.0 - p), 0.0) * held.least
-    kept = Outcomes(surely * held.least, above, *product(c1_kept, -c3))
+    least = jnp.where(least < c1_kept * k1, least, c1_kept * k1)
+    # not the difference of the two means: what is received may be little beside what is there
+    above = c1_kept * held.above + (c1_kept * held.least - least)
+    kept = Outcomes(least, above, *product(c1_kept, -c3))
     left = Outcomes(jnp.zeros_like(k1), c1_left * k1, *product(c1_left, c3))
     return kept, left
 
@@ -117,21 +122,23 @@ def node_weights(held: Outcomes) -> Vector:
 
 
 def at_nodes(held: Outcomes, weights: Vector) -> jax.Array:
-    """A quantity (block, 2, ...) at the nodes with these weights: its own mean and variance, and none below its least.
+    """A quantity (block, 2, ...) at the nodes with these weights: its own mean and variance, and none below `least`.
 
     Where the low node would lie below, as the skewness is that of the mass, both move towards the mean, which stays.
+    A low node within 1e-6 of the mean from it, in 32 bits, is taken for the least: that of a merged satellite.
     """
     mean, variance = _relative_variance(held)
     deviation = jnp.where(variance > 0.0, mean * jnp.sqrt(jnp.where(variance > 0.0, variance, 1.0)), 0.0)
     low, high = (along_rows(w, deviation) for w in weights.T)
-    below = jnp.minimum(jnp.sqrt(high / low) * deviation, held.above)
+    below = jnp.sqrt(high / low) * deviation
+    below = jnp.where(below < (1.0 - SAME * jnp.finfo(below.dtype).eps) * held.above, below, held.above)
     return jnp.stack([held.least + (held.above - below), held.mean + below * (low / high)], axis=1)
 
 
 def _relative_variance(held: Outcomes) -> tuple[jax.Array, jax.Array]:
     """Mean, and variance over its square; 1 and 0 where the variance is too small to show in this precision.
 
-    So it is too where the mean is: below 3e-10 in 32 bits, its powers and their gradients are out of range.
+    So it is where the mean is: below 3e-10 in 32 bits, its powers and their gradients are out of range.
     """
     precision = jnp.finfo(held.variance.dtype)
     varies = (held.mean > precision.tiny**0.25) & (held.variance > precision.eps**2 * held.mean**2)
@@ -168,7 +175,8 @@ def mass_nodes(
     Writes
         merging_node_weights : -
         log10_stellar_mass_nodes : dex(solMass)
-    Error: < 1e-9 in the three moments against all outcomes enumerated (tests/physics/test_merging_nodes.py).
+    Error: < 1e-9 in the three moments against all outcomes enumerated (tests/physics/test_merging_nodes.py), of a
+    satellite that may merge twice only where its low node is above one millionth of its mass.
     """
     mass = exp10(log10_stellar_mass_in_situ - LOG10_MASS_UNIT)
     merger = merging_probability_mean_by_round, satellite_weight, penultimate_host_row, host_row
