@@ -17,6 +17,8 @@ pytest.register_assert_rewrite("tests.stores")
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 ROOT = Path(__file__).resolve().parents[1]
+# what is compiled is kept in the tree, for the processes of a run and for the next run
+os.environ.setdefault("DIFFSKY_FACTORY_CACHE", str(ROOT / ".cache"))
 TINY = {
     "name": "tiny",
     "simulation": "synthetic",

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from diffsky_factory.core.cache import keep_compiled_kernels
 from diffsky_factory.core.columns import row_numbers
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan
@@ -39,6 +40,7 @@ class Kernel:
     ) -> None:
         """Compile nothing yet. `at_once` blocks run side by side, one thread and the memory of one block each."""
         self.plan, self.seed, self.block, self.precision, self.at_once = plan, seed, block, precision, at_once
+        keep_compiled_kernels()
         with self._precision():
             known = [self._real(constants[kind]) for kind in plan.constants]
             self.constants = jax.device_put(known)  # once, not per block

@@ -1,17 +1,23 @@
 """Tables that stages ask for by type, made from templates, filters and cosmology."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from dataclasses import fields
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from diffsky_factory.core.cache import kept_arrays
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs import band_tables
+from diffsky_factory.inputs import igm as igm_models
+from diffsky_factory.inputs import templates as template_files
 from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
-from diffsky_factory.inputs.entries import near
+from diffsky_factory.inputs.entries import entry_path, near
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.igm import LYMAN_ALPHA, transmission_of_points
-from diffsky_factory.inputs.templates import load_templates, spectra_with_lines
+from diffsky_factory.inputs.templates import Templates, load_templates, spectra_with_lines
 from diffsky_factory.physics.halos.growth import TimeGrid
 from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
@@ -71,14 +77,29 @@ def redshift_nodes(redshift_max: float) -> tuple[float, ...]:
 
 @lru_cache(maxsize=4)
 def band_table(templates: str, bands: tuple[str, ...], nodes: tuple[float, ...], igm: str) -> BandTable:
-    """Templates through the gas between galaxies and bands at redshift nodes, in 32 bits."""
+    """Templates through the gas between galaxies and bands at redshift nodes, in 32 bits; kept on disk."""
     ssp, curves, redshifts = load_templates(templates), load_filters(bands), np.asarray(nodes)
-    luminosity = band_luminosity_table(ssp, curves, redshifts, igm)
-    return BandTable(
-        redshifts,
-        np.ascontiguousarray(luminosity.transpose(0, 2, 1, 3), np.float32),
-        effective_wavelength_table(curves, redshifts),
-    )
+
+    def make() -> dict[str, np.ndarray]:
+        luminosity = band_luminosity_table(ssp, curves, redshifts, igm)
+        return {"luminosity": np.ascontiguousarray(luminosity.transpose(0, 2, 1, 3), np.float32)}
+
+    of_curves = [array for curve in curves for array in (curve.wavelength, curve.transmission)]
+    parts = [*_arrays(ssp), *of_curves, redshifts, *_absorption(igm), *_CODE]
+    luminosity = kept_arrays("bands", parts, make)["luminosity"]
+    return BandTable(redshifts, luminosity, effective_wavelength_table(curves, redshifts))
+
+
+_CODE = [Path(module.__file__) for module in (band_tables, igm_models, template_files)]
+"""Files whose change makes other tables."""
+
+
+def _arrays(templates: Templates) -> list:
+    return [getattr(templates, field.name) for field in fields(templates)]
+
+
+def _absorption(igm: str) -> list:
+    return [igm] if igm == igm_models.NONE else [igm, entry_path("igm", igm)]
 
 
 def line_names(templates: str, lines: Sequence[str]) -> tuple[str, ...]:
@@ -112,8 +133,10 @@ def line_table(templates: str, lines: tuple[str, ...]) -> LineTable:
 def spectrum_table(templates: str, nodes: tuple[float, ...], igm: str) -> SpectrumTable:
     """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits."""
     ssp = load_templates(templates)
-    blue = ssp.wavelength < LYMAN_ALPHA
-    absorption = transmission_of_points(igm, np.asarray(nodes), ssp.wavelength[blue])
+    blue, redshifts = ssp.wavelength[ssp.wavelength < LYMAN_ALPHA], np.asarray(nodes)
+    parts = [blue, redshifts, *_absorption(igm), *_CODE]
+    make = partial(transmission_of_points, igm, redshifts, blue)
+    absorption = kept_arrays("absorption", parts, lambda: {"absorption": make()})["absorption"]
     return SpectrumTable(
-        ssp.wavelength, spectra_with_lines(ssp).astype(np.float32), np.asarray(nodes), absorption.astype(np.float32)
+        ssp.wavelength, spectra_with_lines(ssp).astype(np.float32), redshifts, absorption.astype(np.float32)
     )

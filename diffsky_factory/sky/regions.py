@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import healpy
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
@@ -93,6 +92,8 @@ class Cone:
 
     def covers(self, order: int, pixel: int) -> bool:
         """Whether a pixel lies wholly inside; false also for a few at the rim that do."""
+        import healpy
+
         rim = self.radius - np.rad2deg(healpy.max_pixrad(2**order))
         return rim > 0.0 and bool(self._within(*tiles.centres(np.array([pixel]), order), rim)[0])
 

@@ -1,6 +1,8 @@
-"""HEALPix tiles, NESTED everywhere: the unit of work, of restart and of partial reading."""
+"""HEALPix tiles, NESTED everywhere: the unit of work, of restart and of partial reading.
 
-import healpy
+healpy waits inside functions: importing it imports matplotlib.
+"""
+
 import numpy as np
 
 FINEST = 29  # order of the finest HEALPix pixels an int64 can number: 0.4 milliarcsec
@@ -14,6 +16,8 @@ def pixel_area(order: int) -> float:
 
 def finest_pixel(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     """Order-29 pixel of each position in degrees, int64: sorting by it keeps neighbours on the sky together."""
+    import healpy
+
     return healpy.ang2pix(2**FINEST, ra, dec, nest=True, lonlat=True)
 
 
@@ -39,10 +43,14 @@ def finer(pixel: int, order: int, to: int) -> np.ndarray:
 
 def centres(pixels: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
     """ra, dec [deg] of pixel centres."""
+    import healpy
+
     return healpy.pix2ang(2**order, np.asarray(pixels, np.int64), nest=True, lonlat=True)
 
 
 def within_cone(ra: float, dec: float, radius: float, order: int) -> np.ndarray:
     """Pixels that overlap a cone [deg], ascending; inclusive, so a few that only touch it may be among them."""
+    import healpy
+
     vector = healpy.ang2vec(ra, dec, lonlat=True)
     return np.sort(healpy.query_disc(2**order, vector, np.deg2rad(radius), inclusive=True, nest=True))
