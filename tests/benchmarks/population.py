@@ -4,6 +4,7 @@ import numpy as np
 
 BANDS = 10
 REDSHIFTS = (0.05, 3.0)
+LINES = (4862.7, 6564.6)  # Angstrom
 
 
 def galaxies(n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -46,7 +47,10 @@ def templates(seed: int = 1) -> dict[str, np.ndarray]:
     flux = (
         1e-13 * 10.0 ** (-0.8 * log_age)[None, :, None] * (wavelength / 5000.0) ** -3 / np.expm1(np.minimum(x, 300.0))
     )
+    lines = 10.0 ** (-2.0 - 3.0 * np.clip(log_age + 2.5, 0.0, 20.0))[None, :, None] * rng.uniform(0.5, 1.5, (22, 94, 2))
     return {
+        "line_wavelength": np.array(LINES),
+        "line_luminosity": lines,  # Lsun/Msun
         "log_age": log_age,
         "log_z": log_z,
         "wavelength": wavelength,
