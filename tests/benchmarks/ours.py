@@ -41,12 +41,12 @@ def known():
 
 
 def columns(n: int) -> dict[str, np.ndarray]:
-    """The population in our words, host groups side by side."""
+    """The population in our words, in the order of a mock: by redshift, host groups side by side."""
     from diffsky_factory.physics.halos.growth import HaloGrowth
     from diffsky_factory.sky.cosmology import Cosmology, age_64
 
     g = population.galaxies(n)
-    rows = np.argsort(g["host_row"], kind="stable")
+    rows = np.lexsort((g["host_row"], g["redshift"]))
     place = np.empty_like(rows)
     place[rows] = np.arange(n)
     taken = {name: value[rows] for name, value in g.items()}
@@ -104,7 +104,7 @@ def gradient(n: int):
     import jax.numpy as jnp
 
     from diffsky_factory.core.plan import plan
-    from diffsky_factory.core.random import draw_all, id_words, row_keys
+    from diffsky_factory.core.random import draw_all, row_keys
     from diffsky_factory.factory.kernel import blocks, cores
     from diffsky_factory.physics import stages
 
