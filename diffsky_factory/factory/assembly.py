@@ -16,6 +16,7 @@ from diffsky_factory.factory.recipe import Recipe, recipe_from_text
 from diffsky_factory.factory.tables import check_templates, line_names, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.igm import check_absorption
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
@@ -80,7 +81,7 @@ class Assembly:
         known = tables(
             self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max, self.recipe.igm, self.recipe.lines
         )
-        return {**self.defaults, **self.simulation.parameters, **self.calibration.by_class(), **known}
+        return {**self.defaults, **halo_growth_parameters(), **self.calibration.by_class(), **known}
 
     @property
     def defaults(self) -> dict[type, Any]:
@@ -88,13 +89,13 @@ class Assembly:
         return {
             kind: values
             for kind, values in default_parameters(self.stages).items()
-            if kind not in {Cosmology, *self.simulation.parameters, *self.calibration.by_class()}
+            if kind not in {Cosmology, *halo_growth_parameters(), *self.calibration.by_class()}
         }
 
     def _check_constants(self) -> None:
         """Raise InputError where the recipe leaves out the bands or the parameters that its columns need."""
         recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid, SpectrumTable, SurvivingMassTable}
-        known |= {*self.defaults, *self.simulation.parameters, *self.calibration.by_class()}
+        known |= {*self.defaults, *halo_growth_parameters(), *self.calibration.by_class()}
         needed = self.plan(recipe.columns).constants
         check_templates(needed, recipe.templates)
         if not recipe.bands and (

@@ -194,7 +194,8 @@ def test_32_bits_agree_with_64_bits_within_the_stated_errors(everything):
 GALAXY_GROUPS = [name for name in INGREDIENTS if name not in ("hmf", "ccshmf")]
 WANTED = [
     *("mag_true", "mag_mean", "log10_stellar_mass", "log10_component_mass", "component_age_weights"),
-    *("disk_half_light_radius", "log10_black_hole_accretion_rate"),
+    *("disk_half_light_radius", "bulge_half_light_radius", "log10_black_hole_accretion_rate", "mag_nodes"),
+    *("component_mag", "component_line_luminosity", "line_flux", "spectrum_observed", "log10_surviving_mass"),
 ]
 ORDER = plan(stages(), GIVEN, WANTED)
 RUN = jax.jit(lambda c, k, d: ORDER.run(c, {type(x): x for x in k}, d))

@@ -50,10 +50,6 @@ class Simulation(Protocol):
         """Part of the sky that is meant where a recipe names none."""
 
     @property
-    def parameters(self) -> dict[type, Any]:
-        """Parameters by class that the halos' own model needs, such as that of their histories."""
-
-    @property
     def attributes(self) -> dict[str, Any]:
         """What a catalogue made from it should say of it."""
 

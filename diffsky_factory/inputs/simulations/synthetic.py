@@ -10,7 +10,6 @@ from zlib import crc32
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations import synthetic_tables
 from diffsky_factory.inputs.simulations.arrange import arrange
 from diffsky_factory.physics.halos import satellites
@@ -96,11 +95,6 @@ class Synthetic:
     def default_region(self) -> dict[str, Any]:
         """Where nothing else is said: one pixel of 3.4 deg^2 on the equator."""
         return dict(DEFAULT_REGION)
-
-    @property
-    def parameters(self) -> dict[type, Any]:
-        """Parameters of the histories of its halos."""
-        return halo_growth_parameters()
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations.arrange import Hosts, arrange, find_hosts
 from diffsky_factory.inputs.simulations.universemachine_text import (
     Header,
@@ -84,11 +83,6 @@ class UniverseMachineLightcone:
     def default_region(self) -> dict[str, Any]:
         """The whole file."""
         return {"full_sky": True}
-
-    @property
-    def parameters(self) -> dict[type, Any]:
-        """Parameters of the histories of its halos, which the file does not have."""
-        return halo_growth_parameters()
 
     @property
     def attributes(self) -> dict[str, Any]:
