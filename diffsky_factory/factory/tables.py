@@ -10,7 +10,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
 from diffsky_factory.inputs.entries import near
 from diffsky_factory.inputs.filters import load_filters
-from diffsky_factory.inputs.igm import LYMAN_ALPHA, transmission_of_points
+from diffsky_factory.inputs.igm import transmission_of_points
 from diffsky_factory.inputs.templates import load_templates, spectra_with_lines
 from diffsky_factory.physics.halos.growth import TimeGrid
 from diffsky_factory.physics.light.lines import LineTable
@@ -36,8 +36,12 @@ def tables(
     redshift_max: float,
     igm: str = DEFAULT_IGM,
     lines: Sequence[str] = (),
+    wavelengths: tuple[float, float] | None = None,
 ) -> dict[type, Any]:
-    """Time grid, template grid, cosmology, and tables of bands, lines and spectra, by type."""
+    """Time grid, template grid, cosmology, and tables of bands, lines and spectra, by type.
+
+    wavelengths : range [Angstrom] in which spectra are given, at rest and as observed; all of the templates without
+    """
     known: dict[type, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
     ssp, nodes = load_templates(templates), redshift_nodes(redshift_max)
     known[TemplateGrid] = TemplateGrid(ssp.log10_age, ssp.log10_metallicity)
@@ -47,7 +51,7 @@ def tables(
         known[BandTable] = band_table(templates, tuple(bands), nodes, igm)
     if lines:
         known[LineTable] = line_table(templates, line_names(templates, lines))
-    known[SpectrumTable] = spectrum_table(templates, nodes, igm)
+    known[SpectrumTable] = spectrum_table(templates, nodes, igm, tuple(wavelengths) if wavelengths else None)
     return known
 
 
@@ -109,11 +113,40 @@ def line_table(templates: str, lines: tuple[str, ...]) -> LineTable:
 
 
 @lru_cache(maxsize=4)
-def spectrum_table(templates: str, nodes: tuple[float, ...], igm: str) -> SpectrumTable:
-    """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits."""
+def spectrum_table(
+    templates: str, nodes: tuple[float, ...], igm: str, wavelengths: tuple[float, float] | None = None
+) -> SpectrumTable:
+    """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits.
+
+    Of a range, with the points that light comes from which is seen there from the last node.
+    """
     ssp = load_templates(templates)
-    blue = ssp.wavelength < LYMAN_ALPHA
-    absorption = transmission_of_points(igm, np.asarray(nodes), ssp.wavelength[blue])
+    shown = spectrum_wavelengths(templates, wavelengths)
+    first = np.searchsorted(ssp.wavelength, shown[0] / (1.0 + nodes[-1]), side="right") - 1
+    points = slice(max(int(first), 0), int(np.searchsorted(ssp.wavelength, shown[-1])) + 1)
+    wavelength = ssp.wavelength[points]
+    absorption = transmission_of_points(igm, np.asarray(nodes), ssp.wavelength)[:, points]
+    blue = np.any(absorption < 1.0, axis=0)  # its points are the first, as absorption ends at one wavelength
     return SpectrumTable(
-        ssp.wavelength, spectra_with_lines(ssp).astype(np.float32), np.asarray(nodes), absorption.astype(np.float32)
+        shown,
+        wavelength,
+        np.ascontiguousarray(spectra_with_lines(ssp)[:, :, points].swapaxes(0, 1), np.float32),
+        np.asarray(nodes),
+        absorption[:, blue].astype(np.float32),
     )
+
+
+def spectrum_wavelengths(templates: str, wavelengths: tuple[float, float] | None = None) -> np.ndarray:
+    """Points of the templates [Angstrom] within a range, at which spectra are given; all of them without a range.
+
+    Raises InputError for a range in which there are less than two.
+    """
+    points = load_templates(templates).wavelength
+    low, high = wavelengths or (points[0], points[-1])
+    inside = points[(points >= low) & (points <= high)]
+    if len(inside) < 2:
+        raise InputError(
+            f"wavelengths: less than two points of templates '{templates}' in {low:g} to {high:g} Angstrom; "
+            f"give a wider range, low < high, within {points[0]:g} to {points[-1]:g}"
+        )
+    return inside
