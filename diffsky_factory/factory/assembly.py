@@ -13,7 +13,8 @@ from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import Recipe, recipe_from_text
-from diffsky_factory.factory.tables import check_templates, line_names, tables
+from diffsky_factory.factory.sizes import check_spectra, is_spectral
+from diffsky_factory.factory.tables import check_templates, line_names, spectrum_wavelengths, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
@@ -57,6 +58,7 @@ class Assembly:
         load_filters(recipe.bands)
         check_absorption(recipe.igm)
         self.lines = line_names(recipe.templates, recipe.lines)
+        spectrum_wavelengths(recipe.templates, recipe.wavelengths)
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in recipe.columns:
@@ -77,9 +79,10 @@ class Assembly:
 
     @cached_property
     def _constants(self) -> dict[type, Any]:
-        redshift_max = self.simulation.redshift_range[1] + MARGIN
+        recipe, redshift_max = self.recipe, self.simulation.redshift_range[1] + MARGIN
         known = tables(
-            self.recipe.templates, self.recipe.bands, self.cosmology, redshift_max, self.recipe.igm, self.recipe.lines
+            *(recipe.templates, recipe.bands, self.cosmology, redshift_max, recipe.igm, recipe.lines),
+            recipe.wavelengths,
         )
         return {**self.defaults, **halo_growth_parameters(), **self.calibration.by_class(), **known}
 
@@ -148,12 +151,22 @@ class Assembly:
         self, halos: Mapping[str, np.ndarray], wanted: Sequence[str], bands: Sequence[int] | None = None
     ) -> dict[str, np.ndarray]:
         """Wanted columns of the halos of a tile, in the schema's types; of some bands alone, if given."""
+        self.check_size(len(halos["halo_id"]), wanted)
         computed = [name for name in wanted if name not in halos]
         found = {}
         if computed:
             found = self._kernel(tuple(computed), frozenset(halos), bands)(halos, halos["galaxy_id"])
         found.update({name: halos[name] for name in wanted if name in halos})
         return {name: np.asarray(found[name]).astype(self.column(name).dtype) for name in wanted}
+
+    def check_size(self, rows: int, wanted: Sequence[str]) -> None:
+        """Raise InputError where the spectra among the wanted columns of a tile are too many."""
+        spectra = [self.column(name) for name in wanted if is_spectral(name)]
+        if spectra:
+            axes = self.axes
+            points = {column.name: int(np.prod([len(axes[axis]) for axis in column.axes])) for column in spectra}
+            remedies = "give tiles of a higher order", "a range of wavelengths", "or a larger halo_mass_min"
+            check_spectra(f"recipe '{self.recipe.name}', a tile", rows, points, remedies)
 
     def plan(self, wanted: Sequence[str]) -> Plan:
         """The stages that the wanted columns need."""
@@ -175,6 +188,7 @@ class Assembly:
             "age": (TemplateGrid, "log10_age"),
             "metallicity": (TemplateGrid, "log10_metallicity"),
             "wavelength": (SpectrumTable, "wavelength"),
+            "template_wavelength": (SpectrumTable, "template_wavelength"),
         }
         return {
             "band": self.recipe.bands,

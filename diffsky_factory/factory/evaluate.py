@@ -10,6 +10,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel, Precision, cores
+from diffsky_factory.factory.sizes import check_spectra, is_spectral
 from diffsky_factory.factory.tables import DEFAULT_IGM, check_templates, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
@@ -26,6 +27,7 @@ def evaluate(
     draws: Mapping[str, np.ndarray] | None = None,
     bands: Sequence[str] = (),
     lines: Sequence[str] = (),
+    wavelengths: tuple[float, float] | None = None,
     templates: str = "bc03_miles_kroupa",
     igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
@@ -37,32 +39,36 @@ def evaluate(
 ) -> dict[str, np.ndarray]:
     """Wanted columns of galaxies, from the columns that are known of them.
 
-    columns   : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the central of
-                the host on top (default: its own), `penultimate_host_row` that of the satellite it fell in with, if
-                any; `galaxy_id` keys the draws (default: the row number), `is_central` defaults to host_row being the
-                own row, `cosmic_time` follows from `redshift`.
-                A given column is used as it is, where a stage would have written it.
-    wanted    : names of columns of the schema
-    draws     : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
-    bands     : names of filters, such as "lsst_r", for columns with a band axis
-    lines     : names of emission lines, such as "Halpha", or ("all",), for columns with a line axis
-    igm       : absorption between galaxies, as in `inputs.igm`; "none" for none
-    replace   : rival stages, such as {"merging_monte_carlo": "merging_mean"}; one of your own as it is, or by its
-                path "module:attribute"
-    constants : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name
+    columns     : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the central of
+                  the host on top (default: its own), `penultimate_host_row` that of the satellite it fell in with, if
+                  any; `galaxy_id` keys the draws (default: the row number), `is_central` defaults to host_row being
+                  the own row, `cosmic_time` follows from `redshift`.
+                  A given column is used as it is, where a stage would have written it.
+    wanted      : names of columns of the schema
+    draws       : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
+    bands       : names of filters, such as "lsst_r", for columns with a band axis
+    lines       : names of emission lines, such as "Halpha", or ("all",), for columns with a line axis
+    wavelengths : range [Angstrom] of columns with a wavelength axis, which are at the points of the templates in it
+                  (`factory.tables.spectrum_wavelengths`); all of them without a range
+    igm         : absorption between galaxies, as in `inputs.igm`; "none" for none
+    replace     : rival stages, such as {"merging_monte_carlo": "merging_mean"}; one of your own as it is, or by its
+                  path "module:attribute"
+    constants   : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name
     Returns the wanted columns as numpy arrays in the order of the rows given.
-    Raises InputError for unequal lengths or values that are not finite, PlanError for a column that cannot be had.
+    Raises InputError for unequal lengths, values that are not finite or spectra of more than 4 GiB, PlanError for a
+    column that cannot be had.
     """
     cosmology = cosmology or Cosmology()
     columns = _completed(columns, cosmology)
     model = stages(replace)
     order = plan(model, columns, wanted)
     calibration = load_calibration(calibration) if isinstance(calibration, str) else calibration
+    redshift_max = float(np.max(columns.get("redshift", 0.1), initial=0.1))
     known = {
         **default_parameters(model),
         **halo_growth_parameters(),  # of histories for halos that come without one
         **calibration.by_class(),
-        **tables(templates, bands, cosmology, float(np.max(columns.get("redshift", 0.1), initial=0.1)), igm, lines),
+        **tables(templates, bands, cosmology, redshift_max, igm, lines, wavelengths),
         **{type(value): value for value in constants},
     }
     check_templates([kind for kind in order.constants if kind not in known], templates)
@@ -82,6 +88,7 @@ def evaluate(
     arranged.update({name: place[arranged[name]] for name in row_numbers(arranged)})
     given = {name: np.asarray(value)[rows] for name, value in (draws or {}).items()}
     kernel = Kernel(order, known, seed=seed, block=block, precision=precision, at_once=cores())
+    _check_size(kernel, arranged)
     out = kernel(arranged, arranged["galaxy_id"], given)
     out.update({name: rows[out[name]] for name in row_numbers(out)})
     return {name: value[place] for name, value in out.items()}
@@ -137,6 +144,15 @@ def _check_rows(columns: Mapping[str, np.ndarray], n: int) -> None:
                         f"column '{name}', row {row}: {hosts[row]} {what}, row {top[row]}; "
                         f"give {top[row]} where no other host is known"
                     )
+
+
+def _check_size(kernel: Kernel, columns: Mapping[str, np.ndarray]) -> None:
+    """Raise InputError where the spectra that a kernel would give are too many."""
+    if any(map(is_spectral, kernel.plan.wanted)):
+        shapes = kernel.template({name: columns[name] for name in kernel.plan.reads})
+        points = {name: int(np.prod(shape)) for name, (shape, _) in shapes.items() if is_spectral(name)}
+        remedies = "give fewer galaxies at a time", "or a range of wavelengths: wavelengths=(low, high)"
+        check_spectra("evaluate", len(columns["host_row"]), points, remedies)
 
 
 def _check_draws(given: Mapping[str, np.ndarray], known: Mapping[str, Any], n: int) -> None:

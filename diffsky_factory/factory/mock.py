@@ -13,6 +13,7 @@ from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import FROM_HALOS, Assembly, assembly
 from diffsky_factory.factory.planning import attributes, used_axes
 from diffsky_factory.factory.recipe import Recipe, load_recipe
+from diffsky_factory.factory.sizes import is_spectral
 from diffsky_factory.outputs.reading import rows_of_bands, rows_of_tiles
 
 
@@ -22,7 +23,8 @@ def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
     recipe : name, path of a yaml file, or Recipe; `changes` replace its fields
     A column with a band axis is computed for the tiles and bands that are asked for. Columns that are computed together
     share the halos, and what does not depend on the band is computed once and held for a tile at a time: about 1 kB
-    per galaxy. Numbers equal those of a built store to float32 rounding.
+    per galaxy. Spectra, a column with a wavelength axis each, are computed when they are asked for, by themselves.
+    Numbers equal those of a built store to float32 rounding.
     Raises InputError for anything wrong with the recipe or its inputs.
     """
     parts = assembly(load_recipe(recipe, **changes).text)
@@ -42,9 +44,10 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
     counts = tuple(n for n in rows if n)
     axes = used_axes(parts, names)
     recipe = parts.recipe.text
-    kept, of_bands = _kept(parts, names)
+    of_bands = {name for name in names if "band" in parts.column(name).axes}
+    kept, large = _kept(parts, names)
 
-    # halos -> what does not depend on the band -> bands: three layers of tasks, the first two shared by all columns
+    # halos -> what is small -> bands and spectra: three layers of tasks, the first two shared by all columns
     numbers = da.from_array(np.asarray(tiles, np.int64), chunks=1, name=f"tile-{tokenize(tiles)}")
     halos = _layer(_halos, numbers, recipe=recipe)
     state = _layer(_state, halos, recipe=recipe, wanted=tuple(kept))
@@ -56,7 +59,7 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
             at = column.axes.index("band")
             array = rows_of_bands(_bands, state, counts, tail, at, column.dtype, label=name, recipe=recipe, column=name)
         else:
-            source = state if name in kept else halos
+            source = state if name in kept or name in large else halos
             array = rows_of_tiles(_picked, source, counts, tail, column.dtype, label=name, recipe=recipe, column=name)
         variables[name] = xr.Variable(("galaxy", *column.axes), array, column.attributes)
     coordinates = {axis: list(labels) for axis, labels in axes.items()}
@@ -66,13 +69,17 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
 
 
 def _kept(parts: Assembly, names: Sequence[str]) -> tuple[list[str], set[str]]:
-    """Columns to compute per tile, for themselves or for the bands; and the wanted columns that have a band axis."""
-    of_bands = {name for name in names if "band" in parts.column(name).axes}
+    """Columns to compute per tile, for themselves or for the large ones; and the large ones, of bands and spectra."""
+
+    def is_large(name: str) -> bool:
+        return "band" in parts.column(name).axes or is_spectral(name)
+
     given = {*parts.simulation.columns, *FROM_HALOS}
-    written = {name for stage in parts.stages for name in stage.writes if "band" not in parts.column(name).axes}
-    used_by_bands = plan(parts.stages, given | written, [name for name in names if name in of_bands]).reads
-    plain = [name for name in names if name not in of_bands]
-    return [name for name in dict.fromkeys([*plain, *used_by_bands]) if name not in given], of_bands
+    written = {name for stage in parts.stages for name in stage.writes if not is_large(name)}
+    large = [name for name in names if is_large(name)]
+    used_by_large = plan(parts.stages, given | written, large).reads
+    small = [name for name in names if name not in large]
+    return [name for name in dict.fromkeys([*small, *used_by_large]) if name not in given], set(large)
 
 
 def _layer(function, source: da.Array, **known: Any) -> da.Array:

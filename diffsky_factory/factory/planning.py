@@ -65,7 +65,10 @@ class BuildPlan:
 
 
 def plan_build(assembly: Assembly) -> BuildPlan:
-    """Count the rows of every tile and lay them out. Raises InputError for a region without halos."""
+    """Count the rows of every tile and lay them out.
+
+    Raises InputError for a region without halos, and for a tile with more spectra than one may have.
+    """
     if not assembly.recipe.columns:
         raise InputError(f"recipe '{assembly.recipe.name}': it has no columns; there is nothing to build")
     pixels = [int(pixel) for pixel in assembly.pixels]
@@ -73,6 +76,7 @@ def plan_build(assembly: Assembly) -> BuildPlan:
     if not sum(counts):
         raise InputError(f"recipe '{assembly.recipe.name}': its region and redshift range hold no halos")
     recipe = assembly.recipe
+    assembly.check_size(max(counts), recipe.columns)
     layout = Layout(
         recipe=recipe.text,
         order=recipe.tiles.order,

@@ -118,6 +118,7 @@ class Recipe(Record):
     igm: str = "inoue_2014"
     bands: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    wavelengths: tuple[float, float] | None = None
     columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -127,6 +128,13 @@ class Recipe(Record):
     def _redshift_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not 0.0 <= value[0] < value[1] <= 20.0:
             raise ValueError(f"a range 0 <= low < high <= 20 is wanted, not {list(value)}")
+        return value
+
+    @field_validator("wavelengths")
+    @classmethod
+    def _wavelength_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0.0 < value[0] < value[1]:
+            raise ValueError(f"a range 0 < low < high [Angstrom] is wanted, not {list(value)}")
         return value
 
     @field_validator("replace", mode="before")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from diffsky_factory.inputs import templates as template_files
 from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
 from diffsky_factory.inputs.entries import entry_path, near
 from diffsky_factory.inputs.filters import load_filters
-from diffsky_factory.inputs.igm import LYMAN_ALPHA, transmission_of_points
+from diffsky_factory.inputs.igm import transmission_of_points
 from diffsky_factory.inputs.templates import Templates, load_templates, spectra_with_lines
 from diffsky_factory.physics.halos.growth import TimeGrid
 from diffsky_factory.physics.light.lines import LineTable
@@ -42,8 +42,12 @@ def tables(
     redshift_max: float,
     igm: str = DEFAULT_IGM,
     lines: Sequence[str] = (),
+    wavelengths: tuple[float, float] | None = None,
 ) -> dict[type, Any]:
-    """Time grid, template grid, cosmology, and tables of bands, lines and spectra, by type."""
+    """Time grid, template grid, cosmology, and tables of bands, lines and spectra, by type.
+
+    wavelengths : range [Angstrom] in which spectra are given, at rest and as observed; all of the templates without
+    """
     known: dict[type, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
     ssp, nodes = load_templates(templates), redshift_nodes(redshift_max)
     known[TemplateGrid] = TemplateGrid(ssp.log10_age, ssp.log10_metallicity)
@@ -53,7 +57,7 @@ def tables(
         known[BandTable] = band_table(templates, tuple(bands), nodes, igm)
     if lines:
         known[LineTable] = line_table(templates, line_names(templates, lines))
-    known[SpectrumTable] = spectrum_table(templates, nodes, igm)
+    known[SpectrumTable] = spectrum_table(templates, nodes, igm, tuple(wavelengths) if wavelengths else None)
     return known
 
 
@@ -130,13 +134,50 @@ def line_table(templates: str, lines: tuple[str, ...]) -> LineTable:
 
 
 @lru_cache(maxsize=4)
-def spectrum_table(templates: str, nodes: tuple[float, ...], igm: str) -> SpectrumTable:
-    """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits."""
+def spectrum_table(
+    templates: str, nodes: tuple[float, ...], igm: str, wavelengths: tuple[float, float] | None = None
+) -> SpectrumTable:
+    """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits.
+
+    Of a range, with the points that light comes from which is seen there from the last node.
+    """
     ssp = load_templates(templates)
-    blue, redshifts = ssp.wavelength[ssp.wavelength < LYMAN_ALPHA], np.asarray(nodes)
-    parts = [blue, redshifts, *_absorption(igm), *_CODE]
-    make = partial(transmission_of_points, igm, redshifts, blue)
-    absorption = kept_arrays("absorption", parts, lambda: {"absorption": make()})["absorption"]
+    shown = spectrum_wavelengths(templates, wavelengths)
+    first = np.searchsorted(ssp.wavelength, shown[0] / (1.0 + nodes[-1]), side="right") - 1
+    points = slice(max(int(first), 0), int(np.searchsorted(ssp.wavelength, shown[-1])) + 1)
+    wavelength = ssp.wavelength[points]
+    absorption = absorption_table(templates, nodes, igm)[:, points]
+    blue = np.any(absorption < 1.0, axis=0)  # its points are the first, as absorption ends at one wavelength
     return SpectrumTable(
-        ssp.wavelength, spectra_with_lines(ssp).astype(np.float32), redshifts, absorption.astype(np.float32)
+        shown,
+        wavelength,
+        np.ascontiguousarray(spectra_with_lines(ssp)[:, :, points].swapaxes(0, 1), np.float32),
+        np.asarray(nodes),
+        absorption[:, blue].astype(np.float32),
     )
+
+
+def absorption_table(templates: str, nodes: tuple[float, ...], igm: str) -> np.ndarray:
+    """Fraction of the light of the templates' points that is observed from each node (n_z, n_wave); kept on disk."""
+    wavelength, redshifts = load_templates(templates).wavelength, np.asarray(nodes)
+
+    def make() -> dict[str, np.ndarray]:
+        return {"absorption": transmission_of_points(igm, redshifts, wavelength)}
+
+    return kept_arrays("absorption", [wavelength, redshifts, *_absorption(igm), *_CODE], make)["absorption"]
+
+
+def spectrum_wavelengths(templates: str, wavelengths: tuple[float, float] | None = None) -> np.ndarray:
+    """Points of the templates [Angstrom] within a range, at which spectra are given; all of them without a range.
+
+    Raises InputError for a range in which there are less than two.
+    """
+    points = load_templates(templates).wavelength
+    low, high = wavelengths or (points[0], points[-1])
+    inside = points[(points >= low) & (points <= high)]
+    if len(inside) < 2:
+        raise InputError(
+            f"wavelengths: less than two points of templates '{templates}' in {low:g} to {high:g} Angstrom; "
+            f"give a wider range, low < high, within {points[0]:g} to {points[-1]:g}"
+        )
+    return inside

@@ -87,6 +87,7 @@ STAGES: tuple[Stage, ...] = (
     lines.component_lines,
     lines.line_flux,
     spectra.merged_spectrum,
+    spectra.spectrum_rest,
     spectra.spectrum_observed,
     mass_loss.surviving_mass,
     mass_loss.merged_surviving_mass,
@@ -218,8 +219,8 @@ def _at_other_wavelengths(chosen: Mapping[str, Stage]) -> tuple[Stage, ...]:
     curve, error = chosen["dust_curve"], chosen["template_error"]
     return (
         derived(curve, "line_dust_curve", band, lines, "wavelength", "line_dust_curve"),
-        derived(curve, "spectrum_dust_curve", band, spectra, "wavelength", "spectrum_dust_curve"),
-        derived(error, "spectrum_flux_factor", band, spectra, "wavelength", "spectrum_flux_factor"),
+        derived(curve, "spectrum_dust_curve", band, spectra, "template_wavelength", "spectrum_dust_curve"),
+        derived(error, "spectrum_flux_factor", band, spectra, "template_wavelength", "spectrum_flux_factor"),
     )
 
 

@@ -1,6 +1,7 @@
 """Galaxies against diffstar 1.0.3, dsps 0.4.8 and diffsky 0.3.11: every reference file that is found."""
 
 from functools import cache
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.parameters import to_bounded, to_unbounded
+from diffsky_factory.physics import INGREDIENTS
 from diffsky_factory.physics.halos.growth import HaloGrowth, log10_mass
 from diffsky_factory.physics.light import dust, template_errors
 from diffsky_factory.physics.stars import ages, bursts, history, merging_rounds, metallicity, star_formation
@@ -16,7 +18,7 @@ from diffsky_factory.sky import cosmology
 from diffsky_factory.sky.cosmology import Cosmology
 from tests.agreement import golden as reference_files
 from tests.agreement.golden import FLAT, as_diffsky, captured_histories, galaxies, load, parameter_groups
-from tests.reference import found
+from tests.reference import FOLDER, found
 
 PRECISIONS = [pytest.param(True, id="64 bit"), pytest.param(False, id="32 bit")]
 
@@ -25,7 +27,10 @@ PHOTOMETRY = [
     for name in found("golden", "phot_*.npz")
     if name != "phot_ssp_mag_table.npz" and not name.endswith("_grad.npz")
 ] or ["phot_default.npz"]
-GRADIENTS = found("golden", "phot_*_grad.npz")
+GRADIENTS = [
+    *(FOLDER / "golden" / name for name in found("golden", "phot_*_grad.npz")),
+    *sorted((Path(__file__).resolve().parent / "data").glob("phot_*_grad.npz")),
+]
 
 
 def tag_of(name: str) -> str:
@@ -294,26 +299,51 @@ def test_the_gradient_of_the_mean_magnitude_equals_finite_differences(name):
             assert (ahead - behind) / 2.0 == pytest.approx(flat @ step, rel=1e-3, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", GRADIENTS)
-def test_the_gradient_of_the_mean_magnitude_agrees_with_diffsky(name):
-    golden = load("golden", name)
+@pytest.mark.parametrize("path", GRADIENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_gradient_of_the_mean_magnitude_agrees_with_diffsky(path):
+    with np.load(path) as file:
+        theirs = dict(file)
+    tag = tag_of(path.name)
     with jax.enable_x64(True):
-        _, with_gradient, groups = loss_of(f"phot_{tag_of(name)}.npz", tag_of(name))
+        _, with_gradient, groups = loss_of(f"phot_{tag}.npz", tag)
         value, gradient = with_gradient(groups)
         flat, names = flattened(gradient)
-    theirs = {key: golden[key] for key in golden}
+    ours = dict(zip(names, flat))
     if "loss" in theirs:
         assert float(value) == pytest.approx(float(theirs["loss"]), abs=1e-4)
-    compared = 0
-    for key, expected in theirs.items():
-        if np.shape(expected) == (len(flat),):
-            np.testing.assert_allclose(flat, expected, rtol=1e-3, atol=1e-7, err_msg=key)
-            compared += len(flat)
-        bare = next((n for n in names if key in (n, f"grad_{n}", f"d_{n}")), None)
-        if bare and np.ndim(expected) == 0:
-            assert flat[names.index(bare)] == pytest.approx(float(expected), rel=1e-3, abs=1e-7), bare
-            compared += 1
-    assert compared, f"{name} holds no gradient in a form that is known: {sorted(theirs)}"
+    expected = derivatives_of(theirs, names)
+    assert expected, f"{path} holds no gradient in a form that is known: {sorted(theirs)}"
+    for name, derivative in expected.items():
+        assert ours[name] == pytest.approx(derivative, rel=1e-3, abs=1e-7), name
+
+
+def derivatives_of(file: dict[str, np.ndarray], names: list[str]) -> dict[str, float]:
+    """Derivatives by parameter, from an array of all in the published order, of each group, or of each parameter."""
+    groups = {group: list(INGREDIENTS[group]._fields) for group in FLAT}
+    found = {}
+    for key, value in file.items():
+        if value.dtype.kind != "f" or key == "loss":
+            continue
+        bare = key.removeprefix("grad_").removeprefix("d_").removeprefix("dloss_d")
+        group = bare.removesuffix("_params").removesuffix("_grad")
+        if value.shape == (len(names),):
+            found.update(zip(names, value))
+        elif group in groups and value.shape == (len(groups[group]),):
+            found.update(zip(groups[group], value))
+        elif bare in names and value.size == 1:
+            found[bare] = value.item()
+    return found
+
+
+def test_gradients_are_read_in_any_layout():
+    names = [name for group in FLAT for name in INGREDIENTS[group]._fields]
+    values = np.arange(float(len(names)))
+    expected = dict(zip(names, values))
+    assert len(names) == 216
+    assert derivatives_of({"gradient": values, "loss": np.array(1.0)}, names) == expected
+    assert derivatives_of({f"grad_{name}": np.array(value) for name, value in expected.items()}, names) == expected
+    by_group = {f"{g}_params": np.array([expected[f] for f in INGREDIENTS[g]._fields]) for g in FLAT}
+    assert derivatives_of(by_group, names) == expected
 
 
 def loss_of(name: str, tag: str):

@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.benchmarks.measure import measured
 
-AGES, METALLICITIES, BANDS, WAVELENGTHS, TIMES, LINES, NODES = 94, 22, 10, 1963, 100, 2, 6
+AGES, METALLICITIES, BANDS, WAVELENGTHS, TIMES, LINES = 94, 22, 10, 1963, 100, 2
 
 
 class Work(NamedTuple):
@@ -30,7 +30,7 @@ HISTORY = Work(2 * 2 * TIMES**2, 6 * TIMES, 4 * 2 * TIMES)  # two running sums; 
 AGED = Work(HISTORY.operations, HISTORY.exponentials + 4 * AGES, 4 * (AGES + METALLICITIES))
 CONTRACTION = Work(2 * 2 * METALLICITIES * BANDS * AGES, BANDS * AGES, 4 * 3 * BANDS)
 LINE_SUM = Work(2 * METALLICITIES * LINES * AGES, LINES * AGES, 4 * LINES)
-SPECTRUM = Work(2 * NODES * METALLICITIES * AGES * WAVELENGTHS, (NODES + 6) * WAVELENGTHS, 4 * 3 * WAVELENGTHS)
+SPECTRUM = Work(2 * METALLICITIES * AGES * WAVELENGTHS, AGES * WAVELENGTHS, 4 * 3 * WAVELENGTHS)
 
 
 def total(*parts: Work, times: float = 1.0) -> Work:
