@@ -82,7 +82,7 @@ class Assembly:
         recipe, redshift_max = self.recipe, self.simulation.redshift_range[1] + MARGIN
         known = tables(
             *(recipe.templates, recipe.bands, self.cosmology, redshift_max, recipe.igm, recipe.lines),
-            recipe.wavelengths,
+            *(recipe.wavelengths, any(is_spectral(name) for name in recipe.columns)),
         )
         return {**self.defaults, **halo_growth_parameters(), **self.calibration.by_class(), **known}
 
@@ -205,6 +205,7 @@ class Assembly:
             **{
                 axis: tuple(float(f"{value:.6g}") for value in getattr(self.constants[kind], field))
                 for axis, (kind, field) in numbers.items()
+                if kind in self.constants
             },
         }
 

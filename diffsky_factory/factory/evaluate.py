@@ -16,6 +16,7 @@ from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.physics import default_parameters, stages
+from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 
@@ -68,7 +69,7 @@ def evaluate(
         **default_parameters(model),
         **halo_growth_parameters(),  # of histories for halos that come without one
         **calibration.by_class(),
-        **tables(templates, bands, cosmology, redshift_max, igm, lines, wavelengths),
+        **tables(templates, bands, cosmology, redshift_max, igm, lines, wavelengths, SpectrumTable in order.constants),
         **{type(value): value for value in constants},
     }
     check_templates([kind for kind in order.constants if kind not in known], templates)

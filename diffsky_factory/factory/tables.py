@@ -43,8 +43,9 @@ def tables(
     igm: str = DEFAULT_IGM,
     lines: Sequence[str] = (),
     wavelengths: tuple[float, float] | None = None,
+    spectra: bool = True,
 ) -> dict[type, Any]:
-    """Time grid, template grid, cosmology, and tables of bands, lines and spectra, by type.
+    """Time grid, template grid, cosmology, and tables of bands, lines and, where they are wanted, spectra, by type.
 
     wavelengths : range [Angstrom] in which spectra are given, at rest and as observed; all of the templates without
     """
@@ -57,7 +58,8 @@ def tables(
         known[BandTable] = band_table(templates, tuple(bands), nodes, igm)
     if lines:
         known[LineTable] = line_table(templates, line_names(templates, lines))
-    known[SpectrumTable] = spectrum_table(templates, nodes, igm, tuple(wavelengths) if wavelengths else None)
+    if spectra:
+        known[SpectrumTable] = spectrum_table(templates, nodes, igm, tuple(wavelengths) if wavelengths else None)
     return known
 
 

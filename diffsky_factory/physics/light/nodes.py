@@ -9,7 +9,7 @@ from diffsky_factory.physics.light.photometry import ab_magnitude
 from diffsky_factory.physics.stars.merging_nodes import merged_at_nodes
 
 flux_nodes = merged_at_nodes(
-    "flux_nodes", "flux_in_situ", "flux_nodes", "nJy", "Flux after merging, at the nodes of the mass."
+    "flux_nodes", "flux_in_situ", "flux_nodes", "Flux after merging, at the nodes of the mass."
 )
 
 

@@ -3,14 +3,13 @@
 Source: the merging model of diffsky 0.3 (Diffmerge).
 """
 
-from collections import namedtuple
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.smooth import exp10
-from diffsky_factory.core.stage import Stage, stage
+from diffsky_factory.core.stage import Stage, made_stage, stage
 from diffsky_factory.core.types import Scalar, Uniform, Vector
 
 REMAINDER = 1e-6  # what a merged satellite keeps, so that its magnitude stays finite
@@ -87,27 +86,14 @@ def merged(name: str, in_situ: str, final: str, unit: str, meaning: str) -> Stag
     in_situ, final : columns, linear or, where the unit says dex, logarithms
     meaning        : of what it writes, one sentence
     """
-    Final = namedtuple("Final", [final])
     logarithmic = unit.startswith("dex")
 
     def function(**columns: jax.Array):
         amount = exp10(columns[in_situ]) if logarithmic else columns[in_situ]
         held = deposit(amount, *(columns[name] for name in MERGER))
-        return Final(jnp.log10(held) if logarithmic else held)
+        return (jnp.log10(held) if logarithmic else held,)
 
-    function.__doc__ = f"""{meaning}
-
-    Reads
-        {in_situ} : {unit}
-        merging_probability_by_round : -
-        merging_remainder_by_round : -
-        satellite_weight : -
-        penultimate_host_row : -
-        host_row : -
-    Writes
-        {final} : {unit}
-    """
-    return Stage(name, function, "block", constants={}, reads=(in_situ, *MERGER), draws={}, writes=(final,))
+    return made_stage(name, function, constants={}, reads=(in_situ, *MERGER), writes=(final,), says=meaning)
 
 
 MERGER = (

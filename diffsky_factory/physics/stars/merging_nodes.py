@@ -7,14 +7,13 @@ mean. Other quantities share the weights, and with them the outcome: the low nod
 Source: Golub & Welsch 1969, Math. Comp. 23, 221 for the rule.
 """
 
-from collections import namedtuple
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from diffsky_factory.core.smooth import exp10
-from diffsky_factory.core.stage import Stage, stage
+from diffsky_factory.core.stage import Stage, made_stage, stage
 from diffsky_factory.core.types import Vector
 from diffsky_factory.physics.stars.merging import REMAINDER, along_rows, received
 
@@ -185,25 +184,12 @@ def mass_nodes(
     return MassNodes(weights, LOG10_MASS_UNIT + jnp.log10(at_nodes(held, weights)))
 
 
-def merged_at_nodes(name: str, in_situ: str, final: str, unit: str, meaning: str) -> Stage:
+def merged_at_nodes(name: str, in_situ: str, final: str, meaning: str) -> Stage:
     """The stage that takes a linear quantity of the stars formed in each galaxy to that at the nodes of its mass."""
-    Final = namedtuple("Final", [final])
 
     def function(**columns: jax.Array):
         held = outcomes(columns[in_situ], *(columns[name] for name in MERGER))
-        return Final(at_nodes(held, columns["merging_node_weights"]))
+        return (at_nodes(held, columns["merging_node_weights"]),)
 
-    function.__doc__ = f"""{meaning}
-
-    Reads
-        {in_situ} : {unit}
-        merging_node_weights : -
-        merging_probability_mean_by_round : -
-        satellite_weight : -
-        penultimate_host_row : -
-        host_row : -
-    Writes
-        {final} : {unit}
-    """
     reads = (in_situ, "merging_node_weights", *MERGER)
-    return Stage(name, function, "block", constants={}, reads=reads, draws={}, writes=(final,))
+    return made_stage(name, function, constants={}, reads=reads, writes=(final,), says=meaning)
