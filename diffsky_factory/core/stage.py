@@ -51,7 +51,8 @@ class Stage:
             return self.function(*known, **taken)
 
         # of the one galaxy, or of the whole block where a host group or a contraction is the point
-        result = jax.vmap(one)(taken) if self.of == "galaxy" else one(taken)
+        n = next(iter(rows.values())).shape[0]  # a stage may read nothing: the same for every galaxy
+        result = jax.vmap(one, axis_size=n)(taken) if self.of == "galaxy" else one(taken)
         return dict(zip(self.writes, result))
 
     def only(self, columns: frozenset[str]) -> "Stage":
