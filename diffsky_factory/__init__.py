@@ -12,6 +12,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import accessor as _accessor  # noqa: F401  registers Dataset.sky
 from diffsky_factory.factory.building import Status, Summary, build, resume, status
 from diffsky_factory.factory.catalogs import list_catalogs, open_catalog
+from diffsky_factory.factory.differentiate import differentiable
 from diffsky_factory.factory.evaluate import evaluate
 from diffsky_factory.factory.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
@@ -25,6 +26,7 @@ __all__ = [
     "Summary",
     "__version__",
     "build",
+    "differentiable",
     "evaluate",
     "list_catalogs",
     "load_calibration",

@@ -1,13 +1,13 @@
 """The stages on plain arrays, in memory: for notebooks, tests and fits."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.columns import row_numbers
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.plan import plan
+from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel, Precision, cores
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
@@ -59,6 +59,36 @@ def evaluate(
     Raises InputError for unequal lengths, values that are not finite or spectra of more than 4 GiB, PlanError for a
     column that cannot be had.
     """
+    order, known, columns = requested(
+        *(columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology, replace, constants)
+    )
+    # host groups side by side, so that blocks hold whole groups
+    host = np.asarray(columns["host_row"])
+    rows = np.argsort(host, kind="stable")
+    place = np.empty_like(rows)
+    place[rows] = np.arange(len(rows))
+    arranged = {name: np.asarray(value)[rows] for name, value in columns.items()}
+    arranged.update({name: place[arranged[name]] for name in row_numbers(arranged)})
+    given = {name: np.asarray(value)[rows] for name, value in (draws or {}).items()}
+    kernel = Kernel(order, known, seed=seed, block=block, precision=precision, at_once=cores())
+    _check_size(kernel, arranged)
+    out = kernel(arranged, arranged["galaxy_id"], given)
+    out.update({name: rows[out[name]] for name in row_numbers(out)})
+    return {name: value[place] for name, value in out.items()}
+
+
+class Requested(NamedTuple):
+    """What a request comes to: stages in order, parameters and tables by type, columns with their defaults."""
+
+    order: Plan
+    known: dict[type, Any]
+    columns: dict[str, np.ndarray]
+
+
+def requested(
+    columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology, replace, constants
+) -> Requested:
+    """The request of `evaluate`, with its arguments, checked before anything is computed."""
     cosmology = cosmology or Cosmology()
     columns = _completed(columns, cosmology)
     model = stages(replace)
@@ -79,20 +109,7 @@ def evaluate(
             f"{', '.join(wanted)}: needs {', '.join(missing)}; give bands=, lines=, calibration= or constants="
         )
     _check_draws(draws or {}, order.draws, len(columns["host_row"]))
-
-    # host groups side by side, so that blocks hold whole groups
-    host = np.asarray(columns["host_row"])
-    rows = np.argsort(host, kind="stable")
-    place = np.empty_like(rows)
-    place[rows] = np.arange(len(rows))
-    arranged = {name: np.asarray(value)[rows] for name, value in columns.items()}
-    arranged.update({name: place[arranged[name]] for name in row_numbers(arranged)})
-    given = {name: np.asarray(value)[rows] for name, value in (draws or {}).items()}
-    kernel = Kernel(order, known, seed=seed, block=block, precision=precision, at_once=cores())
-    _check_size(kernel, arranged)
-    out = kernel(arranged, arranged["galaxy_id"], given)
-    out.update({name: rows[out[name]] for name in row_numbers(out)})
-    return {name: value[place] for name, value in out.items()}
+    return Requested(order, known, columns)
 
 
 def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[str, np.ndarray]:
