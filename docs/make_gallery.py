@@ -14,6 +14,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
@@ -29,7 +30,7 @@ from tests.agreement.measure import KROUPA_TO_CHABRIER  # noqa: E402
 PAGE, FIGURES = ROOT / "docs" / "gallery.md", ROOT / "docs" / "figures" / "gallery"
 HOSTS = 2500  # at each redshift
 SEQUENCE = ("#0072B2", "#D55E00")  # main sequence, quenched
-COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#8B6F00")  # Okabe & Ito 2008
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#5D3A9B")  # Okabe & Ito 2008
 CONDITIONS = [(12.5, z) for z in (0.2, 0.5, 1.0, 2.0)] + [(m, 0.5) for m in (11.5, 12.0, 12.5, 13.0, 13.5)]
 TABLES = {name: re.compile(f"<!-- {name} -->.*?<!-- end of {name} -->", re.S) for name in ("distances", "errors")}
 plt.rcParams.update(
@@ -107,6 +108,9 @@ def statistics_figures(curves: dict) -> None:
                     curve = curves[calibration][statistic.name][k]
                     ax.plot(curve.x, curve.y, zorder=3 if calibration == measure.DEFAULT else 2, **style)
                 _points(ax, statistic, statistic.panels[k])
+                if statistic.also is not None:
+                    points = statistic.also(statistic.panels[k])
+                    ax.plot(points.x, points.y, "^", ms=3.2, color="0.35", mfc="none", mew=0.6, zorder=4)
                 _frame(ax, statistic, statistic.panels[k], first=k == 0)
         _legends(figure, axes)
         _save(figure, name)
@@ -245,16 +249,14 @@ def colour_figures(curves: dict) -> None:
 
 
 def _colour_colour(ax, g: measure.Galaxies) -> None:
-    """A fair sample of galaxies, r < 24, by sequence."""
-    mag, rng = g["mag_true"], np.random.default_rng(0)
+    """Where galaxies brighter than r = 24 lie, by sequence; evenly from all masses of halos, not by their number."""
+    mag = g["mag_true"]
     bright = np.flatnonzero(mag[:, 1] < 24.0)
-    if len(bright) == 0:
-        return
-    drawn = rng.choice(bright, 3000, p=g["weight"][bright] / g["weight"][bright].sum())
+    drawn = np.random.default_rng(0).permutation(bright)[:3000]
     colours = mag[drawn, 0] - mag[drawn, 1], mag[drawn, 1] - mag[drawn, 2]
     for quenched, colour in enumerate(SEQUENCE):
         some = g["is_quenched"][drawn] == bool(quenched)
-        ax.plot(colours[1][some], colours[0][some], ".", ms=1.3, mew=0, color=colour, alpha=0.5, rasterized=True)
+        ax.plot(colours[1][some], colours[0][some], ".", ms=1.6, mew=0, color=colour, alpha=0.6, rasterized=True)
 
 
 # --- histories ----------------------------------------------------------------------------------------------------
@@ -298,19 +300,26 @@ def light_figures() -> None:
 
 
 def burst_panel(ax) -> None:
-    """Spectra of the same main-sequence galaxy at z = 0.5 without its burst and with it."""
+    """Spectra of one main-sequence galaxy at z = 0.5 without its burst and with it, in two calibrations."""
     n = 400
     columns = {"log10_halo_mass": np.full(n, 12.0), "redshift": np.full(n, 0.5), "is_quenched": np.zeros(n, bool)}
     wave = load_templates("bc03_miles_kroupa").wavelength
-    fraction = dff.evaluate(columns, ["log10_burst_fraction_if_any"])["log10_burst_fraction_if_any"]
-    row = np.argsort(fraction)[int(0.9 * n)]
-    for bursty, colour in enumerate(SEQUENCE):
-        out = dff.evaluate({**columns, "is_bursty": np.full(n, bool(bursty))}, ["spectrum_rest", "log10_stellar_mass"])
-        label = (f"burst of 10$^{{{fraction[row]:.1f}}}$ of the mass", "without its burst")[1 - bursty]
-        ax.loglog(wave, out["spectrum_rest"][row] / 10.0 ** out["log10_stellar_mass"][row], color=colour, label=label)
-    ax.set(xlim=(900, 2.5e4), ylim=(3e-16, 3e-13), xlabel="rest wavelength [$\\AA$]")
-    ax.set(title="a burst and its absence, z = 0.5", ylabel="L$_\\nu$ / M$_*$ [L$_\\odot$ Hz$^{-1}$ M$_\\odot^{-1}$]")
-    ax.legend()
+    for calibration, raised in ((measure.DEFAULT, 1.0), ("cs261020", 100.0)):
+        strength = dff.evaluate(columns, ["log10_burst_fraction_if_any"], calibration=calibration)
+        row = np.argsort(strength["log10_burst_fraction_if_any"])[int(0.9 * n)]
+        fraction = strength["log10_burst_fraction_if_any"][row]
+        for bursty, colour in enumerate(SEQUENCE):
+            given = {**columns, "is_bursty": np.full(n, bool(bursty))}
+            out = dff.evaluate(given, ["spectrum_rest", "log10_stellar_mass"], calibration=calibration)
+            light = out["spectrum_rest"][row] / 10.0 ** out["log10_stellar_mass"][row] * raised
+            ax.loglog(wave, light, color=colour, lw=0.9, ls="--" if bursty and raised == 1.0 else "-")
+        text = f"{calibration}: 10$^{{{fraction:.1f}}}$ of the mass" + (f", x {raised:.0f}" if raised > 1 else "")
+        ax.text(0.97, 0.05 if raised == 1.0 else 0.78, text, transform=ax.transAxes, ha="right", fontsize=7)
+    for label, colour in zip(("without the burst", "with the burst"), SEQUENCE):
+        ax.plot([], [], color=colour, label=label)
+    ax.set(xlim=(1000, 2.5e4), ylim=(2e-17, 2e-11), xlabel="rest wavelength [$\\AA$]")
+    ax.set(title="bursts, z = 0.5", ylabel="L$_\\nu$ / M$_*$ [L$_\\odot$ Hz$^{-1}$ M$_\\odot^{-1}$]")
+    ax.legend(loc="upper left", ncol=2)
 
 
 def attenuation_panel(ax) -> None:
@@ -324,10 +333,11 @@ def attenuation_panel(ax) -> None:
         "salim_2018": dust_laws.salim_curve,
     }
     for (name, law), colour in zip(laws.items(), COLOURS):
-        ax.loglog(micron, np.asarray(law(micron, slope)) / dust.R_V, color=colour, label=name)
+        ax.semilogx(micron, np.asarray(law(micron, slope)) / dust.R_V, color=colour, label=name)
     ax.axvline(0.55, color="0.6", lw=0.7)
     ax.axhline(1.0, color="0.6", lw=0.7)
-    ax.set(xlabel="rest wavelength [$\\mu$m]", ylabel="A / A$_V$", title=f"attenuation, slope {slope}", ylim=(0.05, 12))
+    ax.set(xlabel="rest wavelength [$\\mu$m]", ylabel="A / A$_V$", title=f"attenuation, slope {slope}", ylim=(0, 6))
+    ax.set_xticks((0.1, 0.2, 0.5, 1.0, 2.0), ("0.1", "0.2", "0.5", "1", "2"))
     ax.legend()
 
 
@@ -366,7 +376,9 @@ def absorption_panel(ax) -> None:
 def tables(distances: dict[str, dict[str, measure.Distance]]) -> dict[str, str]:
     """The tables of the page by the name of their markers: distances, and the share of points within their errors."""
     statistics = [*(s.name for s in measure.STATISTICS), "M0 mass", "M0 rate"]
-    rows = {name: [f"{d.rms:.2f} ({d.offset:+.2f})" for d in _of(found, statistics)] for name, found in distances.items()}
+    rows = {
+        name: [f"{d.rms:.2f} ({d.offset:+.2f})" for d in _of(found, statistics)] for name, found in distances.items()
+    }
     best = ["**nearest**"]
     for statistic in statistics:
         name = min(distances, key=lambda n: distances[n][statistic].rms)
@@ -405,6 +417,9 @@ def _save(figure, name: str) -> None:
     path = FIGURES / f"{name}.png"
     figure.savefig(path)
     plt.close(figure)
+    with Image.open(path) as image:
+        few = image.convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE)  # half the bytes
+    few.save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
 
 
