@@ -103,7 +103,7 @@ def spectra_with_lines(templates: Templates) -> np.ndarray:
     """Spectra (n_met, n_age, n_wave) that hold the emission lines, on the points of the spectra.
 
     A line is shared between the two points beside it, so that the trapezoid sum over frequency is its luminosity, and
-    its mean wavelength its own.
+    its mean wavelength its own. Lines beyond the ends of the spectra are not in them.
     """
     flux = templates.flux.copy()
     if templates.lines_in_flux or not templates.line_name:

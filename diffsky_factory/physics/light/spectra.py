@@ -116,9 +116,11 @@ class ObservedSpectrum(NamedTuple):
 def spectrum_observed(
     spectra: SpectrumTable, cosmology: Cosmology, *, spectrum_merged: Vector, redshift: Scalar
 ) -> ObservedSpectrum:
-    """Flux density as observed, at the wavelengths where spectra are given; after absorption between galaxies.
+    """Flux density as observed, around the wavelengths where spectra are given; after absorption between galaxies.
 
-    f_nu(l) = (1 + z) L_nu(l / (1 + z)) / (4 pi d_L^2), linear between points; none beyond the templates.
+    f_nu(l) = (1 + z) L_nu(l / (1 + z)) / (4 pi d_L^2), as its mean from half way to the point before to half way to the
+    point after, so that a line keeps its flux where points are farther apart than those it comes from; half of that
+    at the first and the last point. None beyond the templates.
 
     Reads
         spectrum_merged : solLum / Hz
@@ -130,6 +132,22 @@ def spectrum_observed(
     at, f = node_position(spectra.redshift, redshift)
     left = spectra.absorption[at] + f * (spectra.absorption[at + 1] - spectra.absorption[at])
     emitted = spectrum_merged * jnp.concatenate([left, jnp.ones_like(spectrum_merged[blue:])])
-    rest = spectra.wavelength / (1.0 + redshift)
-    seen = jnp.interp(rest, spectra.template_wavelength, emitted / AB0, left=0.0, right=0.0)
+    seen = means_around(spectra.wavelength / (1.0 + redshift), spectra.template_wavelength, emitted / AB0)
     return ObservedSpectrum(exp10(-0.4 * (dimming(cosmology, redshift) - AB_ZERO_POINT)) * seen)
+
+
+def means_around(points: Vector, x: Vector, y: Vector) -> Vector:
+    """Mean, around each of some points, of the function that is linear between (x, y) and 0 beyond; both ascend.
+
+    Error: 1e-7 of the integral of all that is below the point over that around it, in 32 bits.
+    """
+    edges = jnp.concatenate([points[:1], 0.5 * (points[1:] + points[:-1]), points[-1:]])
+    at, f = node_position(x, edges)
+    step, rise = jnp.diff(x), jnp.diff(y)
+    below = jnp.concatenate([jnp.zeros(1, y.dtype), jnp.cumsum(0.5 * step * (y[1:] + y[:-1]))])
+    integral = below[at] + step[at] * f * (y[at] + 0.5 * f * rise[at])
+    mean = jnp.diff(integral) / jnp.diff(edges)
+    # within one interval, where differences of integrals lose digits, it is the value half way
+    inside = (at[1:] == at[:-1]) & (edges[:-1] >= x[0]) & (edges[1:] <= x[-1])
+    half_way = y[at[1:]] + 0.5 * (f[1:] + f[:-1]) * rise[at[1:]]
+    return jnp.maximum(jnp.where(inside, half_way, mean), 0.0)
