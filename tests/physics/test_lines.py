@@ -35,7 +35,15 @@ def halos():
 @pytest.fixture(scope="module")
 def galaxies(halos):
     """All lines, and what they follow from."""
-    wanted = [*STARS, *PARTS, "merging_probability", "line_luminosity_in_situ", "line_luminosity", "line_flux"]
+    wanted = [
+        *STARS,
+        *PARTS,
+        "log10_stellar_mass",
+        "merging_probability",
+        "line_luminosity_in_situ",
+        "line_luminosity",
+        "line_flux",
+    ]
     wanted += ["component_line_luminosity_in_situ", "component_line_luminosity"]
     found = dff.evaluate(halos, wanted, lines=("all",))
     return {name: np.asarray(value, np.float64) for name, value in found.items()}
@@ -75,6 +83,20 @@ def test_lines_of_components_sum_to_those_of_the_galaxy(galaxies):
         # ages of components sum to those of the galaxy to 1e-6 of all stars, of which the youngest are few
         tolerance = 1e-6 if name == "line_luminosity" else 2e-4
         np.testing.assert_allclose(galaxies[f"component_{name}"].sum(axis=1), total, rtol=tolerance, atol=1e-30)
+
+
+def test_lines_of_components_scaled_by_mass_miss_those_of_the_galaxy(galaxies, halos):
+    names = ("component_line_luminosity_in_situ", "log10_stellar_mass_in_situ", "log10_stellar_mass")
+    given = {name: galaxies[name] for name in names}
+    by_mass = {"component_lines": "component_lines_by_mass"}
+    found = dff.evaluate({**given, **halos}, ["component_line_luminosity"], replace=by_mass)[
+        "component_line_luminosity"
+    ]
+    grown = 10.0 ** (galaxies["log10_stellar_mass"] - galaxies["log10_stellar_mass_in_situ"])
+    expected = grown[:, None, None] * galaxies["component_line_luminosity_in_situ"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-30)
+    miss = np.abs(found.sum(axis=1) - galaxies["line_luminosity"]) > 1e-3 * galaxies["line_luminosity"]
+    assert miss.any()
 
 
 def test_mergers_move_lines_and_lose_none(galaxies, halos):
