@@ -15,7 +15,7 @@ from diffsky_factory.core.types import Draw
 KEPT = "kept for the gradient"  # name of small results that are dear to make again
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Branch(Stage):
     """Runs a plan once per case, each with some columns replaced, and stacks what it writes along axis 1.
 

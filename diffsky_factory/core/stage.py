@@ -11,7 +11,7 @@ from diffsky_factory.core.imports import path_of
 from diffsky_factory.core.types import Draw
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stage:
     """A pure function and what its signature says of it.
 
@@ -32,6 +32,9 @@ class Stage:
 
     def __call__(self, *args, **kwargs):
         return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name})"
 
     @property
     def path(self) -> str:
@@ -106,7 +109,7 @@ def made_stage(
     return Stage(name, function, "block", dict(constants), tuple(reads), {}, tuple(writes))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Derived(Stage):
     """A stage that does what another does under other names, with the random numbers of the other."""
 

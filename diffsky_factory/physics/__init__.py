@@ -86,6 +86,7 @@ STAGES: tuple[Stage, ...] = (
     photometry.component_magnitude,
     lines.component_lines,
     lines.line_flux,
+    lines.component_line_flux,
     spectra.merged_spectrum,
     spectra.spectrum_rest,
     spectra.spectrum_observed,

@@ -44,7 +44,7 @@ def galaxies(halos):
         "line_luminosity",
         "line_flux",
     ]
-    wanted += ["component_line_luminosity_in_situ", "component_line_luminosity"]
+    wanted += ["component_line_luminosity_in_situ", "component_line_luminosity", "component_line_flux"]
     found = dff.evaluate(halos, wanted, lines=("all",))
     return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
@@ -83,6 +83,11 @@ def test_lines_of_components_sum_to_those_of_the_galaxy(galaxies):
         # ages of components sum to those of the galaxy to 1e-6 of all stars, of which the youngest are few
         tolerance = 1e-6 if name == "line_luminosity" else 2e-4
         np.testing.assert_allclose(galaxies[f"component_{name}"].sum(axis=1), total, rtol=tolerance, atol=1e-30)
+
+
+def test_observed_lines_of_components_sum_to_those_of_the_galaxy(galaxies):
+    whole = galaxies["line_flux"]
+    np.testing.assert_allclose(galaxies["component_line_flux"].sum(axis=1), whole, rtol=3e-6, atol=1e-37)
 
 
 def test_lines_of_components_scaled_by_mass_miss_those_of_the_galaxy(galaxies, halos):

@@ -98,8 +98,13 @@ def line_flux(cosmology: Cosmology, *, line_luminosity: Vector, redshift: Scalar
     Writes
         line_flux : erg / (s cm2)
     """
+    return LineFlux(flux_of_luminosity(cosmology, line_luminosity, redshift))
+
+
+def flux_of_luminosity(cosmology: Cosmology, luminosity: jax.Array, redshift: Scalar) -> jax.Array:
+    """Flux [erg / (s cm2)] of a luminosity [solLum] at a redshift."""
     log_area = math.log(4.0 * math.pi * TEN_PARSEC**2) + 0.4 * LN10 * distance_modulus(cosmology, redshift)
-    return LineFlux(line_luminosity * jnp.exp(math.log(SOLAR_LUMINOSITY) - log_area))
+    return luminosity * jnp.exp(math.log(SOLAR_LUMINOSITY) - log_area)
 
 
 class ComponentLines(NamedTuple):
@@ -145,3 +150,22 @@ def component_lines_by_mass(
         component_line_luminosity : solLum
     """
     return ComponentLines(component_line_luminosity_in_situ * exp10(log10_stellar_mass - log10_stellar_mass_in_situ))
+
+
+class ComponentLineFlux(NamedTuple):
+    component_line_flux: jax.Array
+
+
+@stage
+def component_line_flux(
+    cosmology: Cosmology, *, component_line_luminosity: jax.Array, redshift: Scalar
+) -> ComponentLineFlux:
+    """Flux of the lines of each component as observed, before dust and gas outside the galaxy.
+
+    Reads
+        component_line_luminosity : solLum
+        redshift : -
+    Writes
+        component_line_flux : erg / (s cm2)
+    """
+    return ComponentLineFlux(flux_of_luminosity(cosmology, component_line_luminosity, redshift))
