@@ -105,6 +105,7 @@ def _arrays(templates: Templates) -> list:
 
 
 def _absorption(igm: str) -> list:
+    igm_models.check_absorption(igm)
     return [igm] if igm == igm_models.NONE else [igm, entry_path("igm", igm)]
 
 
