@@ -82,7 +82,7 @@ class Assembly:
         recipe, redshift_max = self.recipe, self.simulation.redshift_range[1] + MARGIN
         known = tables(
             *(recipe.templates, recipe.bands, self.cosmology, redshift_max, recipe.igm, recipe.lines),
-            *(recipe.wavelengths, any(is_spectral(name) for name in recipe.columns)),
+            *(recipe.wavelengths, SpectrumTable in self.plan(recipe.columns).constants),
         )
         return {**self.defaults, **halo_growth_parameters(), **self.calibration.by_class(), **known}
 

@@ -149,14 +149,18 @@ class DustCurve(NamedTuple):
     dust_curve: Vector
 
 
+def drude_bump(wavelength: Vector) -> Vector:
+    """Drude profile of height 1 at 0.2175 micron."""
+    width2 = (wavelength * BUMP_WIDTH) ** 2
+    return width2 / ((wavelength**2 - BUMP_CENTRE**2) ** 2 + width2)
+
+
 def smooth_starburst_curve(wavelength: Vector, slope: Scalar) -> Vector:
     """k(lambda) = (10^roll(log lambda) + bump) (lambda / 0.55)^slope, rest wavelength in micron; R_V = 4.05."""
     log_wavelength = jnp.log10(wavelength)
     roll = triweight_step(log_wavelength, 0.5, 0.5, -0.65, -1.95)
     starburst = exp10(1.15 + roll * (log_wavelength + 1.0))
-    width2 = (wavelength * BUMP_WIDTH) ** 2
-    bump = width2 / ((wavelength**2 - BUMP_CENTRE**2) ** 2 + width2)
-    return (starburst + bump) * (wavelength / 0.55) ** slope
+    return (starburst + drude_bump(wavelength)) * (wavelength / 0.55) ** slope
 
 
 @stage

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar, Vector
-from diffsky_factory.physics.light.dust import BUMP_CENTRE, BUMP_WIDTH, R_V, DustCurve
+from diffsky_factory.physics.light.dust import R_V, DustCurve, drude_bump
 
 V_WAVELENGTH = 0.55  # micron, where the power law of the slope pivots; Noll et al. 2009, Eq. 9
 B_WAVELENGTH = 0.44  # micron
@@ -39,12 +39,6 @@ def extended_starburst_curve(wavelength: Vector) -> Vector:
     x = 1.0 / wavelength
     far = 5.472 + x * (0.671 + x * (-9.218e-3 + x * 2.620e-3))
     return jnp.where(wavelength < FAR_ULTRAVIOLET, far, starburst_curve(wavelength))
-
-
-def drude_bump(wavelength: Vector) -> Vector:
-    """Drude profile of height 1 at 0.2175 micron."""
-    width2 = (wavelength * BUMP_WIDTH) ** 2
-    return width2 / ((wavelength**2 - BUMP_CENTRE**2) ** 2 + width2)
 
 
 def kriek_conroy_curve(wavelength: Vector, slope: Scalar) -> Vector:

@@ -80,7 +80,7 @@ component_line_photometry = line_luminosities(
 
 
 merged_lines = merged(
-    "merged_lines", "line_luminosity_in_situ", "line_luminosity", "solLum", "Luminosity of the lines, after merging."
+    "merged_lines", "line_luminosity_in_situ", "line_luminosity", "Luminosity of the lines, after merging."
 )
 
 

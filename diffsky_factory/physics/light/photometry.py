@@ -175,7 +175,7 @@ def magnitude_in_situ(*, flux_in_situ: Vector) -> MagnitudeInSitu:
 
 
 merged_flux = merged(
-    "merged_flux", "flux_in_situ", "flux_true", "nJy", "Flux after merging: without lensing, noise or Milky Way dust."
+    "merged_flux", "flux_in_situ", "flux_true", "Flux after merging: without lensing, noise or Milky Way dust."
 )
 
 

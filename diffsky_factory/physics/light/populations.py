@@ -120,7 +120,7 @@ def mean_magnitude(*, population_weights: Vector, flux_by_population: jax.Array)
     return MeanFlux(jnp.exp(population_weights @ jnp.log(jnp.maximum(flux_by_population, NO_FLUX))))
 
 
-merged_mean_flux = merged("merged_mean_flux", "flux_mean_in_situ", "flux_mean", "nJy", "Mean flux after merging.")
+merged_mean_flux = merged("merged_mean_flux", "flux_mean_in_situ", "flux_mean", "Mean flux after merging.")
 
 
 class MeanMagnitude(NamedTuple):

@@ -87,9 +87,7 @@ def spectrum_in_situ(
     return SpectrumInSitu(exp10(log10_stellar_mass_in_situ)[:, None] * spectrum_flux_factor * light)
 
 
-merged_spectrum = merged(
-    "merged_spectrum", "spectrum_in_situ", "spectrum_merged", "solLum / Hz", "Spectrum at rest, after merging."
-)
+merged_spectrum = merged("merged_spectrum", "spectrum_in_situ", "spectrum_merged", "Spectrum at rest, after merging.")
 
 
 class RestSpectrum(NamedTuple):

@@ -45,6 +45,5 @@ merged_surviving_mass = merged(
     "merged_surviving_mass",
     "log10_surviving_mass_in_situ",
     "log10_surviving_mass",
-    "dex(solMass)",
     "Mass of the stars that still shine, after merging.",
 )

@@ -80,13 +80,13 @@ def received(given: jax.Array, host_row: Vector) -> jax.Array:
     return jnp.zeros_like(given).at[host_row].add(given)
 
 
-def merged(name: str, in_situ: str, final: str, unit: str, meaning: str) -> Stage:
+def merged(name: str, in_situ: str, final: str, meaning: str) -> Stage:
     """The stage that takes a quantity of the stars formed in each galaxy to that after merging.
 
-    in_situ, final : columns, linear or, where the unit says dex, logarithms
+    in_situ, final : columns, linear or, where their names say log10, logarithms
     meaning        : of what it writes, one sentence
     """
-    logarithmic = unit.startswith("dex")
+    logarithmic = in_situ.startswith("log10_")
 
     def function(**columns: jax.Array):
         amount = exp10(columns[in_situ]) if logarithmic else columns[in_situ]
@@ -106,6 +106,5 @@ merged_mass = merged(
     "merged_mass",
     "log10_stellar_mass_in_situ",
     "log10_stellar_mass",
-    "dex(solMass)",
     "Mass of stars formed, after merging.",
 )
