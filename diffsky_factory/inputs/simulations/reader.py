@@ -68,7 +68,7 @@ class Rows(NamedTuple):
     """What reading a piece gives."""
 
     columns: dict[str, np.ndarray]  # all of the reader's columns, one value (or vector) per halo
-    dropped: dict[str, int] = {}  # why -> how many rows of the piece were left out
+    dropped: dict[str, int]  # why -> how many rows of the piece were left out
 
 
 class Reader(Protocol):
