@@ -51,19 +51,33 @@ class Cone(Record):
     radius: Angle = Field(gt=0.0, le=180.0)
 
 
+class Rectangle(Record):
+    """Between two meridians, eastward from the first to the second, and two parallels [deg]."""
+
+    ra: tuple[Angle, Angle]
+    dec: tuple[Angle, Angle]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Rectangle":
+        if not -90.0 <= self.dec[0] < self.dec[1] <= 90.0:
+            raise ValueError(f"dec: -90 <= low < high <= 90 is wanted, not {list(self.dec)}")
+        return self
+
+
 class Region(Record):
-    """Part of the sky: whole HEALPix pixels (NESTED) of an order, or a cone, or all of it."""
+    """Part of the sky: whole HEALPix pixels (NESTED) of an order, a cone, a rectangle, or all of it."""
 
     pixels: tuple[int, ...] | None = None
     order: int | None = Field(default=None, ge=0, le=12)
     cone: Cone | None = None
+    rectangle: Rectangle | None = None
     full_sky: bool = False
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Region":
-        kinds = [self.pixels is not None, self.cone is not None, self.full_sky]
+        kinds = [self.pixels is not None, self.cone is not None, self.rectangle is not None, self.full_sky]
         if sum(kinds) != 1:
-            raise ValueError("give pixels with their order, or a cone, or full_sky: true")
+            raise ValueError("give pixels with their order, a cone, a rectangle, or full_sky: true")
         if self.pixels is not None:
             if not self.pixels:
                 raise ValueError("no pixel is given")

@@ -1,4 +1,4 @@
-"""Parts of the sky: HEALPix pixels, a cone, all of it. Each knows its tiles, its area and what lies inside."""
+"""Parts of the sky: HEALPix pixels, a cone, a rectangle, all of it. Each knows its tiles, area and what is inside."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.sky import coordinates, tiles
 
-FORMS = '{"full_sky": true}, {"pixels": [...], "order": k} or {"cone": {"ra": .., "dec": .., "radius": ..}}'
+FORMS = (
+    '{"full_sky": true}, {"pixels": [...], "order": k}, {"cone": {"ra": .., "dec": .., "radius": ..}} '
+    'or {"rectangle": {"ra": [.., ..], "dec": [.., ..]}}'
+)
 
 SHARE_STEPS = 6  # chosen: 4096 points in a pixel, of which those near a border err by half their size
 
@@ -109,7 +112,59 @@ class Cone:
         return np.sum(chord**2, axis=-1) <= 4.0 * np.sin(0.5 * np.deg2rad(radius)) ** 2
 
 
-Region = FullSky | Pixels | Cone
+@dataclass(frozen=True)
+class Rectangle:
+    """Between two meridians and two parallels [deg]; ra runs eastward from the first to the second, over 0 too."""
+
+    ra: tuple[float, float]
+    dec: tuple[float, float]
+
+    @property
+    def width(self) -> float:
+        """Of right ascension [deg], up to 360."""
+        return (self.ra[1] - self.ra[0]) % 360.0 or 360.0
+
+    @property
+    def area(self) -> float:
+        """deg^2."""
+        south, north = np.sin(np.deg2rad(self.dec))
+        return float(self.width * np.rad2deg(north - south))
+
+    def pixels(self, order: int) -> np.ndarray:
+        """Pixels at an order that overlap the region, ascending; a few that only touch it may be among them."""
+        import healpy
+
+        ra, dec = self.ra[0] + 0.5 * self.width, 0.5 * (self.dec[0] + self.dec[1])
+        corners = coordinates.cartesian(
+            *np.meshgrid(self.ra[0] + self.width * np.linspace(0.0, 1.0, 9), self.dec), np.ones((2, 9))
+        )
+        chord = np.linalg.norm(corners - coordinates.cartesian(np.array(ra), np.array(dec), np.array(1.0)), axis=-1)
+        radius = 180.0 if self.width > 180.0 else np.rad2deg(2.0 * np.arcsin(min(1.0, 0.5 * chord.max())))
+        found = tiles.within_cone(ra, dec, min(1.1 * radius, 180.0), order)  # a parallel bulges beyond its corners
+        return found[self._inside(*tiles.centres(found, order), np.rad2deg(healpy.max_pixrad(2**order)))]
+
+    def covers(self, order: int, pixel: int) -> bool:
+        """Whether a pixel lies wholly inside; false also for a few at the rim that do."""
+        import healpy
+
+        rim = np.rad2deg(healpy.max_pixrad(2**order))
+        return bool(self._inside(*tiles.centres(np.array([pixel]), order), -rim)[0])
+
+    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Whether each position [deg] lies inside, bool."""
+        return self._inside(ra, dec, 0.0)
+
+    def _inside(self, ra: np.ndarray, dec: np.ndarray, rim: float) -> np.ndarray:
+        """As `inside`, of the rectangle made wider by a rim [deg] on all sides."""
+        at = np.clip(np.abs(dec) + max(rim, 0.0), 0.0, 90.0)
+        wider = np.minimum(np.abs(rim) / np.maximum(np.cos(np.deg2rad(at)), 1e-9), 360.0) * np.sign(rim)
+        half = 0.5 * self.width
+        middle = self.ra[0] + half
+        within = np.abs((np.asarray(ra) - middle + 180.0) % 360.0 - 180.0) <= half + wider
+        return (within | (self.width == 360.0)) & (dec >= self.dec[0] - rim) & (dec <= self.dec[1] + rim)
+
+
+Region = FullSky | Pixels | Cone | Rectangle
 
 
 def region(given: Mapping | Region) -> Region:
@@ -128,6 +183,8 @@ def region(given: Mapping | Region) -> Region:
         return _pixels(given["order"], given["pixels"])
     if keys == {"cone"} and isinstance(given["cone"], Mapping) and set(given["cone"]) == {"ra", "dec", "radius"}:
         return _cone(**{name: float(value) for name, value in given["cone"].items()})
+    if keys == {"rectangle"} and isinstance(given["rectangle"], Mapping) and set(given["rectangle"]) == {"ra", "dec"}:
+        return _rectangle(**{name: tuple(float(x) for x in pair) for name, pair in given["rectangle"].items()})
     raise InputError(f"no region is written as {dict(given)}: one of {FORMS}")
 
 
@@ -158,3 +215,9 @@ def _cone(ra: float, dec: float, radius: float) -> Cone:
     if not (np.isfinite(ra) and -90.0 <= dec <= 90.0 and 0.0 < radius <= 180.0):
         raise InputError(f"cone at ra={ra}, dec={dec}, radius={radius} deg: |dec| <= 90 and 0 < radius <= 180")
     return Cone(ra, dec, radius)
+
+
+def _rectangle(ra: tuple[float, ...], dec: tuple[float, ...]) -> Rectangle:
+    if not (len(ra) == len(dec) == 2 and np.isfinite(ra).all() and -90.0 <= dec[0] < dec[1] <= 90.0):
+        raise InputError(f"rectangle ra={ra}, dec={dec}: two values [deg] each are wanted, dec ascending within 90")
+    return Rectangle(ra, dec)

@@ -11,6 +11,9 @@ REGIONS = [
     {"pixels": [0, 17, 300, 767], "order": 3},
     {"cone": {"ra": 359.9, "dec": -45.0, "radius": 7.0}},
     {"cone": {"ra": 10.0, "dec": 90.0, "radius": 20.0}},
+    {"rectangle": {"ra": [350.0, 20.0], "dec": [-10.0, 35.0]}},
+    {"rectangle": {"ra": [100.0, 330.0], "dec": [40.0, 90.0]}},
+    {"rectangle": {"ra": [0.0, 360.0], "dec": [-80.0, -50.0]}},
 ]
 
 
@@ -54,6 +57,7 @@ def test_the_area_is_the_share_of_points_inside(given, sky):
         ({"full_sky": False}, "no region is written as"),
         ({"cone": {"ra": 0.0, "dec": 0.0}}, "no region is written as"),
         ({"cone": {"ra": 0.0, "dec": 95.0, "radius": 1.0}}, "dec"),
+        ({"rectangle": {"ra": [0.0, 1.0], "dec": [5.0, -5.0]}}, "dec ascending"),
         ({"pixels": [12], "order": 0}, "pixel 12"),
         ({"pixels": [], "order": 0}, "no pixel"),
         ("everything", "a region is a mapping"),
