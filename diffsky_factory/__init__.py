@@ -14,12 +14,14 @@ from diffsky_factory.factory.building import Status, Summary, build, resume, sta
 from diffsky_factory.factory.catalogs import list_catalogs, open_catalog
 from diffsky_factory.factory.differentiate import differentiable
 from diffsky_factory.factory.evaluate import evaluate
+from diffsky_factory.factory.ingest import Ingested, ingest
 from diffsky_factory.factory.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
 
 __all__ = [
     "Calibration",
+    "Ingested",
     "InputError",
     "Recipe",
     "Status",
@@ -28,6 +30,7 @@ __all__ = [
     "build",
     "differentiable",
     "evaluate",
+    "ingest",
     "list_catalogs",
     "load_calibration",
     "load_recipe",

@@ -9,6 +9,7 @@ import xarray as xr
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.mock import make_halos
 from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, near, read_yaml
+from diffsky_factory.inputs.simulations.stored import is_halo_store
 from diffsky_factory.outputs.reading import open_store
 from diffsky_factory.outputs.store import PLAN
 
@@ -34,6 +35,8 @@ def open_catalog(name: str | Path, *, allow_partial: bool = False, **options: An
     Raises InputError where there is no such catalog, listing near matches, or where it is damaged.
     """
     path = Path(name)
+    if is_halo_store(path):
+        return make_halos({"name": path.stem, "simulation": str(name), "bands": (), "columns": ()}, **options)
     if (path / PLAN).is_file() or (path.is_dir() and str(name) not in entry_names("simulations")):
         if options:
             raise InputError(f"{path}: a store takes no option {', '.join(options)}; select from the dataset")

@@ -54,3 +54,8 @@ def within_cone(ra: float, dec: float, radius: float, order: int) -> np.ndarray:
 
     vector = healpy.ang2vec(ra, dec, lonlat=True)
     return np.sort(healpy.query_disc(2**order, vector, np.deg2rad(radius), inclusive=True, nest=True))
+
+
+def order_of_area(area: float) -> int:
+    """The coarsest order whose pixels are no larger than an area [deg^2]."""
+    return int(np.clip(np.ceil(0.5 * np.log2(FULL_SKY / (12.0 * area))), 0, FINEST))

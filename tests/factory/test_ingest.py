@@ -1,0 +1,82 @@
+"""Taking a simulation in: the store is the product, complete or not there, and goes on where it was killed."""
+
+import numpy as np
+import pytest
+
+import diffsky_factory as dff
+from diffsky_factory.factory import ingest as module
+from diffsky_factory.inputs.simulations.registry import open_simulation
+from diffsky_factory.inputs.simulations.stored import gather_in_memory
+from tests.inputs.readers import MadeUp, on_a_cone
+
+EVERYWHERE = {"full_sky": True}
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    reader = MadeUp(on_a_cone(n=500, satellites=200), rows_of_piece=150)
+    monkeypatch.setattr(module, "open_reader", lambda name: reader)
+    return reader
+
+
+def test_a_store_holds_what_was_read_in_the_order_of_the_sky(reader, tmp_path):
+    made = dff.ingest("made up", tmp_path / "halos.zarr")
+    assert made.rows == 700
+    assert "700 halos" in str(made)
+    assert not (tmp_path / "halos.zarr.ingesting").exists()
+    stored = open_simulation(str(tmp_path / "halos.zarr"))
+    table = gather_in_memory(reader)
+    assert stored.area(EVERYWHERE) == pytest.approx(41252.96, rel=1e-3)
+    pixels = stored.tiles(1, EVERYWHERE)
+    rows = [stored.halos(1, int(pixel), EVERYWHERE) for pixel in pixels]
+    assert [stored.count(1, int(pixel), EVERYWHERE) for pixel in pixels] == [len(part["ra"]) for part in rows]
+    ids = np.concatenate([part["halo_id"] for part in rows])
+    order, known = np.argsort(ids), np.argsort(table.values["halo_id"])
+    for name in ("halo_id", "host_halo_id", "ra", "redshift", "is_central"):
+        found = np.concatenate([part[name] for part in rows])[order]
+        np.testing.assert_array_equal(found, table.values[name][known])
+
+
+def test_a_run_that_was_stopped_goes_on_and_gives_the_same_store(reader, tmp_path, monkeypatch):
+    whole = dff.ingest("made up", tmp_path / "whole.zarr")
+
+    class Killed(Exception):
+        pass
+
+    add, seen = module.Gathering.add, []
+
+    def stopping(self, piece):
+        if len(seen) == 3:
+            raise Killed
+        seen.append(piece)
+        return add(self, piece)
+
+    monkeypatch.setattr(module.Gathering, "add", stopping)
+    with pytest.raises(Killed):
+        dff.ingest("made up", tmp_path / "halos.zarr")
+    assert not (tmp_path / "halos.zarr").exists()
+    again = []
+    monkeypatch.setattr(module.Gathering, "add", lambda self, piece: (again.append(piece), add(self, piece))[1])
+    made = dff.ingest("made up", tmp_path / "halos.zarr")
+    assert set(again) == set(reader.pieces()) - set(seen)
+    assert made.notes == whole.notes
+    a, b = (open_simulation(str(tmp_path / name)).halos(0, 4, None) for name in ("whole.zarr", "halos.zarr"))
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_a_place_that_is_taken_is_refused(reader, tmp_path):
+    (tmp_path / "halos.zarr").mkdir()
+    with pytest.raises(dff.InputError, match="exists; choose another place"):
+        dff.ingest("made up", tmp_path / "halos.zarr")
+
+
+def test_a_mock_is_made_from_a_store(reader, tmp_path):
+    dff.ingest("made up", tmp_path / "halos.zarr")
+    halos = dff.open_catalog(str(tmp_path / "halos.zarr"))
+    assert halos.sizes["galaxy"] == 700
+    columns = ["halo_id", "log10_stellar_mass"]
+    tiles = {"order": 0, "block": 1024}
+    mock = dff.make_mock({"simulation": str(tmp_path / "halos.zarr"), "columns": columns, "tiles": tiles})
+    assert np.isfinite(mock.log10_stellar_mass.values).all()
+    np.testing.assert_array_equal(np.sort(mock.halo_id.values), np.sort(halos.halo_id.values))
