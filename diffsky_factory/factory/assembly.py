@@ -44,14 +44,15 @@ class Assembly:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        where = recipe.region.model_dump(exclude_none=True, exclude_defaults=True) if recipe.region else None
         self.simulation: Simulation = open_simulation(
-            recipe.simulation, redshift=recipe.redshift, halo_mass_min=recipe.halo_mass_min, seed=recipe.seed
+            recipe.simulation,
+            redshift=recipe.redshift,
+            halo_mass_min=recipe.halo_mass_min,
+            seed=recipe.seed,
+            region=where,
         )
-        self.region: dict[str, Any] | None = (
-            recipe.region.model_dump(exclude_none=True, exclude_defaults=True)
-            if recipe.region
-            else self.simulation.default_region
-        )
+        self.region: dict[str, Any] | None = where or self.simulation.default_region
         self.calibration: Calibration = load_calibration(recipe.calibration)
         self.stages: tuple[Stage, ...] = stages(recipe.replace)
         load_templates(recipe.templates)

@@ -16,7 +16,8 @@ from diffsky_factory.sky.distance_table import redshift_table
 HOST_REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, and no copy of a box nearer
 LONGEST_CHAIN = 64  # of hosts, chosen: each pass doubles what is followed, so only a circle is longer
 CELLS = 2**10  # chosen: cells along a side of a box, by which its halos are ordered
-PACKED_ID, PACKED_REPLICA = 2**40, 2**21  # chosen: what fits beside each other below 2^61
+PACKED_ID, PACKED_REPLICA = 2**36, 2**25  # chosen: what fits beside each other below 2^61
+REPLICAS_OF_A_SNAPSHOT = 2**18  # chosen: 64 copies of a box along each axis
 PACKED, HASHED = 2**62, 2**61  # chosen: where ids of copies begin, of either kind
 ABSENT = -1  # the replica of hosts that are not in the product
 MOST_ORDER, GROUPS_PER_PIXEL = 7, 30  # chosen: pixels by which a footprint is measured, so that few are empty by chance
@@ -27,7 +28,7 @@ MEMORY = "2GB"  # chosen: beyond it the table is on disk
 def replica_ids(simulation_id: np.ndarray, replica: np.ndarray) -> np.ndarray:
     """Ids (n,) int64 that tell the copies of a halo in replicas of a box apart; the same whatever else is read.
 
-    The first replica (0) keeps the simulation's ids; others have 2^62 + replica 2^40 + id. Where an id or a replica is
+    The first replica (0) keeps the simulation's ids; others have 2^62 + replica 2^36 + id. Where an id or a replica is
     too large for that, 61 bits of a hash of both, which `Gathering.link` checks to be unique.
     """
     ids, replica = np.asarray(simulation_id, np.int64), np.asarray(replica, np.int64)
@@ -122,8 +123,9 @@ class Gathering:
             if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
                 row = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
                 raise InputError(f"{piece.file}, row {row} from {piece.first}: '{name}' is {values[row]}; drop the row")
-        ids, replica = columns["simulation_halo_id"], columns.get("replica", np.int64(0))
-        columns["halo_id"] = replica_ids(ids, np.broadcast_to(replica, ids.shape))
+        ids = columns["simulation_halo_id"]
+        copy = columns.get("replica", np.int64(0)) + REPLICAS_OF_A_SNAPSHOT * columns.get("snapshot", np.int64(0))
+        columns["halo_id"] = replica_ids(ids, np.broadcast_to(copy, ids.shape))
         columns["is_central"] = columns["simulation_host_halo_id"] == ids
         position = np.stack([columns[axis] for axis in "xyz"], axis=-1)
         if self.reader.geometry == "box":
@@ -180,12 +182,13 @@ class Gathering:
                 f"{self.reader.files[0]}: halo {twice[0]} is there {twice[1]} times; are its files overlapping, "
                 "or several snapshots? give the files of one"
             )
+        same = "AND h.snapshot = s.snapshot" if "snapshot" in self.reader.columns else ""
         near = "AND (h.x-s.x)^2 + (h.y-s.y)^2 + (h.z-s.z)^2 < " + str(HOST_REACH**2)
         self._run(f"""
             CREATE OR REPLACE TABLE links AS
             SELECT s.halo_id, arg_min(h.halo_id, (h.x-s.x)^2 + (h.y-s.y)^2 + (h.z-s.z)^2) AS parent
             FROM halos s JOIN halos h ON h.simulation_halo_id = s.simulation_host_halo_id
-            WHERE NOT s.is_central {near if "replica" in self.reader.columns else ""} GROUP BY s.halo_id""")
+            WHERE NOT s.is_central {same} {near if "replica" in self.reader.columns else ""} GROUP BY s.halo_id""")
         nested = "SELECT count(*) FROM links JOIN halos h ON h.halo_id = parent WHERE NOT h.is_central"
         followed = self._number(nested)
         for _ in range(LONGEST_CHAIN):

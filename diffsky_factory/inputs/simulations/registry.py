@@ -1,5 +1,6 @@
 """Simulations by name or path: the one door through which halos enter."""
 
+import json
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -11,8 +12,16 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import checked, entry_names, near, read_entry, read_yaml
+from diffsky_factory.inputs.simulations.box_cone import BoxCone
 from diffsky_factory.inputs.simulations.reader import Reader, SimulationEntry
-from diffsky_factory.inputs.simulations.stored import StoredHalos, gather_in_memory, is_halo_store, open_halo_store
+from diffsky_factory.inputs.simulations.replicas import UNSKEWED, Replicas, generic_rotation
+from diffsky_factory.inputs.simulations.stored import (
+    StoredHalos,
+    TableInMemory,
+    gather_in_memory,
+    is_halo_store,
+    open_halo_store,
+)
 from diffsky_factory.inputs.simulations.synthetic import Synthetic
 from diffsky_factory.sky.cosmology import Cosmology
 
@@ -20,6 +29,9 @@ READERS = {
     "universemachine_lightcone": "universemachine_cone:UniverseMachineCone",
 }
 """Format -> module in this package and class of its reader. A module says, by `recognises`, which files are its."""
+
+ONE_FILE_A_SNAPSHOT = ("rockstar_out", "consistent_trees_hlist", "universemachine_sfr")
+ONE_FOLDER_A_SNAPSHOT = ("abacus_box", "illustris_groups")
 
 DATA_PATH = "DIFFSKY_FACTORY_DATA"
 """Environment variable: folders in which the files of simulations are looked for."""
@@ -67,9 +79,11 @@ def open_simulation(
     redshift: tuple[float, float] | None = None,
     halo_mass_min: float | None = None,
     seed: int = 0,
+    region: Mapping | None = None,
 ) -> Simulation:
     """A simulation by the name or path of its entry, by the path of a file of a known format, or of a store of halos.
 
+    A box is put on the sky of an observer in its corner, repeated as far as the redshift asks, in the region alone.
     Raises InputError for an unknown name, listing near matches; for a file that no reader knows; and for files that
     are too large to be read anew each time, which `ingest` puts into a store.
     """
@@ -79,27 +93,55 @@ def open_simulation(
         entry = find_entry(name)
         if entry is not None and entry.format == "synthetic":
             return _synthetic(entry, redshift, halo_mass_min, seed)
-        reader = open_reader(name)
-        size = sum(file.stat().st_size for file in reader.files)
+        readers = open_snapshots(name)
+        size = sum(file.stat().st_size for reader in readers for file in reader.files)
         if size > LARGEST_IN_MEMORY:
             raise InputError(
                 f"{name}: has {size / 1e9:.1f} GB of files; put its halos into a store once, by "
                 f'"diffsky-factory ingest {name} --out halos.zarr", and name that store instead'
             )
-        table = _in_memory(reader, tuple((str(file), file.stat().st_mtime_ns) for file in reader.files))
+        state = tuple((str(file), file.stat().st_mtime_ns) for reader in readers for file in reader.files)
+        table = _in_memory(name, redshift, json.dumps(region), state)
     if table.attributes["geometry"] != "lightcone":
         raise InputError(
             f"{name}: holds a box, which has no place on the sky; make a light cone of it first: "
-            f'"diffsky-factory ingest {name} --out cone.zarr --redshift 0 0.1"'
+            f'"diffsky-factory ingest SIMULATION --out cone.zarr --redshift 0 0.1"'
         )
     lowest = -np.inf if halo_mass_min is None else float(np.log10(halo_mass_min))
     return StoredHalos(table, name, redshift, lowest)
 
 
 @lru_cache(maxsize=4)
-def _in_memory(reader: Reader, state: tuple):
-    """The halos of a small product: once per process and state of its files."""
-    return gather_in_memory(reader)
+def _in_memory(name: str, redshift: tuple[float, float] | None, region: str, state: tuple) -> TableInMemory:
+    """The halos of a small product: once per process, part of the sky and state of its files."""
+    return gather_in_memory(open_reader(name, redshift=redshift, region=json.loads(region)))
+
+
+def open_reader(
+    name: str | Path,
+    *,
+    redshift: tuple[float, float] | None = None,
+    region: Mapping | None = None,
+    observer: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    rotate: bool = True,
+) -> Reader:
+    """The reader of a light cone, as it is or made of the snapshots of a box; of a box where no redshift is given.
+
+    redshift, region, observer [Mpc from the corner of the box], rotate : of a cone made of a box, see `Replicas`;
+        rotate turns the sky against the axes of the box
+    """
+    readers = open_snapshots(name)
+    if readers[0].geometry == "lightcone":
+        return readers[0]
+    if redshift is None:
+        if len(readers) > 1:
+            raise InputError(
+                f"{name}: has {len(readers)} snapshots; give a redshift range to make a light cone of them"
+            )
+        return readers[0]
+    rotation = generic_rotation() if rotate else UNSKEWED
+    size, cosmology = readers[0].attributes["box_size"], readers[0].cosmology
+    return BoxCone(readers, Replicas(size, cosmology, tuple(redshift), tuple(observer), region, rotation))
 
 
 def find_entry(name: str | Path) -> SimulationEntry | None:
@@ -112,8 +154,8 @@ def find_entry(name: str | Path) -> SimulationEntry | None:
     return None
 
 
-def open_reader(name: str | Path) -> Reader:
-    """The reader of a simulation's files, by name or path of its entry, or by path of a file of a known format.
+def open_snapshots(name: str | Path) -> tuple[Reader, ...]:
+    """The readers of a simulation's snapshots, or the one of its light cone, by name or path of its entry or a file.
 
     Files of an entry are looked for beside it where it is a file of the user's, and in the folders of
     DIFFSKY_FACTORY_DATA, in a folder of the simulation's name or without one.
@@ -125,18 +167,28 @@ def open_reader(name: str | Path) -> Reader:
             raise InputError(
                 f"simulation '{entry.name}', format: no reader of {entry.format!r}; {near(entry.format, READERS)}"
             )
-        return _reader(entry.format)(_files(entry, path), entry)
+        return tuple(_reader(entry.format)(files, entry) for files in _by_snapshot(_files(entry, path), entry.format))
     if not str(name) or not path.exists():
         raise InputError(
             f"no simulation {str(name)!r}, and no such file; {near(str(name), entry_names('simulations'))}"
         )
     for format_ in READERS:
         if import_module(_module(format_)).recognises(path):
-            return _reader(format_)((path,), SimulationEntry(name=path.stem, format=format_))
+            return (_reader(format_)((path,), SimulationEntry(name=path.stem, format=format_)),)
     raise InputError(
         f"{path}: no reader knows this file; the formats are {', '.join(READERS)}. For a plain table, write an entry "
         "that names its columns (docs/how-to/open-a-simulation.md)"
     )
+
+
+def _by_snapshot(files: tuple[Path, ...], format_: str) -> list[tuple[Path, ...]]:
+    """Files of each snapshot: each for itself, or those of a folder, or all, as the format has it."""
+    if format_ in ONE_FILE_A_SNAPSHOT:
+        return [(file,) for file in files]
+    if format_ in ONE_FOLDER_A_SNAPSHOT:
+        folders = dict.fromkeys(file.parent for file in files)
+        return [tuple(file for file in files if file.parent == folder) for folder in folders]
+    return [files]
 
 
 def _files(entry: SimulationEntry, path: Path) -> tuple[Path, ...]:
