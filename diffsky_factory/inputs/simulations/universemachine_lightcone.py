@@ -174,7 +174,7 @@ def _load(path: str, modified: int, size: int) -> Content:
     order = np.argsort(group_pixel, kind="stable")
     satellite = ~columns["is_central"]
     notes = {
-        "rows": len(rows),
+        "rows": len(rows["ID"]),
         "centrals": int(np.count_nonzero(~satellite)),
         "satellites": int(np.count_nonzero(satellite)),
         "nested hosts followed": int(np.count_nonzero(hosts.nested)),
@@ -186,7 +186,7 @@ def _load(path: str, modified: int, size: int) -> Content:
     return Content(header, columns, group_pixel[order], group_ra[order], group_dec[order], notes)
 
 
-def _columns(header: Header, rows: np.ndarray) -> tuple[dict[str, np.ndarray], Hosts]:
+def _columns(header: Header, rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Hosts]:
     """Our columns, in our units and frame, in the order of the file."""
     h = header.cosmology.h
     position = np.stack([rows["X"], -rows["Y"], rows["Z"]], axis=-1) / h

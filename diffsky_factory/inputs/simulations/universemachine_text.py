@@ -5,14 +5,21 @@ Mpc/h along the axes of the cone, velocities physical km/s, masses Msun.
 """
 
 import re
-import warnings
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.simulations.reader import Piece
+from diffsky_factory.inputs.simulations.text_rows import (
+    TextRows,
+    TextTable,
+    read_comments,
+    read_text,
+    text_table,
+)
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import distance_table
 
@@ -24,13 +31,20 @@ NAMES = [
 # by position, as "RA" names two columns
 USED = {
     "RA": 0, "Dec": 1, "Z(cosmo)": 3, "ID": 5, "UPID": 7, "X": 10, "Y": 11, "Z": 12, "VX": 13, "VY": 14, "VZ": 15,
-    "MP": 18, "SM": 25, "SFR": 27, "obs_SM": 28, "obs_SFR": 29,
+    "M": 16, "V": 17, "MP": 18, "SM": 25, "SFR": 27, "obs_SM": 28, "obs_SFR": 29,
 }  # fmt: skip
-ROW = np.dtype([(name, np.int64 if name in ("ID", "UPID") else np.float64) for name in USED])
-BLOCK = 50_000  # chosen: lines held as text at a time, 16 MB
+WORDS = {name: (at, np.int64 if name in ("ID", "UPID") else np.float64) for name, at in USED.items()}
 DISTANCE_TOLERANCE = 1e-3  # relative, chosen: a wrong h or Om shows at 1e-2
 REDSHIFT_ROUNDING = 1e-6  # chosen: twice the last printed digit of Z(cosmo)
 SKY_TOLERANCE = 1e-3  # deg, chosen: a mirrored or rotated frame shows at the size of the field
+
+
+class Frame(NamedTuple):
+    """Where the cone lies in the box: X_cone = R (X_box - O), without regard to the box's period."""
+
+    box_size: float  # Mpc/h
+    origin: np.ndarray  # O, (3,), Mpc/h
+    rotation: np.ndarray  # R, (3, 3)
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,15 @@ class Header:
 
     path: Path
     cosmology: Cosmology
-    pencil: tuple[float, float] | None  # arcmin along ra and dec; None where the command line does not tell
-    lines: int  # of the header
+    redshifts: tuple[float, float] | None  # of the command line; None where it does not tell
+    pencil: tuple[float, float] | None  # arcmin along ra and dec, likewise
+    frame: Frame | None  # None where it is not told
+    start: int  # byte of the first row
+
+    @property
+    def table(self) -> TextTable:
+        """The rows below; raises InputError where there are none, or the file is cut off."""
+        return text_table(self.path, self.start, len(NAMES), WORDS)
 
 
 def is_universemachine_lightcone(path: str | Path) -> bool:
@@ -56,16 +77,12 @@ def is_universemachine_lightcone(path: str | Path) -> bool:
 def read_header(path: str | Path) -> Header:
     """The header of a file; raises ValueError, naming the file and the line that is missing or wrong."""
     path = Path(path)
-    comments = []
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.startswith("#"):
-                break
-            comments.append(line[1:].strip())
+    comments, start = read_comments(path)
     names = comments[0].split() if comments else []
     if names != NAMES:
         raise InputError(f"{path}, line 1: not the {len(NAMES)} column names of a UniverseMachine light cone: {names}")
-    return Header(path, _cosmology(path, comments), _pencil(comments), len(comments))
+    redshifts, pencil = _extent(comments)
+    return Header(path, _cosmology(path, comments), redshifts, pencil, _frame(path, comments), start)
 
 
 def _cosmology(path: Path, comments: list[str]) -> Cosmology:
@@ -80,85 +97,61 @@ def _cosmology(path: Path, comments: list[str]) -> Cosmology:
     return Cosmology(Om0=om, h=h)
 
 
-def _pencil(comments: list[str]) -> tuple[float, float] | None:
-    """x_arcmin, y_arcmin of `lightcone <config> z_low z_high x_arcmin y_arcmin samples ..`."""
+def _extent(comments: list[str]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Redshifts and sides [arcmin] of `lightcone <config> z_low z_high x_arcmin y_arcmin samples ..`."""
     for line in comments:
         if line.startswith("Command line:"):
             try:
                 z_low, z_high, x, y, _ = (float(word) for word in line.split()[4:9])
             except ValueError:
-                return None
-            return (x, y) if 0.0 <= z_low < z_high and x > 0.0 and y > 0.0 else None
-    return None
+                return None, None
+            if 0.0 <= z_low < z_high and x > 0.0 and y > 0.0:
+                return (z_low, z_high), (x, y)
+    return None, None
 
 
-def read_rows(header: Header) -> np.ndarray:
-    """All rows, (n,) of type ROW, read in blocks of lines so that the text is never held whole, and checked.
+def _frame(path: Path, comments: list[str]) -> Frame | None:
+    """Box size, origin and rotation; raises InputError where the rotation is none."""
+    text = "\n".join(comments)
+    number = r"(-?[\d.]+(?:[eE][-+]?\d+)?)"
+    size = re.search(rf"^Original box size: *{number} *Mpc/h", text, re.MULTILINE)
+    origin = re.search(rf"^Origin \(O\): *{number} +{number} +{number}", text, re.MULTILINE)
+    matrix = re.search(r"^Rotation Matrix \(R\):\s*([-\d.eE+,\s\[\]]+)", text, re.MULTILINE)
+    if not (size and origin and matrix):
+        return None
+    rotation = np.array([float(word) for word in re.findall(number, matrix[1])])
+    if len(rotation) != 9 or np.abs(rotation.reshape(3, 3) @ rotation.reshape(3, 3).T - np.eye(3)).max() > 1e-4:
+        raise InputError(f"{path}: the Rotation Matrix of the header is no rotation; restore it from the original")
+    return Frame(float(size[1]), np.array([float(word) for word in origin.groups()]), rotation.reshape(3, 3))
+
+
+def read_rows(header: Header) -> dict[str, np.ndarray]:
+    """All rows, checked: name -> (n,), names as in USED."""
+    table = header.table
+    return read_piece(header, Piece(str(header.path), table.start, table.end)).values
+
+
+def read_piece(header: Header, piece: Piece) -> TextRows:
+    """The rows of a range of bytes, checked.
 
     Raises InputError, naming file and line, for a row that is incomplete, not a number, or contradicts the header.
     """
-    blocks, first_line = [], header.lines + 1
-    with header.path.open(encoding="utf-8", errors="replace") as file:
-        for _ in range(header.lines):
-            next(file)
-        while lines := list(islice(file, BLOCK)):
-            blocks.append(_parse(header.path, lines, first_line))
-            first_line += len(lines)
-    if not blocks:
-        raise InputError(f"{header.path}: no rows below the header; is the file complete?")
-    rows = np.concatenate(blocks)
-    _check(header, rows)
+    rows = read_text(header.table, piece)
+    if len(rows.values["ID"]):
+        _check(header, rows)
     return rows
 
 
-def _parse(path: Path, lines: list[str], first_line: int) -> np.ndarray:
-    for number, line in enumerate(lines, start=first_line):
-        if not line.endswith("\n"):
-            raise InputError(f"{path}, line {number}: the last line has no end, the file is truncated; copy it again")
-        if len(line.split()) != len(NAMES):
-            raise InputError(
-                f"{path}, line {number}: {len(line.split())} columns instead of {len(NAMES)}; copy the file again"
-            )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # an id written as 1e9 must not pass through float64
-            return np.atleast_1d(np.loadtxt(lines, dtype=ROW, usecols=list(USED.values()), comments=None))
-    except (ValueError, Warning):
-        raise InputError(_not_a_number(path, lines, first_line)) from None
-
-
-def _not_a_number(path: Path, lines: list[str], first_line: int) -> str:
-    """Names the first value that cannot be read."""
-    for number, line in enumerate(lines, start=first_line):
-        words = line.split()
-        for name, position in USED.items():
-            kind = int if np.issubdtype(ROW[name], np.integer) else float
-            try:
-                np.int64(kind(words[position])) if kind is int else kind(words[position])
-            except (ValueError, OverflowError):
-                what = "an integer of 64 bits" if kind is int else "a number"
-                return f"{path}, line {number}: {name} = '{words[position]}' is not {what}; mend or drop the line"
-    return f"{path}, lines {first_line} to {first_line + len(lines) - 1}: cannot be read as numbers"
-
-
-def _check(header: Header, rows: np.ndarray) -> None:
+def _check(header: Header, rows: TextRows) -> None:
     """Refuse values that no halo has, and positions that contradict redshift, h or the sky position."""
+    values, refuse, h = rows.values, rows.refuse, header.cosmology.h
+    refuse(values["ID"] < 0, "ID", "an id is not negative; copy the file again")
+    for name in ("MP", "M"):
+        refuse(values[name] <= 0.0, name, "a mass must be positive; drop the line")
+    refuse(values["Z(cosmo)"] <= 0.0, "Z(cosmo)", "a redshift must be positive; drop the line")
 
-    def refuse(bad, name, problem):
-        if np.any(bad):
-            row = int(np.flatnonzero(bad)[0])
-            raise InputError(f"{header.path}, line {header.lines + 1 + row}: {name} = {rows[name][row]}: {problem}")
-
-    for name in USED:
-        if ROW[name] == np.float64:
-            refuse(~np.isfinite(rows[name]), name, "not finite; drop the line")
-    refuse(rows["MP"] <= 0.0, "MP", "a mass must be positive; drop the line")
-    refuse(rows["Z(cosmo)"] <= 0.0, "Z(cosmo)", "a redshift must be positive; drop the line")
-
-    h = header.cosmology.h
-    x, y, z = rows["X"], rows["Y"], rows["Z"]
+    x, y, z, redshift = values["X"], values["Y"], values["Z"], values["Z(cosmo)"]
     radius = np.sqrt(x**2 + y**2 + z**2) / h
-    redshift = rows["Z(cosmo)"]
     expected = distance_table(header.cosmology, float(redshift.max()) + 0.1)(np.log1p(redshift))
     tolerance = DISTANCE_TOLERANCE * expected + REDSHIFT_ROUNDING * 2997.9 / h
     refuse(
@@ -169,8 +162,7 @@ def _check(header: Header, rows: np.ndarray) -> None:
     )
     ra = np.rad2deg(-np.arctan2(y, x))  # the sky frame is (X, -Y, Z)
     dec = np.rad2deg(np.arctan2(z, np.hypot(x, y)))
-    apart = (rows["RA"] - ra + 180.0) % 360.0 - 180.0
-    away = np.hypot(apart * np.cos(np.deg2rad(dec)), rows["Dec"] - dec)
-    refuse(
-        away > SKY_TOLERANCE, "RA", "RA, Dec is not the direction of (X, -Y, Z); are the axes those of the light cone?"
-    )
+    apart = (values["RA"] - ra + 180.0) % 360.0 - 180.0
+    away = np.hypot(apart * np.cos(np.deg2rad(dec)), values["Dec"] - dec)
+    problem = "RA, Dec is not the direction of (X, -Y, Z); are the axes those of the light cone?"
+    refuse(away > SKY_TOLERANCE, "RA", problem)

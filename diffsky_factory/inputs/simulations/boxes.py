@@ -1,0 +1,45 @@
+"""Positions in a periodic box, and the time of the snapshot it shows."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from diffsky_factory.core.errors import InputError
+
+BEYOND = 0.01  # of the box, chosen: interpolated halos lie just outside; a length without its h lies 40 % outside
+
+Refuse = Callable[[np.ndarray, str, str], None]
+"""Raises InputError for the first bad row: bad (n,), name of the column, what is wrong with it."""
+
+
+def wrapped(positions: dict[str, np.ndarray], unit: float, box_size: float, refuse: Refuse) -> dict[str, np.ndarray]:
+    """Positions [Mpc] along each axis, in [0, L).
+
+    positions : name of the axis -> (n,) in the file's unit of length; unit : that unit [Mpc]; box_size : L [Mpc]
+    Raises InputError, through refuse, for a position farther outside than rounding can put it.
+    """
+    found = {}
+    for name, values in positions.items():
+        position = np.asarray(values, np.float64) * unit
+        inside = (position >= -BEYOND * box_size) & (position <= (1.0 + BEYOND) * box_size)
+        problem = f"outside of the box, which ends at {box_size / unit:g}; are box size and unit those of this file?"
+        refuse(~inside, name, problem)
+        position = np.mod(position, box_size)
+        found[name] = np.where(position >= box_size, 0.0, position)  # mod of -1e-17
+    return found
+
+
+def scale_in_name(path: Path, pattern: str) -> float | None:
+    """The scale factor in the name of a file, the first group of a pattern; None where it has none in (0, 1.1]."""
+    match = re.fullmatch(pattern, path.name)
+    scale = float(match[1]) if match else None
+    return scale if scale is not None and 0.0 < scale <= 1.1 else None
+
+
+def redshift_of(scale: float, source: object) -> float:
+    """Redshift of a scale factor; a last snapshot that overshoots a little is one of today."""
+    if not 0.0 < scale <= 1.1:
+        raise InputError(f"{source}: a scale factor of {scale:g}; it must lie between 0 and 1")
+    return max(1.0 / scale - 1.0, 0.0)
