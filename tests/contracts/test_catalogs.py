@@ -6,6 +6,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.parameters import bounds
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.catalogs import list_catalogs
@@ -14,7 +15,7 @@ from diffsky_factory.factory.records import RECORDS, json_schema
 from diffsky_factory.inputs.calibrations import CalibrationEntry, load_calibration, save_calibration
 from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, read_entry, read_yaml
 from diffsky_factory.inputs.filters import list_filters, load_filters
-from diffsky_factory.inputs.simulations.registry import open_simulation
+from diffsky_factory.inputs.simulations.registry import DATA_PATH, READERS, open_simulation
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.physics import INGREDIENTS
 from tests.conftest import ROOT
@@ -51,9 +52,14 @@ def test_a_recipe_is_loaded_under_its_own_name(name):
 
 @pytest.mark.parametrize("name", entry_names("simulations"))
 def test_a_simulation_is_opened_by_its_name(name):
-    found = open_simulation(name)
     entry = read_yaml(entry_path("simulations", name))
     assert entry["name"] == name
+    if entry.get("status") == "needs files":
+        assert entry["format"] in READERS
+        with pytest.raises(InputError, match=DATA_PATH):
+            open_simulation(name)
+        return
+    found = open_simulation(name)
     for field, value in entry["cosmology"].items():
         assert getattr(found.cosmology, field) == value
 

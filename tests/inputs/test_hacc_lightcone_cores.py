@@ -8,6 +8,7 @@ from astropy.cosmology import FlatLambdaCDM
 from diffsky_factory.inputs.simulations import hacc_lightcone_cores
 from diffsky_factory.inputs.simulations.hacc_lightcone_cores import FORMAT, HaccLightconeCores, recognises
 from diffsky_factory.inputs.simulations.reader import SimulationEntry
+from diffsky_factory.sky.regions import region
 
 H = 0.6766
 FLAT = FlatLambdaCDM(H0=100.0 * H, Om0=0.30964, Tcmb0=0.0)
@@ -212,11 +213,12 @@ def test_the_area_is_that_of_the_patches_once_each(tmp_path):
             put(tmp_path, step=step, patch=patch)
     reader = reader_of(tmp_path)
     expected = 2.0 * np.pi * (1.0 - np.cos(0.1)) + 0.2 * (np.cos(1.5) - np.cos(1.6))
-    assert reader.attributes["area_deg2"] == pytest.approx(np.rad2deg(np.rad2deg(expected)), rel=1e-6)
+    found = sum(region(part).area for part in reader.attributes["footprint"])
+    assert found == pytest.approx(np.rad2deg(np.rad2deg(expected)), rel=1e-6)
     assert len(reader.pieces()) == 4
     assert len(everything(reader)["x"]) == 4 * 36
     (tmp_path / "lc_cores-decomposition.txt").unlink()
-    assert "area_deg2" not in reader_of(tmp_path).attributes
+    assert "footprint" not in reader_of(tmp_path).attributes
     (tmp_path / "lc_cores-250.0.hdf5").unlink()
     with pytest.raises(
         ValueError, match=r"lc_cores-250.0.hdf5: there is no such file, though other steps have patch 0"

@@ -9,6 +9,7 @@ from diffsky_factory.inputs.simulations import text_rows
 from diffsky_factory.inputs.simulations.reader import SimulationEntry
 from diffsky_factory.inputs.simulations.universemachine_cone import FORMAT, UniverseMachineCone, packed, recognises
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+from diffsky_factory.sky.regions import region
 from tests.reference import reference
 
 COSMOLOGY = Cosmology(Om0=0.307, h=0.678)
@@ -106,7 +107,8 @@ def test_directions_and_distances_of_the_sample_are_those_of_its_text(sample, te
 def test_the_header_of_the_sample_says_cosmology_area_and_box(sample):
     assert (sample.cosmology.Om0, sample.cosmology.h) == (0.307, 0.678)
     attributes = sample.attributes
-    assert attributes["area_deg2"] == pytest.approx(25.0 / 3600.0, rel=1e-5)
+    (part,) = attributes["footprint"]
+    assert region(part).area == pytest.approx(25.0 / 3600.0, rel=1e-5)
     assert attributes["redshift_range"] == (0.8, 1.0)
     assert attributes["box_size"] == pytest.approx(250.0 / 0.678)
     assert sample.geometry == "lightcone"
@@ -164,7 +166,7 @@ def test_what_the_header_does_not_tell_is_left_out(tmp_path):
     header = "\n".join(line for line in HEADER.splitlines() if "Origin" not in line and "Command" not in line) + "\n"
     reader = write(tmp_path, header=header)
     assert "replica" not in reader.columns
-    assert not {"area_deg2", "redshift_range", "box_size"} & set(reader.attributes)
+    assert not {"footprint", "redshift_range", "box_size"} & set(reader.attributes)
     assert len(everything(reader)["x"]) == 4
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations import hdf5_rows
 from diffsky_factory.inputs.simulations.dropping import kept, log10
-from diffsky_factory.inputs.simulations.hacc_patches import CORES, Patch, area, decomposition, patches
+from diffsky_factory.inputs.simulations.hacc_patches import CORES, Patch, decomposition, footprint, patches
 from diffsky_factory.inputs.simulations.reader import REQUIRED, Geometry, Piece, Rows, SimulationEntry
 from diffsky_factory.inputs.simulations.sky_checks import check_directions, check_distances
 from diffsky_factory.inputs.simulations.stated import option, picked, stated_cosmology
@@ -67,7 +67,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class HaccLightconeCores:
-    """Cores on a light cone. The entry must give Om0 and h; areas are of the decomposition, where it is there.
+    """Cores on a light cone. The entry must give Om0 and h; the footprint is of the decomposition, where it is there.
 
     Hosts are given as rows of the file and become ids; a host that was lost keeps its id. A core that no history was
     found for in the core forest, or whose velocity was not, is left out. Cores repeat with the box: `replica`.
@@ -110,11 +110,11 @@ class HaccLightconeCores:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """area_deg2 of the patches; box_size [Mpc] and particle_mass [Msun] of the entry."""
+        """The footprint of the patches; box_size [Mpc] and particle_mass [Msun] of the entry."""
         table = decomposition(self.files)
         found = {"box_size": self.entry.box_size, "particle_mass": self.entry.particle_mass}
         if table is not None:
-            found["area_deg2"] = area(table, [patch.number for patch in self._patches])
+            found["footprint"] = footprint(table, [patch.number for patch in self._patches])
         return {
             "name": self.entry.name or "HACC light cone",
             "mass_definition": self.entry.mass_definition or "largest friends-of-friends mass so far of the core",

@@ -66,23 +66,24 @@ def decomposition(files: Sequence[Path]) -> Path | None:
     return given[0] if given else beside if beside.is_file() else None
 
 
-def area(path: Path, numbers: Sequence[int]) -> float:
-    """Area [deg^2] of some patches; raises InputError, naming the line, for one that is not understood or absent."""
+def footprint(path: Path, numbers: Sequence[int]) -> list[dict]:
+    """Some patches, as regions; raises InputError, naming the line, for one that is not understood or absent."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    areas = {}
+    regions = {}
     for number, line in enumerate(lines[1:], start=2):
         words = re.sub(r"[\[\],]", " ", line).split()
         if not words:
             continue
         try:
             patch, low, high, left, right = int(words[0]), *map(float, words[1:])
-            areas[patch] = (right - left) * (np.cos(low) - np.cos(high)) * np.rad2deg(1.0) ** 2
+            ra, dec = np.rad2deg([left, right]), 90.0 - np.rad2deg([high, low])
+            regions[patch] = {"rectangle": {"ra": ra.clip(0.0, 360.0).tolist(), "dec": dec.clip(-90.0, 90.0).tolist()}}
             good = 0.0 <= low < high <= 3.1416 and -1e-5 <= left < right <= 6.2832
         except ValueError:
             good = False
         if not good:
             raise InputError(f"{path}, line {number}: not '<patch> [theta, theta] [phi, phi]' in radians: {line!r}")
-    absent = sorted(set(numbers) - set(areas))
+    absent = sorted(set(numbers) - set(regions))
     if absent:
         raise InputError(f"{path}: no line of patch {absent[0]}; is it the decomposition of these files?")
-    return float(sum(areas[number] for number in set(numbers)))
+    return [regions[number] for number in sorted(set(numbers))]

@@ -27,6 +27,13 @@ from diffsky_factory.sky.cosmology import Cosmology
 
 READERS = {
     "universemachine_lightcone": "universemachine_cone:UniverseMachineCone",
+    "universemachine_sfr": "universemachine_sfr:UniverseMachineSfr",
+    "rockstar_out": "rockstar_out:RockstarOut",
+    "consistent_trees_hlist": "consistent_trees_hlist:ConsistentTreesHlist",
+    "hacc_lightcone_cores": "hacc_lightcone_cores:HaccLightconeCores",
+    "abacus_box": "abacus_box:AbacusBox",
+    "abacus_lightcone": "abacus_lightcone:AbacusLightcone",
+    "illustris_groups": "illustris_groups:IllustrisGroups",
 }
 """Format -> module in this package and class of its reader. A module says, by `recognises`, which files are its."""
 

@@ -78,11 +78,11 @@ class UniverseMachineCone:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """area_deg2 and redshift_range of the command line, box_size [Mpc] of the box, where the header has them."""
+        """footprint and redshift_range of the command line, box_size [Mpc] of the box, where the header has them."""
         header = self._header
         stated: dict[str, Any] = {}
         if header.pencil is not None:
-            stated["area_deg2"] = area(header.pencil)
+            stated["footprint"] = [footprint(header.pencil)]
             stated["redshift_range"] = header.redshifts
         if header.frame is not None:
             size = header.frame.box_size / header.cosmology.h
@@ -122,10 +122,10 @@ class UniverseMachineCone:
         return read_header(only_file(self.files, self.entry, "each file is a cone of its own around ra = dec = 0"))
 
 
-def area(pencil: tuple[float, float]) -> float:
-    """Area [deg^2] within half of each side [arcmin] of ra = 0 and dec = 0."""
+def footprint(pencil: tuple[float, float]) -> dict:
+    """The region within half of each side [arcmin] of ra = 0 and dec = 0."""
     ra, dec = (0.5 * side / 60.0 for side in pencil)
-    return float(2.0 * ra * np.rad2deg(2.0 * np.sin(np.deg2rad(dec))))
+    return {"rectangle": {"ra": [360.0 - ra, ra], "dec": [-dec, dec]}}
 
 
 def copies(position: np.ndarray, frame: Frame) -> np.ndarray:
