@@ -22,6 +22,7 @@ from diffsky_factory.inputs.igm import check_absorption
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
+from diffsky_factory.physics.halos.fitted import FITTED
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
 from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
@@ -54,7 +55,7 @@ class Assembly:
         )
         self.region: dict[str, Any] | None = where or self.simulation.default_region
         self.calibration: Calibration = load_calibration(recipe.calibration)
-        self.stages: tuple[Stage, ...] = stages(recipe.replace)
+        self.stages: tuple[Stage, ...] = stages(recipe.replace, fitted=set(FITTED) <= set(self.simulation.columns))
         load_templates(recipe.templates)
         load_filters(recipe.bands)
         check_absorption(recipe.igm)

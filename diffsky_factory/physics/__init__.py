@@ -10,6 +10,7 @@ from diffsky_factory.core.imports import imported, is_path
 from diffsky_factory.core.stage import Stage, derived
 from diffsky_factory.physics import black_holes
 from diffsky_factory.physics.halos import growth, infall, mixture, population
+from diffsky_factory.physics.halos.fitted import fitted_or_drawn
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
@@ -189,17 +190,17 @@ def default_parameters(stages: Iterable[Stage]) -> dict[type, Any]:
     return {kind: kind() for kind in kinds if set(getattr(kind, "_field_defaults", ())) == set(kind._fields)}
 
 
-def stages(replace: Mapping[str, str | Stage] | None = None) -> tuple[Stage, ...]:
-    """The stages of a model in which some are replaced by a rival.
+def stages(replace: Mapping[str, str | Stage] | None = None, *, fitted: bool = False) -> tuple[Stage, ...]:
+    """The stages of a model in which some are replaced by a rival; with `fitted`, growth is as fitted where it was.
 
     A rival is named; one of another package is named `module:attribute`, or given as it is.
     Raises InputError for an unknown name, listing near matches, or a rival that writes other columns.
     """
-    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])))
+    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted)
 
 
 @lru_cache
-def _stages(replace: tuple[tuple[str, str | Stage], ...]) -> tuple[Stage, ...]:
+def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool) -> tuple[Stage, ...]:
     chosen = {stage.name: stage for stage in STAGES}
     for name, rival in replace:
         _known(name, chosen, "stage")
@@ -210,6 +211,8 @@ def _stages(replace: tuple[tuple[str, str | Stage], ...]) -> tuple[Stage, ...]:
                 f"and {', '.join(chosen[name].writes)} is wanted"
             )
         chosen[name] = rival
+    if fitted:
+        chosen["halo_growth_history"] = fitted_or_drawn(chosen["halo_growth_history"])
     model = (*chosen.values(), *_at_other_wavelengths(chosen))
     return (*model, populations.both_sequences(model))
 
