@@ -18,12 +18,13 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations import hdf5_rows
 from diffsky_factory.inputs.simulations.dropping import kept, log10
+from diffsky_factory.inputs.simulations.growth_check import check_growth
 from diffsky_factory.inputs.simulations.hacc_patches import CORES, Patch, decomposition, footprint, patches
 from diffsky_factory.inputs.simulations.reader import REQUIRED, Geometry, Piece, Rows, SimulationEntry
 from diffsky_factory.inputs.simulations.sky_checks import check_directions, check_distances
 from diffsky_factory.inputs.simulations.stated import option, picked, stated_cosmology
-from diffsky_factory.physics.halos.growth import HaloGrowth, log10_mass
-from diffsky_factory.sky.cosmology import Cosmology, age_64, age_today_64, in_float64
+from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.sky.cosmology import Cosmology
 
 FORMAT = "hacc_lightcone_cores"
 ROWS_OF_PIECE = 1_000_000
@@ -33,10 +34,6 @@ QUALITY = ("loss", "n_points_per_fit")
 FEWEST_POINTS = 4  # a history of so many points or fewer says nothing of five numbers
 REPLICATION = 41  # bits of the halo's tag in index/unique_id, below the number of the copy of the box
 FIT_UNITS = ("Msun/h", "Msun")
-FIT_OFFSET = 0.08  # dex, chosen: half of log10(h), so a wrong unit shows
-FIT_SAMPLE = 4096, 20  # chosen: rows that are compared, and fewest for a median
-
-log10_mass_64 = in_float64(lambda growth, time, today: log10_mass(HaloGrowth(*growth), time, today))
 
 
 def recognises(path: str | Path) -> bool:
@@ -199,23 +196,12 @@ class HaccLightconeCores:
         part.refuse(fitted & ~np.isfinite(fits).all(axis=-1), "fit", fits, "not finite; is the file damaged?")
         if (self.entry.options.get("mah_fits") or FIT_UNITS[0]) == "Msun/h":
             fits[:, 0] -= np.log10(self.cosmology.h)
-        self._check_fits(part, fits, np.flatnonzero(fitted & (mass > 0.0)), mass, redshift)
+        some = fitted & (mass > 0.0)
+        seen = np.log10(mass[some].astype(np.float64) / self.cosmology.h)
+        remedy = f"give the entry the option mah_fits, {' or '.join(FIT_UNITS)}, that they were made in"
+        check_growth(fits[some], seen, redshift[some], self.cosmology, part.path, remedy)
         fits[~fitted] = HaloGrowth()
         return fits, fitted
-
-    def _check_fits(self, part: Part, fits, some, mass, redshift) -> None:
-        """Refuse fits that are not, in the median, the masses of their cores when these are seen."""
-        some = some[: FIT_SAMPLE[0]]
-        if len(some) < FIT_SAMPLE[1]:
-            return
-        time = age_64(self.cosmology, redshift[some])
-        told = log10_mass_64(tuple(fits[some].T), time, float(age_today_64(self.cosmology)))
-        off = float(np.median(told - log10(mass[some]) + np.log10(self.cosmology.h)))
-        if abs(off) > FIT_OFFSET:
-            raise InputError(
-                f"{part.path}: fits of growth are {off:+.3f} dex off the masses {MASS}; give the entry the option "
-                f"mah_fits, {' or '.join(FIT_UNITS)}, that they were made in"
-            )
 
     @cached_property
     def _patches(self) -> tuple[Patch, ...]:
