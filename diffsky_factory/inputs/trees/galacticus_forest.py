@@ -4,7 +4,7 @@ Source: format of Galacticus (Benson 2012, New Astronomy 17, 175), versions 1 an
 groups, in the spelling of `descendantIndex`, in byte order, and in whether they have positions and a box.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.reader import Piece, SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
+    PLACE_AND_MOTION,
     Forest,
     checked_forest,
     cosmic_time,
@@ -96,6 +97,19 @@ class GalacticusForest:
         if found is None and self.entry.box_size is None:
             return None
         return agreed("box size", self.entry.box_size, found, path)
+
+    @cached_property
+    def columns(self) -> Mapping[str, type]:
+        """What all files have of place, motion and scale radius."""
+        found = {**PLACE_AND_MOTION, "halo_scale_radius": np.float64}
+        needed = {"position": "xyz", "velocity": ("vx", "vy", "vz"), "scaleRadius": ("halo_scale_radius",)}
+        for path in self.files:
+            with opened(path) as file:
+                nodes, _ = _groups(file, path)
+                for name, columns in needed.items():
+                    if not is_dataset(nodes, name):
+                        found = {known: kind for known, kind in found.items() if known not in columns}
+        return found
 
     @property
     def attributes(self) -> dict[str, Any]:
