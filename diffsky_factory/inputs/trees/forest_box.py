@@ -15,7 +15,6 @@ from diffsky_factory.inputs.trees.fits import Fits, read_fits
 from diffsky_factory.inputs.trees.forest import Forest, ForestReader
 from diffsky_factory.inputs.trees.formats import open_forests
 from diffsky_factory.inputs.trees.histories import Objects, object_columns, objects_at, with_mass
-from diffsky_factory.inputs.trees.segments import last_of_branch
 from diffsky_factory.sky.cosmology import Cosmology
 
 INFALLS = ("infall", "penultimate_infall")
@@ -130,7 +129,7 @@ def _last_names(objects: Objects) -> np.ndarray:
     """(objects,) what the simulation calls each object at the last node of its main branch, after the snapshot too."""
     forest: Forest = objects.forest
     names = forest.node_id if forest.halo_id is None else forest.halo_id
-    return names[last_of_branch(objects.links)[objects.branches.last]]
+    return names[objects.links.last[objects.branches.last]]
 
 
 def _some(values: list) -> str:

@@ -33,6 +33,7 @@ GROUPS = {"forestHalos": "forestIndex", "haloTrees": "treeIndex"}  # nodes -> in
 DESCENDANT = ("descendantIndex", "descendentIndex")  # the first may be a mere reference to the second
 MPC = 3.0857e22  # m; the files' own differ in the fifth digit, which is their rounding
 MEASURED = {"nodeMass": "mass", "position": "length", "scaleRadius": "length", "velocity": "velocity"}
+NEEDED = (*MEASURED, "nodeIndex", "hostIndex", *DESCENDANT, "expansionFactor", "redshift")
 COMOVING = {"length": 1.0, "mass": 0.0, "velocity": 0.0}  # power of the scale factor in our units
 SOLAR_MASS = 1.989e30  # kg; the files' own differ in the fourth digit and mean their solar mass
 UNIT_ROUNDING = 1e-3  # relative, chosen: between that rounding and a wrong unit
@@ -150,7 +151,7 @@ class GalacticusForest:
             nodes, index = _groups(file, path)
             rows = _rows(index, piece, path)
             units = {of: _unit(file, of, path) for of in MEASURED.values() if f"{of}UnitsInSI" in file["units"].attrs}
-            read = {name: dataset(nodes, name, path)[rows] for name in nodes if is_dataset(nodes, name)}
+            read = {name: dataset(nodes, name, path)[rows] for name in NEEDED if is_dataset(nodes, name)}
         a = _expansion(read)
         ours = {name: self._converted(read[name], name, units, a, path) for name in MEASURED if name in read}
         position = ours.get("position")
@@ -172,7 +173,8 @@ class GalacticusForest:
         if of not in units:
             raise InputError(f"{path}: has {name} and no {of}UnitsInSI among its units; restore it")
         unit = units[of]
-        factor = unit.scale * self.cosmology.h**unit.hubble * a ** (unit.expansion - COMOVING[of])
+        power = unit.expansion - COMOVING[of]
+        factor = unit.scale * self.cosmology.h**unit.hubble * (a**power if power else 1.0)
         return (values.astype(np.float64).T * factor).T
 
 

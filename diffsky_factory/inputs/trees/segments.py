@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.inputs.trees.forest import Forest
 from diffsky_factory.inputs.trees.links import Links, link
 
@@ -39,15 +38,6 @@ def segments(forest: Forest, step: int, links: Links | None = None) -> Segments:
         end=end,
         end_step=forest.step[end],
         continues=links.progenitor[end] == start,
-        branch=last_of_branch(links)[start],
+        branch=links.last[start],
         host_id=forest.node_id[links.top[start]],
     )
-
-
-def last_of_branch(links: Links) -> np.ndarray:
-    """(n,) row of the last node of the main branch that each node is on."""
-    own = np.arange(len(links.descendant))
-    if not len(own):
-        return own
-    is_main = (links.descendant >= 0) & (links.progenitor[links.descendant] == own)
-    return last_of_chain(np.where(is_main, links.descendant, own))
