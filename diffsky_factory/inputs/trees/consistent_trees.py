@@ -1,6 +1,6 @@
 """Reader of the merger trees of consistent-trees: `tree_*.dat`, with `forests.list` and `locations.dat` if present."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,6 +23,7 @@ from diffsky_factory.inputs.trees.consistent_trees_text import (
     read_text,
 )
 from diffsky_factory.inputs.trees.forest import (
+    PLACE_AND_MOTION,
     Forest,
     checked_forest,
     cosmic_time,
@@ -99,6 +100,11 @@ class ConsistentTrees:
     def box_size(self) -> float:
         """Side [Mpc] of the header or of the entry."""
         return agreed("box size", self.entry.box_size, self._headers[0].box_size, self._headers[0].path)
+
+    @property
+    def columns(self) -> Mapping[str, type]:
+        """Place, motion, scale radius and largest circular velocity."""
+        return {**PLACE_AND_MOTION, "halo_scale_radius": np.float64, "halo_vmax": np.float64}
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from diffsky_factory.inputs.simulations.reader import Piece
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 NONE: Mapping = MappingProxyType({})
+PLACE_AND_MOTION: Mapping[str, type] = dict.fromkeys(("x", "y", "z", "vx", "vy", "vz"), np.float64)
 NODES_PER_PIECE = 1_000_000  # chosen: 0.1 GB of nodes; a larger forest is a piece by itself
 MASS_RANGE = 3.0, 17.0  # dex(Msun), chosen: from 1e3 Msun to above any cluster; 1e10 Msun as unit falls out
 SPEED_LIMIT = 3e4  # km/s, chosen: a tenth of the speed of light; nothing in a simulation is faster
@@ -53,6 +54,10 @@ class ForestReader(Protocol):
     @property
     def box_size(self) -> float | None:
         """Side of the box [Mpc]; None where neither the files nor the entry tell."""
+
+    @property
+    def columns(self) -> Mapping[str, type]:
+        """Name and type of what its nodes have besides links and masses: x, vx, .., halo_scale_radius, `columns`."""
 
     @property
     def attributes(self) -> dict[str, Any]:

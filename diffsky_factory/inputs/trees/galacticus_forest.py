@@ -4,7 +4,7 @@ Source: format of Galacticus (Benson 2012, New Astronomy 17, 175), versions 1 an
 groups, in the spelling of `descendantIndex`, in byte order, and in whether they have positions and a box.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.reader import Piece, SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
+    PLACE_AND_MOTION,
     Forest,
     checked_forest,
     cosmic_time,
@@ -32,6 +33,7 @@ GROUPS = {"forestHalos": "forestIndex", "haloTrees": "treeIndex"}  # nodes -> in
 DESCENDANT = ("descendantIndex", "descendentIndex")  # the first may be a mere reference to the second
 MPC = 3.0857e22  # m; the files' own differ in the fifth digit, which is their rounding
 MEASURED = {"nodeMass": "mass", "position": "length", "scaleRadius": "length", "velocity": "velocity"}
+NEEDED = (*MEASURED, "nodeIndex", "hostIndex", *DESCENDANT, "expansionFactor", "redshift")
 COMOVING = {"length": 1.0, "mass": 0.0, "velocity": 0.0}  # power of the scale factor in our units
 SOLAR_MASS = 1.989e30  # kg; the files' own differ in the fourth digit and mean their solar mass
 UNIT_ROUNDING = 1e-3  # relative, chosen: between that rounding and a wrong unit
@@ -97,6 +99,19 @@ class GalacticusForest:
             return None
         return agreed("box size", self.entry.box_size, found, path)
 
+    @cached_property
+    def columns(self) -> Mapping[str, type]:
+        """What all files have of place, motion and scale radius."""
+        found = {**PLACE_AND_MOTION, "halo_scale_radius": np.float64}
+        needed = {"position": "xyz", "velocity": ("vx", "vy", "vz"), "scaleRadius": ("halo_scale_radius",)}
+        for path in self.files:
+            with opened(path) as file:
+                nodes, _ = _groups(file, path)
+                for name, columns in needed.items():
+                    if not is_dataset(nodes, name):
+                        found = {known: kind for known, kind in found.items() if known not in columns}
+        return found
+
     @property
     def attributes(self) -> dict[str, Any]:
         """Name, mass definition and box."""
@@ -136,7 +151,7 @@ class GalacticusForest:
             nodes, index = _groups(file, path)
             rows = _rows(index, piece, path)
             units = {of: _unit(file, of, path) for of in MEASURED.values() if f"{of}UnitsInSI" in file["units"].attrs}
-            read = {name: dataset(nodes, name, path)[rows] for name in nodes if is_dataset(nodes, name)}
+            read = {name: dataset(nodes, name, path)[rows] for name in NEEDED if is_dataset(nodes, name)}
         a = _expansion(read)
         ours = {name: self._converted(read[name], name, units, a, path) for name in MEASURED if name in read}
         position = ours.get("position")
@@ -158,7 +173,8 @@ class GalacticusForest:
         if of not in units:
             raise InputError(f"{path}: has {name} and no {of}UnitsInSI among its units; restore it")
         unit = units[of]
-        factor = unit.scale * self.cosmology.h**unit.hubble * a ** (unit.expansion - COMOVING[of])
+        power = unit.expansion - COMOVING[of]
+        factor = unit.scale * self.cosmology.h**unit.hubble * (a**power if power else 1.0)
         return (values.astype(np.float64).T * factor).T
 
 

@@ -5,7 +5,7 @@ arXiv:2008.08519) and of the fits that diffsky makes of them, `subvol_<i>_diffma
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from diffsky_factory.inputs.simulations.reader import Piece, SimulationEntry, ag
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     NONE,
+    PLACE_AND_MOTION,
     Forest,
     checked_forest,
     cosmic_time,
@@ -88,6 +89,12 @@ class HaccCoreForest:
     def box_size(self) -> float:
         """Side [Mpc] of the entry."""
         return agreed("box size", self.entry.box_size, None, self.files[0])
+
+    @property
+    def columns(self) -> Mapping[str, type]:
+        """Place and motion, and fits where there are some."""
+        fitted = {"fitted_mah_parameters": np.float64, "has_mah_fit": np.bool_}
+        return {**PLACE_AND_MOTION, **(fitted if self._fits_of(self.files[0]).is_file() else {})}
 
     @property
     def attributes(self) -> dict[str, Any]:

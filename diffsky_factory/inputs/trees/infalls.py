@@ -1,7 +1,9 @@
 """Infalls of the objects of a forest: the first into any halo, the last into the halo that is their host on top now.
 
 A satellite is one at a snapshot where its node has a host. Hosts are followed to the top, so that falling in with
-another is a first infall into that one, and falling into a group of which that one is part is one into the group.
+another is a first infall into that one, and falling into a group of which that one is part is one into the group. The
+present host is followed back along its main branch: a halo that has merged with it was another one, and infall into
+that one a first infall, into what is part of the present host now.
 """
 
 from typing import NamedTuple
@@ -45,7 +47,7 @@ def infalls(forest: Forest, links: Links, branches: Branches) -> Infalls:
     inside = inside[np.argsort(-forest.step[inside], kind="stable")]  # what is written last is the earliest
     first, into_top = np.full(len(own), -1), np.full(len(own), -1)
     first[branches.of[inside]] = inside
-    settled = inside[branches.becomes[links.top[inside]] == host[branches.of[inside]]]
+    settled = inside[_in_present_host(links, branches, host, inside)]
     into_top[branches.of[settled]] = settled
 
     satellite = host != own
@@ -82,6 +84,16 @@ def _host_on_top(links: Links, branches: Branches) -> np.ndarray:
     part_of = branches.becomes[branches.last]
     known = part_of >= 0
     return np.where(known, branches.of[links.top[branches.last[part_of]]], own)
+
+
+def _in_present_host(links: Links, branches: Branches, host: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(inside,) bool: nodes whose host on top is the present one of their object, on its main branch.
+
+    Of objects that have ended also those whose host has become part of it: they may never have been in another.
+    """
+    of, top = branches.of[inside], links.top[inside]
+    part = branches.ended[of] & (branches.becomes[top] == host[of])
+    return (branches.of[top] == host[of]) | part
 
 
 def _merger(links: Links, branches: Branches) -> np.ndarray:

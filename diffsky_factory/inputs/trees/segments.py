@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.inputs.trees.forest import Forest
 from diffsky_factory.inputs.trees.links import Links, link
 
@@ -32,7 +31,6 @@ def segments(forest: Forest, step: int, links: Links | None = None) -> Segments:
     and its own segment is among these unless it has no descendant. The last node of a path begins no segment.
     """
     links = link(forest) if links is None else links
-    own = np.arange(len(forest.step))
     start = np.flatnonzero((forest.step == step) & (links.descendant >= 0))
     end = links.descendant[start]
     return Segments(
@@ -40,12 +38,6 @@ def segments(forest: Forest, step: int, links: Links | None = None) -> Segments:
         end=end,
         end_step=forest.step[end],
         continues=links.progenitor[end] == start,
-        branch=_last_of_branch(links, own)[start],
+        branch=links.last[start],
         host_id=forest.node_id[links.top[start]],
     )
-
-
-def _last_of_branch(links: Links, own: np.ndarray) -> np.ndarray:
-    """(n,) row of the last node of the main branch that each node is on."""
-    is_main = (links.descendant >= 0) & (links.progenitor[links.descendant] == own) if len(own) else own
-    return last_of_chain(np.where(is_main, links.descendant, own)) if len(own) else own

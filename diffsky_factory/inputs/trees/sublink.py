@@ -3,7 +3,7 @@
 Source: Rodriguez-Gomez et al. 2015, MNRAS 449, 49; data release of IllustrisTNG (Nelson et al. 2019, ComAC 6, 2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,6 +16,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.reader import Piece, SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
+    PLACE_AND_MOTION,
     Forest,
     checked_forest,
     cosmic_time,
@@ -77,6 +78,11 @@ class SubLink:
     def box_size(self) -> float:
         """Side [Mpc] of the entry."""
         return agreed("box size", self.entry.box_size, None, self.files[0])
+
+    @property
+    def columns(self) -> Mapping[str, type]:
+        """Place, motion and largest circular velocity."""
+        return {**PLACE_AND_MOTION, "halo_vmax": np.float64}
 
     @property
     def attributes(self) -> dict[str, Any]:

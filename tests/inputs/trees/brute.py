@@ -84,7 +84,8 @@ def _infalls_of(tree, i, top):
     if top[i] == i:
         return (i, i), (i, i), i
     inside = [(node, tree.top(node)) for node in tree.branch(i)[::-1] if tree.top(node) != node]
-    last = next((node, host) for node, host in inside if tree.becomes(host) == top[i])
+    branch_of_host = set(tree.branch(top[i]))
+    last = next((node, host) for node, host in inside if host in branch_of_host)
     earlier = tree.becomes(inside[0][1])
     if earlier is None or earlier == i or top[earlier] != top[i]:
         return last, last, top[i]
