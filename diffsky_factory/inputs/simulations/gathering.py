@@ -103,7 +103,7 @@ class Gathering:
         self._run("BEGIN")
         self._run("CREATE TABLE IF NOT EXISTS halos AS SELECT * FROM frame LIMIT 0")
         self._run("INSERT INTO halos BY NAME SELECT * FROM frame")
-        self._run("INSERT INTO pieces VALUES (?, ?, ?, ?, ?)", [*piece, len(frame), json.dumps(rows.dropped)])
+        self._run("INSERT INTO pieces VALUES (?, ?, ?, ?, ?)", [*piece, len(frame), json.dumps(dict(rows.dropped))])
         self._run("COMMIT")
         self._connection.unregister("frame")
         return len(frame)

@@ -23,6 +23,9 @@ from diffsky_factory.inputs.simulations.stored import (
     open_halo_store,
 )
 from diffsky_factory.inputs.simulations.synthetic import Synthetic
+from diffsky_factory.inputs.trees.forest_box import ForestBox
+from diffsky_factory.inputs.trees.forest_cone import ForestCone
+from diffsky_factory.inputs.trees.formats import FORMATS, format_of
 from diffsky_factory.sky.cosmology import Cosmology
 
 READERS = {
@@ -34,6 +37,8 @@ READERS = {
     "abacus_box": "abacus_box:AbacusBox",
     "abacus_lightcone": "abacus_lightcone:AbacusLightcone",
     "illustris_groups": "illustris_groups:IllustrisGroups",
+    "opencosmo": "opencosmo:OpenCosmo",
+    "table": "table:HaloTable",
 }
 """Format -> module in this package and class of its reader. A module says, by `recognises`, which files are its."""
 
@@ -148,7 +153,8 @@ def open_reader(
         return readers[0]
     rotation = generic_rotation() if rotate else UNSKEWED
     size, cosmology = readers[0].attributes["box_size"], readers[0].cosmology
-    return BoxCone(readers, Replicas(size, cosmology, tuple(redshift), tuple(observer), region, rotation))
+    sky = Replicas(size, cosmology, tuple(redshift), tuple(observer), region, rotation)
+    return ForestCone(readers[0], sky) if isinstance(readers[0], ForestBox) else BoxCone(readers, sky)
 
 
 def find_entry(name: str | Path) -> SimulationEntry | None:
@@ -170,21 +176,25 @@ def open_snapshots(name: str | Path) -> tuple[Reader, ...]:
     """
     entry, path = find_entry(name), Path(name)
     if entry is not None:
+        if entry.format in FORMATS:
+            return (ForestBox(_files(entry, path), entry),)
         if entry.format not in READERS:
-            raise InputError(
-                f"simulation '{entry.name}', format: no reader of {entry.format!r}; {near(entry.format, READERS)}"
-            )
+            known = near(entry.format, (*READERS, *FORMATS))
+            raise InputError(f"simulation '{entry.name}', format: no reader of {entry.format!r}; {known}")
         return tuple(_reader(entry.format)(files, entry) for files in _by_snapshot(_files(entry, path), entry.format))
     if not str(name) or not path.exists():
         raise InputError(
             f"no simulation {str(name)!r}, and no such file; {near(str(name), entry_names('simulations'))}"
         )
+    forests = format_of(path)
+    if forests is not None:
+        return (ForestBox((path,), SimulationEntry(name=path.stem, format=forests)),)
     for format_ in READERS:
         if import_module(_module(format_)).recognises(path):
             return (_reader(format_)((path,), SimulationEntry(name=path.stem, format=format_)),)
     raise InputError(
-        f"{path}: no reader knows this file; the formats are {', '.join(READERS)}. For a plain table, write an entry "
-        "that names its columns (docs/how-to/open-a-simulation.md)"
+        f"{path}: no reader knows this file; the formats are {', '.join((*READERS, *FORMATS))}. For a plain table, "
+        "write an entry that names its columns (docs/how-to/open-a-simulation.md)"
     )
 
 

@@ -55,7 +55,7 @@ class ForestBox:
         if lacking or self.forests.box_size is None:
             what = "positions" if "x" in lacking else "velocities" if lacking else "size of its box"
             raise InputError(f"{self.files[0]}: has no {what}, so it is no box; use its histories")
-        _ = self.step, self._fits
+        _ = self.step, self.fits
 
     @cached_property
     def forests(self) -> ForestReader:
@@ -86,7 +86,7 @@ class ForestBox:
     def columns(self) -> Mapping[str, type]:
         """Those that follow from the links, those of the forest, and fits where there are some."""
         found = {**FOLLOWING, **{name: kind for name, kind in self.forests.columns.items() if name not in FOLLOWING}}
-        return {**found, **FITTED} if self._fits is not None else found
+        return {**found, **FITTED} if self.fits is not None else found
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -96,7 +96,8 @@ class ForestBox:
         return {**self.forests.attributes, "scale_factor": scale_factor, "redshift": redshift}
 
     @cached_property
-    def _fits(self) -> Fits | None:
+    def fits(self) -> Fits | None:
+        """Fits of histories, where the entry names some."""
         if "fits" not in self.entry.options:
             return None
         beside = Path(self.files[0]).parent / self.entry.options["fits"]
@@ -110,8 +111,8 @@ class ForestBox:
         """Objects of one piece that have a mass."""
         objects = self._objects(piece)
         found = object_columns(objects, self.forests.time)
-        if self._fits is not None:
-            found |= self._fits.of(found["simulation_halo_id"], _last_names(objects))
+        if self.fits is not None:
+            found |= self.fits.of(found["simulation_halo_id"], _last_names(objects))
         kept, lacking = with_mass({name: found[name] for name in self.columns})
         columns = {name: np.ascontiguousarray(kept[name], kind) for name, kind in self.columns.items()}
         return Rows(columns, {**objects.forest.dropped, **lacking})
