@@ -236,3 +236,21 @@ def test_without_abacusutils_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "abacusnbody.data.compaso_halo_catalog", None)
     with pytest.raises(InputError, match=r"pip install 'diffsky_factory\[sims\]'"):
         box.read(piece)
+
+
+@pytest.mark.parametrize("cosmology", range(5))
+def test_entries_have_the_numbers_of_the_simulations_own_headers(cosmology):
+    from abacusnbody.metadata import get_meta
+
+    from diffsky_factory.inputs.entries import read_entry
+
+    entry, _ = read_entry("simulations", f"abacussummit_base_c{cosmology:03d}", SimulationEntry)
+    header = get_meta(f"AbacusSummit_base_c{cosmology:03d}_ph000", 0.5)
+    h = header["H0"] / 100.0
+    expected = {
+        "Om0": header["Omega_M"], "h": h, "w0": header["w0"], "wa": header["wa"], "ns": header["n_s"],
+        "Ob0": header["omega_b"] / h**2,
+    }  # fmt: skip
+    assert {name: entry.cosmology[name] for name in expected} == pytest.approx(expected, rel=2e-4)
+    assert entry.box_size == pytest.approx(header["BoxSize"] / h, rel=1e-6)
+    assert entry.particle_mass == pytest.approx(header["ParticleMassMsun"], rel=1e-6)

@@ -68,15 +68,16 @@ def _column(path: Path, file: Any, name: str, rows: slice) -> np.ndarray:
     return values
 
 
-def open_chunks(paths: Sequence[Path], name: str) -> Chunks:
+def open_chunks(paths: Sequence[Path], name: str, used: Mapping[str, Sequence[str]]) -> Chunks:
     """The headers of all chunks, checked against each other.
 
     name : of the simulation, for the error where there are no files
+    used : "Group", "Subhalo" -> columns whose lengths must be those of the header, where there are such columns
     """
     if not paths:
         raise InputError(f"simulation '{name}': no files; give the chunks of its group catalogue under `files`")
     paths = sorted(map(Path, paths), key=_number)
-    headers, fields = zip(*map(_header, paths), strict=True)
+    headers, fields = zip(*(_header(path, used) for path in paths), strict=True)
     _check_together(paths, headers)
     first = {
         kind: np.cumsum([0, *(int(header[count]) for header in headers)], dtype=np.int64)
@@ -97,7 +98,7 @@ def _number(path: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def _header(path: Path) -> tuple[dict[str, float], dict[str, frozenset[str]]]:
+def _header(path: Path, used: Mapping[str, Sequence[str]]) -> tuple[dict[str, float], dict[str, frozenset[str]]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; correct `files` of the simulation")
     with opened(path) as file:
@@ -110,7 +111,8 @@ def _header(path: Path) -> tuple[dict[str, float], dict[str, frozenset[str]]]:
         header = {name: float(np.ravel(attributes[name])[0]) for name in (*COUNTS, *NUMBERS)}
         fields = {kind: frozenset(file[kind]) if kind in file else frozenset() for kind in SIZES}
         for kind, count in SIZES.items():
-            wrong = [name for name in fields[kind] if file[kind][name].shape[0] != header[count]]
+            present = fields[kind].intersection(used[kind])
+            wrong = [name for name in sorted(present) if file[kind][name].shape[0] != header[count]]
             if wrong:
                 found = file[kind][wrong[0]].shape[0]
                 raise InputError(

@@ -77,9 +77,9 @@ class IllustrisGroups:
 
     @cached_property
     def _chunks(self) -> Chunks:
-        chunks = open_chunks(self.files, self.entry.name)
-        _check_header(chunks)
         wanted = {"Group": ("GroupFirstSub", "GroupNsubs", self._mass), "Subhalo": NEEDED}
+        chunks = open_chunks(self.files, self.entry.name, wanted)
+        _check_header(chunks)
         for kind, names in wanted.items():
             absent = [name for name in names if name not in chunks.fields[kind]]
             if absent:
