@@ -16,6 +16,7 @@ from diffsky_factory.inputs.simulations.box_cone import BoxCone
 from diffsky_factory.inputs.simulations.reader import Reader, SimulationEntry
 from diffsky_factory.inputs.simulations.replicas import UNSKEWED, Replicas, generic_rotation
 from diffsky_factory.inputs.simulations.stored import (
+    HaloTable,
     StoredHalos,
     TableInMemory,
     gather_in_memory,
@@ -99,21 +100,10 @@ def open_simulation(
     Raises InputError for an unknown name, listing near matches; for a file that no reader knows; and for files that
     are too large to be read anew each time, which `ingest` puts into a store.
     """
-    if Path(name).is_dir() and is_halo_store(Path(name)):
-        table = open_halo_store(Path(name))
-    else:
-        entry = find_entry(name)
-        if entry is not None and entry.format == "synthetic":
-            return _synthetic(entry, redshift, halo_mass_min, seed)
-        readers = open_snapshots(name)
-        size = sum(file.stat().st_size for reader in readers for file in reader.files)
-        if size > LARGEST_IN_MEMORY:
-            raise InputError(
-                f"{name}: has {size / 1e9:.1f} GB of files; put its halos into a store once, by "
-                f'"diffsky-factory ingest {name} --out halos.zarr", and name that store instead'
-            )
-        state = tuple((str(file), file.stat().st_mtime_ns) for reader in readers for file in reader.files)
-        table = _in_memory(name, redshift, json.dumps(region), state)
+    entry = find_entry(name)
+    if entry is not None and entry.format == "synthetic":
+        return _synthetic(entry, redshift, halo_mass_min, seed)
+    table = halo_table(name, redshift=redshift, region=region)
     if table.attributes["geometry"] != "lightcone":
         raise InputError(
             f"{name}: holds a box, which has no place on the sky; make a light cone of it first: "
@@ -121,6 +111,23 @@ def open_simulation(
         )
     lowest = -np.inf if halo_mass_min is None else float(np.log10(halo_mass_min))
     return StoredHalos(table, name, redshift, lowest)
+
+
+def halo_table(
+    name: str | Path, *, redshift: tuple[float, float] | None = None, region: Mapping | None = None
+) -> HaloTable:
+    """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
+    if Path(name).is_dir() and is_halo_store(Path(name)):
+        return open_halo_store(Path(name))
+    readers = open_snapshots(name)
+    size = sum(file.stat().st_size for reader in readers for file in reader.files)
+    if size > LARGEST_IN_MEMORY:
+        raise InputError(
+            f"{name}: has {size / 1e9:.1f} GB of files; put its halos into a store once, by "
+            f'"diffsky-factory ingest {name} --out halos.zarr", and name that store instead'
+        )
+    state = tuple((str(file), file.stat().st_mtime_ns) for reader in readers for file in reader.files)
+    return _in_memory(str(name), redshift, json.dumps(region), state)
 
 
 @lru_cache(maxsize=4)
@@ -155,6 +162,19 @@ def open_reader(
     size, cosmology = readers[0].attributes["box_size"], readers[0].cosmology
     sky = Replicas(size, cosmology, tuple(redshift), tuple(observer), region, rotation)
     return ForestCone(readers[0], sky) if isinstance(readers[0], ForestBox) else BoxCone(readers, sky)
+
+
+def is_box(name: str | Path) -> bool:
+    """Whether a name or path is that of a periodic box, stored or as its files are."""
+    path = Path(name)
+    if is_halo_store(path):
+        return open_halo_store(path).attributes["geometry"] == "box"
+    entry = find_entry(name)
+    if entry is None and not path.exists():
+        return False
+    if entry is not None and entry.format == "synthetic":
+        return False
+    return open_snapshots(name)[0].geometry == "box"
 
 
 def find_entry(name: str | Path) -> SimulationEntry | None:
