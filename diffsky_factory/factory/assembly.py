@@ -52,6 +52,7 @@ class Assembly:
             halo_mass_min=recipe.halo_mass_min,
             seed=recipe.seed,
             region=where,
+            cosmology=recipe.cosmology,
         )
         self.region: dict[str, Any] | None = where or self.simulation.default_region
         self.calibration: Calibration = load_calibration(recipe.calibration)

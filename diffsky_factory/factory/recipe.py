@@ -126,6 +126,7 @@ class Recipe(Record):
     region: Region | None = None
     redshift: tuple[float, float] | None = None
     halo_mass_min: Mass | None = None
+    cosmology: str | dict[str, float] | None = None
     calibration: str = "c260710"
     replace: dict[str, str] = Field(default={})
     templates: str = "bc03_miles_kroupa"

@@ -93,16 +93,23 @@ def open_simulation(
     halo_mass_min: float | None = None,
     seed: int = 0,
     region: Mapping | None = None,
+    cosmology: str | Mapping[str, float] | None = None,
 ) -> Simulation:
     """A simulation by the name or path of its entry, by the path of a file of a known format, or of a store of halos.
 
     A box is put on the sky of an observer in its corner, repeated as far as the redshift asks, in the region alone.
+    cosmology : of the synthetic universe, by the name of a simulation that has it or by parameters that differ from the
+        entry's; halos follow it. Files have their own.
     Raises InputError for an unknown name, listing near matches; for a file that no reader knows; and for files that
     are too large to be read anew each time, which `ingest` puts into a store.
     """
     entry = find_entry(name)
     if entry is not None and entry.format == "synthetic":
-        return _synthetic(entry, redshift, halo_mass_min, seed)
+        return _synthetic(entry, redshift, halo_mass_min, seed, cosmology)
+    if cosmology is not None:
+        raise InputError(
+            f"{name}: its files have a cosmology; leave out the recipe's, which is for synthetic universes"
+        )
     table = halo_table(name, redshift=redshift, region=region)
     if table.attributes["geometry"] != "lightcone":
         raise InputError(
@@ -251,12 +258,26 @@ def _reader(format_: str):
     return getattr(import_module(_module(format_)), READERS[format_].partition(":")[2])
 
 
-def _synthetic(entry: SimulationEntry, redshift, halo_mass_min, seed) -> Synthetic:
+def _synthetic(entry: SimulationEntry, redshift, halo_mass_min, seed, cosmology) -> Synthetic:
     options = {"redshift_min": 0.01, **entry.options}
     if entry.cosmology:
         options.setdefault("cosmology", entry.cosmology)
+    if cosmology is not None:
+        options["cosmology"] = {**options.get("cosmology", {}), **_parameters(cosmology)}
+        if options.get("mass_function", "smdpl") == "smdpl":
+            options["mass_function"] = "smdpl_scaled"  # the published fit is of one cosmology
     if redshift is not None:
         options["redshift_min"], options["redshift_max"] = max(redshift[0], options["redshift_min"]), redshift[1]
     if halo_mass_min is not None:
         options["log10_mass_min"] = float(np.log10(halo_mass_min))
     return Synthetic.from_options({**options, "seed": seed})
+
+
+def _parameters(cosmology: str | Mapping[str, float]) -> dict[str, float]:
+    """Parameters of a cosmology, as they are or of the simulation that is named."""
+    if not isinstance(cosmology, str):
+        return dict(cosmology)
+    entry, _ = read_entry("simulations", cosmology, SimulationEntry)
+    if not entry.cosmology:
+        raise InputError(f"simulation '{cosmology}' states no cosmology; give the parameters")
+    return dict(entry.cosmology)
