@@ -17,7 +17,7 @@ def mah_parameters(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def log_normal(n: int, rng: np.random.Generator) -> np.ndarray:
-    """SFR(t) = exp(-(ln t - T0)^2 / (2 tau^2)) / t; Gladders et al. 2013, ApJ 770, 64, Eq. 1; ranges of their Fig. 3."""
+    """SFR(t) = exp(-(ln t - T0)^2 / (2 tau^2)) / t; Gladders et al. 2013, ApJ 770, 64, Eq. 1."""
     t0, tau = rng.uniform(0.8, 2.4, (n, 1)), rng.uniform(0.3, 0.9, (n, 1))
     return np.exp(-0.5 * ((np.log(TIMES) - t0) / tau) ** 2) / TIMES
 

@@ -2,7 +2,8 @@
 
 The history is linear in three of the four numbers that are fitted,
 
-    log M = logm0 + early_index (1 - f) x + late_index f x,   x = log t' - log today,  f = sigmoid(log t'; logtc, 3.5, 0, 1),
+    log M = logm0 + early_index (1 - f) x + late_index f x,
+    x = log t' - log today,  f = sigmoid(log t'; logtc, 3.5, 0, 1),
 
 so at a given logtc the other three, bounds included, follow in closed form, and what remains is a function of logtc
 alone (variable projection; Golub & Pereyra 1973, SIAM J. Numer. Anal. 10, 413). It is scanned, as it may have several
@@ -100,26 +101,22 @@ class Moments(NamedTuple):
 
     def misfit(self, early: Scalar, late: Scalar) -> Scalar:
         """Mean squared residual of early e + late l, about the means, less that of y."""
-        return (
-            early**2 * self.ee
-            + 2.0 * early * late * self.el
-            + late**2 * self.ll
-            - 2.0 * (early * self.ey + late * self.ly)
-        )
+        squares = early**2 * self.ee + 2.0 * early * late * self.el + late**2 * self.ll
+        return squares - 2.0 * (early * self.ey + late * self.ly)
 
 
 def fit_growth(log10_mass: Vector, time: Vector, today: Scalar, lowest: Scalar = -jnp.inf) -> GrowthFit:
-    """Growth of n halos at once: the least mean squared residual of log10 mass, with t_peak the first time of the largest.
+    """Growth of n halos at once: the least mean squared residual of log10 mass, t_peak the first time of the largest.
 
     log10_mass : (n, T) dex(Msun), no h, not finite where the halo has no mass
     time       : (T,) Gyr, ascending; the last one may be repeated with no masses, as padding
     today      : Gyr, the age at z = 0 of the cosmology in which the numbers will be used
     lowest     : dex(Msun), at and below which masses do not take part
 
-    What is fitted is the running maximum of the masses within 2.5 dex of the largest, from 1 Gyr on, each time with the
-    same weight. Where FEWEST_POINTS are not to be had there is no fit, and the parameters are NaN: such halos go without a
-    history (`has_mah_fit` is false for them) and are given one of the population at their mass and time, rescaled to
-    the mass they have when they are observed; diffsky leaves it at the mass of the population today.
+    What is fitted is the running maximum of the masses within 2.5 dex of the largest, from 1 Gyr on, all times alike.
+    Where FEWEST_POINTS are not to be had there is no fit, and the parameters are NaN. Such halos go without a history
+    (`has_mah_fit` is false for them) and are to be given one of the population at their mass and time, rescaled to the
+    mass they have when they are observed; diffsky leaves it at the mass of the population today.
     Holds for 0.05 < time < 20 Gyr. A fit that has one of its bounds stops short of it by 1e-4 of its range.
     Error: losses are below 1.003 times those of diffmah for each of 1,200 histories (tests/agreement/test_fits.py).
     Source: Hearin et al. 2021, OJAp 4, 7, Sect. 3.

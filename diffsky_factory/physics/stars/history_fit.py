@@ -34,8 +34,8 @@ LEAST_MODEL_RATE = 1e-13  # 1/yr, floor of the model's rates
 SPREADS = (0.7, 0.0, 1.0, 1.5, 0.5, 0.7, 0.7, 0.5)  # of the starts, unbounded; chosen: about the scatter of galaxies
 MASS_ROOT, FINAL_ROOT = 30.0**0.5, 0.5**0.5  # roots of the weights of mass, and of the last averaged rate
 EARLY_STEEPNESS = 50.0  # per dex of time
-TRIED, STARTS = 64, 2  # starts that are tried, and those that are followed; chosen
-SEED = 1  # of the shifts of the starts, the same for every history; chosen
+TRIED, STARTS = 192, 2  # starts that are tried, and those that are followed; chosen
+SEED = 2  # of the shifts of the starts, the same for every history; chosen
 FEWEST_POINTS = 8  # times that take part; chosen: as many as there are numbers to fit
 MOST_STEPS = 32  # of one start; chosen: more lower the loss of one fit in ten
 FIRST_DAMPING = 0.04  # chosen; a quarter of it after the step that moves nothing
@@ -80,7 +80,10 @@ def fit_star_formation(grid: "StellarGrid", rate: Vector, mah_parameters: Vector
     starts = first_guesses(grid, target, halo, start(halo[-1]), shifts * jnp.asarray(SPREADS, jnp.float32))
     u, losses, converged = jax.lax.map(lambda at: minimize(grid, target, halo, at), starts)
     best = jnp.nanargmin(losses, axis=0)
-    u, losses, converged = (jnp.take_along_axis(a, at, axis=0)[0] for a, at in ((u, best[None, None]), (losses, best[None]), (converged, best[None])))
+    u, losses, converged = (
+        jnp.take_along_axis(a, at, axis=0)[0]
+        for a, at in ((u, best[None, None]), (losses, best[None]), (converged, best[None]))
+    )
     quality = jnp.where(converged, FitQuality.FITTED, FitQuality.NOT_CONVERGED)
     quality = jnp.where(good, quality, jnp.where(gaps, FitQuality.GAPS, FitQuality.TOO_FEW_POINTS))
     return StellarFit(
@@ -200,10 +203,10 @@ def _sum_of_squares(residuals) -> Vector:
 
 
 def loss(grid: StellarGrid, target: StellarTarget, halo: Vector, u: Vector) -> Vector:
-    """Loss (n,) of histories with unbounded coordinates u (8, n), in halos of log10 mass halo (T, n) [dex(Msun)].
+    """Loss (n,) of histories with unbounded coordinates u (8, n), in halos of mass `halo` (T, n) [dex(Msun)].
 
-    30 <dm^2> + <df^2> + <ds^2> + df(last)^2 / 2 + 100 / (1 + exp(50 (lg_qt - lg_t_max))), with dm and df the residuals of
-    the logarithms of mass and averaged rate, ds that of the rate over mass in units of 1e-8/yr, at most 1, and means
+    30 <dm^2> + <df^2> + <ds^2> + df(last)^2 / 2 + 100 / (1 + exp(50 (lg_qt - lg_t_max))) with dm and df the residuals
+    of the logarithms of mass and averaged rate, ds that of the rate over mass in units of 1e-8/yr, at most 1, and means
     over all times, weighted; the last term keeps quenching from before the highest rate.
     """
     sfh = bounded(u)
@@ -261,9 +264,7 @@ def start(log10_halo_mass: Vector) -> Vector:
     return unbounded(StarFormation(*[jnp.broadcast_to(jnp.asarray(value, x.dtype), x.shape) for value in sfh]))
 
 
-def first_guesses(
-    grid: StellarGrid, target: StellarTarget, halo: Vector, u: Vector, shifts: Vector
-) -> Vector:
+def first_guesses(grid: StellarGrid, target: StellarTarget, halo: Vector, u: Vector, shifts: Vector) -> Vector:
     """The STARTS starts of least loss, (STARTS, 8, n), of those around u (8, n) that are shifted by shifts (K, 8).
 
     The efficiency of each is scaled so that it forms the mass that was formed.
