@@ -33,7 +33,7 @@ def last_times(time: np.ndarray, masses: np.ndarray) -> np.ndarray:
 
 
 def made(n: int = 400, seed: int = 6) -> np.ndarray:
-    """Log10 masses (n, T) [dex(Msun)]: power laws of time that bend twice, with noise and jumps, as mergers make them."""
+    """Log10 masses (n, T) [dex(Msun)]: power laws of time that bend, with noise and jumps."""
     rng = np.random.default_rng(seed)
     x = np.log10(TIMES / TIMES[-1])
     today, early, late = rng.uniform(11.0, 15.0, (n, 1)), rng.uniform(1.0, 5.0, (n, 1)), rng.uniform(0.0, 2.0, (n, 1))
