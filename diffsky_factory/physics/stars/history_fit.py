@@ -67,7 +67,7 @@ def fit_star_formation(grid: "StellarGrid", rate: Vector, mah_parameters: Vector
     minimum, and the lower one is taken. There is no fit where a rate is missing or where there are fewer than
     FEWEST_POINTS times with mass enough.
     Holds for galaxies of more than 10^7 Msun; the baryon fraction is BARYON_FRACTION, absorbed in lgy_at_mcrit.
-    Error: the median loss is that of diffstar's own fits, one in ten is above 1.3 times (tests/agreement/test_fits.py).
+    Error: the median loss is that of diffstar's own fits; one in ten of 40 is above 2 times (tests/agreement/test_fits.py).
     Source: Alarcon et al. 2023, MNRAS 518, 562, Sect. 4; the loss as diffstar 1.0 evaluates it.
     """
     rate = rate.T
