@@ -118,7 +118,8 @@ def fit_growth(log10_mass: Vector, time: Vector, today: Scalar, lowest: Scalar =
     (`has_mah_fit` is false for them) and are to be given one of the population at their mass and time, rescaled to the
     mass they have when they are observed; diffsky leaves it at the mass of the population today.
     Holds for 0.05 < time < 20 Gyr. A fit that has one of its bounds stops short of it by 1e-4 of its range.
-    Error: losses are at most 1.004 times those of diffmah for each of 1,600 histories, 0.99 in the median (tests/agreement/test_fits.py).
+    Error: losses are at most 1.004 times those of diffmah for each of 1,600 histories, 0.99 in the median
+    (tests/agreement/test_fits.py).
     Source: Hearin et al. 2021, OJAp 4, 7, Sect. 3.
     """
     dtype = log10_mass.dtype

@@ -41,6 +41,7 @@ MOST_STEPS = 32  # of one start; chosen: more lower the loss of one fit in ten
 FIRST_DAMPING = 0.04  # chosen; a quarter of it after the step that moves nothing
 LEAST_DAMPING = 1e-6  # chosen: keeps directions in which nothing changes from being taken
 TOLERANCE = 1e-4  # of the loss, that one of PATIENCE steps must gain; chosen
+EXACT = 1e-8  # loss at which nothing is left to gain; chosen: 1e-5 dex of mass, the rounding of 32 bits
 PATIENCE = 5  # chosen: as many as the damping needs from too small to effective
 REACH = 9.0  # chosen: exp(-9) of a range is left to its bounds, so that unbounded coordinates are finite in 32 bits
 LIMITS = bounds(StarFormation)
@@ -67,7 +68,8 @@ def fit_star_formation(grid: "StellarGrid", rate: Vector, mah_parameters: Vector
     minimum, and the lower one is taken. There is no fit where a rate is missing or where there are fewer than
     FEWEST_POINTS times with mass enough.
     Holds for galaxies of more than 10^7 Msun; the baryon fraction is BARYON_FRACTION, absorbed in lgy_at_mcrit.
-    Error: the median loss is that of diffstar's own fits; one in ten of 40 is above 2 times (tests/agreement/test_fits.py).
+    Error: the median loss is that of diffstar's own fits; of 40, one in ten is above twice that
+    (tests/agreement/test_fits.py).
     Source: Alarcon et al. 2023, MNRAS 518, 562, Sect. 4; the loss as diffstar 1.0 evaluates it.
     """
     rate = rate.T
@@ -324,7 +326,8 @@ def minimize(grid: StellarGrid, target: StellarTarget, halo: Vector, u: Vector) 
         stalled = jnp.where(better & ~(s.loss - new[1] <= TOLERANCE * s.loss), 0, s.stalled + 1)
         damping = jnp.clip(s.damping * jnp.where(better, 0.25, 4.0), LEAST_DAMPING, 1.0 / LEAST_DAMPING)
         kept = [jnp.where(better, a, b) for a, b in zip(new, (s.u, s.loss, s.gradient, s.curvature))]
-        return step + 1, Descent(*kept, damping, stalled, s.done | (stalled >= PATIENCE))
+        done = s.done | (stalled >= PATIENCE) | (kept[1] < EXACT)
+        return step + 1, Descent(*kept, damping, stalled, done)
 
     _, s = jax.lax.while_loop(go_on, move, (0, s))
     return s.u, s.loss, s.done & jnp.isfinite(s.loss)
