@@ -1,4 +1,4 @@
-"""The command line: list, show, ingest, plan, build, resume, status, verify."""
+"""The command line: list, show, ingest, fit-histories, plan, build, resume, status, verify."""
 
 import sys
 from collections.abc import Callable
@@ -135,6 +135,21 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
     with _progress("reading", "pieces", "halos") as progress:
         made = read_in(simulation, path, memory=memory, progress=progress, **given)
     out.print(str(made), markup=False, highlight=False, soft_wrap=True)
+
+
+@main.command("fit-histories")
+@click.argument("simulation")
+@click.option("--out", "path", required=True, type=click.Path(path_type=Path), help="Folder of the store of fits.")
+@_workers
+@_processes
+@_clear_errors
+def fit_histories(simulation: str, path: Path, workers: int | None, processes: bool) -> None:
+    """Fit the growth of all halos of merger trees; the same command again finishes one that was cut off."""
+    from diffsky_factory.factory.fitting import fit_histories as fit
+
+    with _client(workers, processes) as client, _progress("fitting", "pieces", "histories") as progress:
+        summary = fit(simulation, path, client=client, workers=workers, progress=progress)
+    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
 
 
 @main.command()

@@ -20,6 +20,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.kernel import cores
 from diffsky_factory.factory.tasks import alone, finished, peak_memory
 from diffsky_factory.inputs.simulations.histories import MASSES, Histories, TabulatedHistories
+from diffsky_factory.inputs.simulations.registry import open_histories
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import ArrayLayout, Layout
 from diffsky_factory.physics.halos import growth_fit
@@ -173,7 +174,7 @@ class FitSummary:
 
 
 def fit_histories(
-    histories: "Histories | xr.Dataset",
+    histories: "Histories | xr.Dataset | str | Path",
     path: str | Path,
     *,
     client: Any = None,
@@ -184,7 +185,8 @@ def fit_histories(
     """Fit the growth of all halos of a source into a Zarr store, or finish a store that was begun.
 
     histories : a source of histories (`inputs.simulations.histories.Histories`), or a dataset, lazy or not, with
-                `log10_halo_mass_history` (halo, time), `halo_id` (halo) and `time` [Gyr], of the default cosmology
+                `log10_halo_mass_history` (halo, time), `halo_id` (halo) and `time` [Gyr], of the default cosmology,
+                or the name or path of merger trees, of which the objects that have merged are fitted too
     path      : folder of the store; must not exist, or hold fits of the same histories
     client    : a dask.distributed Client, whose workers see the same file system; else threads of this process
     workers   : pieces in work at a time without a client, default one per core; memory is that of so many pieces
@@ -196,6 +198,8 @@ def fit_histories(
     Raises InputError for anything wrong with histories or path; what was committed by then is kept.
     """
     start, path = time.perf_counter(), Path(path)
+    if isinstance(histories, str | Path):
+        histories = open_histories(histories)
     source = TabulatedHistories(histories) if isinstance(histories, xr.Dataset) else histories
     layout = plan_fits(source, lowest)
     if not (path / store.PLAN).exists():

@@ -27,6 +27,7 @@ from diffsky_factory.inputs.simulations.synthetic import Synthetic
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.forest_cone import ForestCone
 from diffsky_factory.inputs.trees.formats import FORMATS, format_of
+from diffsky_factory.inputs.trees.histories import ForestHistories
 from diffsky_factory.sky.cosmology import Cosmology
 
 READERS = {
@@ -192,6 +193,16 @@ def find_entry(name: str | Path) -> SimulationEntry | None:
     if path.suffix in (".yaml", ".yml"):
         return checked(SimulationEntry, {"name": path.stem, **read_yaml(path)}, path)
     return None
+
+
+def open_histories(name: str | Path) -> ForestHistories:
+    """Histories of all objects of merger trees, those that have merged too, by name or path as in `open_reader`."""
+    (found, *_) = open_snapshots(name)
+    if not isinstance(found, ForestBox):
+        raise InputError(
+            f"{name}: holds no merger trees, so no histories; the formats that do are {', '.join(FORMATS)}"
+        )
+    return ForestHistories(found.forests, ended=True)
 
 
 def open_snapshots(name: str | Path) -> tuple[Reader, ...]:
