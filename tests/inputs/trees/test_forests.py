@@ -219,6 +219,17 @@ def test_a_first_host_that_has_ended_or_is_elsewhere_does_not_count():
     assert objects_at(apart, 4).infalls.counts[ELSEWHERE] == 1
 
 
+def test_a_host_that_has_merged_with_the_present_one_was_another():
+    # C was in D at step 1, and in A, with B, from step 2; D merged with A at 3
+    objects = objects_at(changed(host_id=(13, 14)), 4)
+    found = object_columns(objects, TIME)
+    assert found["simulation_penultimate_host_halo_id"].tolist() == [41, 41, 41]
+    assert found["penultimate_infall_time"][2] == 2.0
+    assert found["log10_host_mass_at_penultimate_infall"][2] == 10.6
+    assert found["infall_time"][2] == 4.0
+    assert found["log10_host_mass_at_infall"][2] == 12.5
+
+
 def test_a_product_may_name_the_main_progenitor():
     forest = by_hand()
     objects = objects_at(forest._replace(is_main=~np.isin(forest.node_id, [21])), 4, ended=True)
