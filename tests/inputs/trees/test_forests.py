@@ -10,7 +10,7 @@ from diffsky_factory.inputs.trees.branches import branches_at, matrix_rows
 from diffsky_factory.inputs.trees.forest import checked_forest, in_box, steps_of
 from diffsky_factory.inputs.trees.histories import histories, object_columns, objects_at
 from diffsky_factory.inputs.trees.infalls import ELSEWHERE, ENDED, LEFT, MUTUAL
-from diffsky_factory.inputs.trees.links import CIRCLES, DANGLING, LOST, OTHER_TIME, link
+from diffsky_factory.inputs.trees.links import CIRCLES, DANGLING, LOST, NESTED, OTHER_TIME, link
 from diffsky_factory.inputs.trees.segments import segments
 from tests.inputs.trees import brute
 from tests.inputs.trees.forests import TIME, by_hand, forests, permuted
@@ -130,7 +130,7 @@ def test_a_forest_by_hand_has_the_known_infalls():
     assert found["log10_halo_mass_at_infall"].tolist() == [12.7, 11.7, 11.1]
     assert found["log10_host_mass_at_infall"].tolist() == [12.7, 12.5, 12.5]
     assert found["log10_host_mass_at_penultimate_infall"].tolist() == [12.7, 12.5, 11.7]
-    assert objects.links.counts == {}
+    assert objects.links.counts == {NESTED: 2}
 
 
 def test_one_that_merged_ends_at_its_last_node_in_what_it_became_part_of():
@@ -179,10 +179,11 @@ def changed(**rows):
 
 
 def test_what_does_not_hold_is_counted():
-    assert link(changed(host_id=(42, 99))).counts == {LOST: 1}
-    assert link(changed(host_id=(42, 31))).counts == {OTHER_TIME: 1}
-    assert link(changed(descendant_id=(31, 99))).counts == {DANGLING: 1}
-    assert link(changed(host_id=(41, 42))).counts == {CIRCLES: 1}
+    assert link(by_hand()).counts == {NESTED: 2}
+    assert link(changed(host_id=(42, 99))).counts == {LOST: 1, NESTED: 1}
+    assert link(changed(host_id=(42, 31))).counts == {OTHER_TIME: 1, NESTED: 1}
+    assert link(changed(descendant_id=(31, 99))).counts == {DANGLING: 1, NESTED: 2}
+    assert link(changed(host_id=(41, 42))).counts == {CIRCLES: 1, NESTED: 2}
 
 
 def test_hosts_of_each_other_are_led_by_the_more_massive():
