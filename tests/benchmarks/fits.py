@@ -14,7 +14,7 @@ import numpy as np
 from tests.agreement import halo_histories, star_formation_histories
 from tests.benchmarks.measure import measured, report
 
-SIZES = {"growth": (65536, 400), "stars": (1024, 20), "growth_floor": (65536, None)}
+SIZES = {"growth": (65536, 100), "stars": (1024, 20), "growth_floor": (65536, None)}
 
 
 def growth_histories(n: int) -> np.ndarray:
