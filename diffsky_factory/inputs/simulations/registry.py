@@ -247,12 +247,16 @@ def _by_snapshot(files: tuple[Path, ...], format_: str) -> list[tuple[Path, ...]
 
 
 def _files(entry: SimulationEntry, path: Path) -> tuple[Path, ...]:
-    """Files of an entry, sorted within each of its patterns."""
-    folders = [path.parent] if path.suffix in (".yaml", ".yml") else []
-    for folder in filter(None, os.environ.get(DATA_PATH, "").split(os.pathsep)):
-        folders += [Path(folder) / entry.name, Path(folder)]
+    """Files of an entry, sorted within each of its patterns, which may be absolute."""
+    if entry.files and all(Path(pattern).is_absolute() for pattern in entry.files):
+        folders = [Path("/")]
+    else:
+        folders = [path.parent] if path.suffix in (".yaml", ".yml") else []
+        for folder in filter(None, os.environ.get(DATA_PATH, "").split(os.pathsep)):
+            folders += [Path(folder) / entry.name, Path(folder)]
     for folder in folders:
-        found = [file for pattern in entry.files for file in sorted(folder.glob(pattern))]
+        patterns = [str(Path(pattern).relative_to("/")) if folder == Path("/") else pattern for pattern in entry.files]
+        found = [file for pattern in patterns for file in sorted(folder.glob(pattern))]
         if found:
             return tuple(found)
     raise InputError(
