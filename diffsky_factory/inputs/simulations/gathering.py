@@ -57,7 +57,7 @@ def gathered_columns(reader: Reader) -> dict[str, type]:
     return {**of_links, **(of_sky if reader.geometry == "lightcone" else {}), **given}
 
 
-NOT_KEPT = ("simulation_host_halo_id", "simulation_penultimate_host_halo_id", "replica")
+NOT_KEPT = ("simulation_host_halo_id", "simulation_penultimate_host_halo_id")
 
 
 class Gathering:
