@@ -14,6 +14,7 @@ from rich.table import Table
 from diffsky_factory import __version__
 
 out, err = Console(), Console(stderr=True)
+LARGEST_COUNTED = 50.0  # deg^2, chosen: beyond, `plan` takes minutes to count rows one by one
 
 
 def _clear_errors(command: Callable) -> Callable:
@@ -156,17 +157,23 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 @click.argument("recipe")
 @_set
 @click.option("--workers", type=click.IntRange(1), default=None, help="Cores for the time estimate.")
+@click.option("--exact", is_flag=True, help="Count every row, also where that takes long.")
 @_clear_errors
-def plan(recipe: str, changes: tuple[str, ...], workers: int | None) -> None:
-    """Rows, bytes, files, memory and time of a build, without building."""
+def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool) -> None:
+    """Rows, bytes, files, memory and time of a build, without building.
+
+    Of a large part of the synthetic universe, numbers are means over universes unless they are to be exact.
+    """
     from diffsky_factory.factory.assembly import assembly
     from diffsky_factory.factory.planning import available_cores, plan_build
 
     workers = workers or available_cores()
-    planned = plan_build(assembly(_recipe(recipe, changes).text))
+    parts = assembly(_recipe(recipe, changes).text)
+    exact = exact or parts.area < LARGEST_COUNTED
+    planned = plan_build(parts, exact=exact)
     layout = planned.layout
     table = Table(show_header=False)
-    table.add_row("galaxies", f"{layout.rows:,}")
+    table.add_row("galaxies", f"{'' if exact else 'about '}{layout.rows:,}")
     table.add_row("area", f"{planned.area:.4g} deg^2")
     table.add_row("tiles", f"{len(layout.pixels)} of order {layout.order}, at most {max(layout.row_counts):,} rows")
     table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")

@@ -35,7 +35,7 @@ from diffsky_factory.physics.stars.merging_nodes import NODES
 from diffsky_factory.physics.stars.merging_rounds import ROUNDS
 from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky.cosmology import Cosmology, age_64
-from diffsky_factory.sky.regions import region, share_inside
+from diffsky_factory.sky.regions import FullSky, region, share_inside
 
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
@@ -132,6 +132,8 @@ class Assembly:
         """Area [deg^2] of the mock in each of its tiles; they sum to `area`. To 1e-3 where a region cuts a tile."""
         order = self.recipe.tiles.order
         inside = region(self.region)
+        if isinstance(inside, FullSky) and len(pixels) == 12 * 4**order:
+            return (self.area / len(pixels),) * len(pixels)  # alike, where there are too many to look at each
         shares = [
             self.simulation.area({"pixels": [pixel], "order": order}) * share_inside(order, pixel, [inside])
             for pixel in pixels
@@ -141,6 +143,11 @@ class Assembly:
     def count(self, pixel: int) -> int:
         """Exact rows of a tile."""
         return self.simulation.count(self.recipe.tiles.order, pixel, self.region)
+
+    def expected_count(self, pixel: int) -> int:
+        """Mean number of rows of a tile, without making any, for a simulation that knows it; else the exact one."""
+        known = getattr(self.simulation, "expected_count", None)
+        return round(known(self.recipe.tiles.order, pixel, self.region)) if known else self.count(pixel)
 
     def halos(self, pixel: int) -> dict[str, np.ndarray]:
         """Halos of a tile, arranged, with what follows from them alone."""

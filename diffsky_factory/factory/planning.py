@@ -64,15 +64,15 @@ class BuildPlan:
             )
 
 
-def plan_build(assembly: Assembly) -> BuildPlan:
-    """Count the rows of every tile and lay them out.
+def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
+    """Count the rows of every tile, or with exact=False take their mean where a simulation knows it, and lay them out.
 
     Raises InputError for a region without halos, and for a tile with more spectra than one may have.
     """
     if not assembly.recipe.columns:
         raise InputError(f"recipe '{assembly.recipe.name}': it has no columns; there is nothing to build")
     pixels = [int(pixel) for pixel in assembly.pixels]
-    counts = [assembly.count(pixel) for pixel in pixels]
+    counts = [assembly.count(pixel) if exact else assembly.expected_count(pixel) for pixel in pixels]
     if not sum(counts):
         raise InputError(f"recipe '{assembly.recipe.name}': its region and redshift range hold no halos")
     recipe = assembly.recipe

@@ -12,6 +12,7 @@ from diffsky_factory.inputs.simulations.reader import REQUIRED, Piece, Reader
 from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import comoving_distance_64
 from diffsky_factory.sky.distance_table import redshift_table
+from diffsky_factory.sky.regions import region
 
 HOST_REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, and no copy of a box nearer
 LONGEST_CHAIN = 64  # of hosts, chosen: each pass doubles what is followed, so only a circle is longer
@@ -150,6 +151,7 @@ class Gathering:
             return {
                 **dict.fromkeys(("ra", "dec", "redshift", "redshift_obs"), np.empty(0)),
                 "own_cell": np.empty(0, int),
+                "is_inside": np.empty(0, bool),
             }
         ra, dec, radius = coordinates.sky(position)
         redshift = columns.get("redshift", self._redshift(radius))
@@ -168,7 +170,16 @@ class Gathering:
             **{"ra": ra, "dec": dec, "redshift": redshift},
             "redshift_obs": coordinates.observed_redshift(redshift, speed),
             "own_cell": tiles.finest_pixel(ra, dec),
+            "is_inside": self._inside(ra, dec, redshift),
         }
+
+    def _inside(self, ra: np.ndarray, dec: np.ndarray, redshift: np.ndarray) -> np.ndarray:
+        """Whether hosts there are meant, where the reader goes a margin beyond what is."""
+        cut = self.reader.attributes.get("cut")
+        if not cut:
+            return np.ones(len(ra), bool)
+        low, high = cut["redshift"]
+        return (redshift >= low) & (redshift <= high) & region(cut["region"]).inside(ra, dec)
 
     def link(self) -> dict[str, int]:
         """Find each satellite's host on top; how many rows there are of each kind, and what was left out and why.
@@ -201,6 +212,9 @@ class Gathering:
             ]
             raise InputError(f"{self.reader.files[0]}: the chain of hosts of halo {circle} returns to itself")
         self._make_groups()
+        if "cut" in self.reader.attributes:
+            self._run("DELETE FROM halos WHERE halo_id IN (SELECT halo_id FROM groups WHERE NOT is_inside)")
+            self._run("DELETE FROM groups WHERE NOT is_inside")
         rows, centrals = self._run("SELECT count(*), coalesce(sum(is_central::INT), 0) FROM halos").fetchone()
         if not centrals:
             raise InputError(f"{self.reader.files[0]}: no host halo is left of it; is its range, or its region, right?")
@@ -214,12 +228,14 @@ class Gathering:
 
     def _make_groups(self) -> None:
         """The host on top of each halo, whether it is there, and the cell in which the group lies, that of its host."""
-        self._run("""
+        on_sky = ", CASE WHEN t.is_central THEN t.is_inside ELSE s.is_inside END AS is_inside"
+        self._run(f"""
             CREATE OR REPLACE TABLE groups AS
             SELECT s.halo_id, s.is_central OR coalesce(t.is_central, false) AS host_in_catalog,
                 CASE WHEN t.is_central THEN t.halo_id ELSE s.halo_id END AS host_halo_id,
                 coalesce(t.simulation_host_halo_id, s.simulation_host_halo_id) AS simulation_top_id,
                 CASE WHEN t.is_central THEN t.own_cell ELSE s.own_cell END AS group_cell
+                {on_sky if self.reader.geometry == "lightcone" else ""}
             FROM halos s LEFT JOIN links l ON l.halo_id = s.halo_id LEFT JOIN halos t ON t.halo_id = l.parent""")
         if self._has_penultimate:
             self._run("""
@@ -234,14 +250,15 @@ class Gathering:
         """
         reader = self.reader
         attributes = {
-            **reader.attributes,
+            **{name: value for name, value in reader.attributes.items() if name != "cut"},
             "geometry": reader.geometry,
             "cosmology": {name: float(value) for name, value in reader.cosmology._asdict().items()},
             "rows": dict(notes),
         }
         if reader.geometry == "lightcone":
             of_hosts = "SELECT min(redshift), max(redshift) FROM halos WHERE is_central"
-            attributes["redshift_range"] = [float(z) for z in self._run(of_hosts).fetchone()]
+            found = [float(z) for z in self._run(of_hosts).fetchone()]
+            attributes["redshift_range"] = list(reader.attributes.get("cut", {}).get("redshift", found))
             attributes.setdefault("footprint", [self._occupied()])
         return attributes
 

@@ -132,13 +132,8 @@ class StoredHalos:
     @property
     def redshift_range(self) -> tuple[float, float]:
         """Lowest and highest redshift of a host."""
-        low, high = self._cut["redshift"] if self._cut else self.table.attributes["redshift_range"]
+        low, high = self.table.attributes["redshift_range"]
         return (low, high) if self.redshift is None else (max(self.redshift[0], low), min(self.redshift[1], high))
-
-    @property
-    def _cut(self) -> dict[str, Any]:
-        """Region and range of redshift of the hosts that are meant, where the table reaches a margin beyond them."""
-        return self.table.attributes.get("cut", {})
 
     @property
     def default_region(self) -> dict[str, Any]:
@@ -148,7 +143,7 @@ class StoredHalos:
     @property
     def attributes(self) -> dict[str, Any]:
         """What a catalogue made from it says of it."""
-        hidden = ("cosmology", "footprint", "redshift_range", "geometry", "cut")
+        hidden = ("cosmology", "footprint", "redshift_range", "geometry")
         return {name: value for name, value in self.table.attributes.items() if name not in hidden}
 
     @cached_property
@@ -177,7 +172,7 @@ class StoredHalos:
         """Rows that `halos` has for the same arguments."""
         first, last = self._range(order, pixel)
         whole = where is None or region(where).covers(order, pixel)
-        if whole and not self._cut and self.redshift is None and np.isneginf(self.log10_mass_min):
+        if whole and self.redshift is None and np.isneginf(self.log10_mass_min):
             return last - first
         return len(self._chosen(order, pixel, where)["halo_id"])
 
@@ -203,9 +198,7 @@ class StoredHalos:
         keep = np.ones(len(host), bool)
         if where is not None:
             keep &= region(where).inside(rows["ra"], rows["dec"])[host]
-        if self._cut:
-            keep &= region(self._cut["region"]).inside(rows["ra"], rows["dec"])[host]
-        if self._cut or self.redshift is not None:
+        if self.redshift is not None:
             low, high = self.redshift_range
             keep &= ((rows["redshift"] >= low) & (rows["redshift"] <= high))[host]
         heavy = rows["log10_halo_mass"] >= self.log10_mass_min
