@@ -1,75 +1,69 @@
-"""The embedded universe: halos of any part of the sky from the mass functions, without a file."""
+"""The embedded universe: halos of any part of the sky, clustered as they should be, without a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations import synthetic_tables
+from diffsky_factory.inputs.simulations import synthetic_patches, synthetic_structure, synthetic_tables
 from diffsky_factory.inputs.simulations.arrange import arrange
-from diffsky_factory.physics.halos import satellites
+from diffsky_factory.inputs.simulations.synthetic_halos import COLUMNS, halos_of_patch
+from diffsky_factory.inputs.simulations.synthetic_structure import Structure
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
-from diffsky_factory.sky import coordinates, tiles
-from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.regions import Region, region
+from diffsky_factory.physics.structure import abundance
+from diffsky_factory.physics.structure.power import POWER_SPECTRA
+from diffsky_factory.sky import tiles
+from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64, redshift_at_distance_64
+from diffsky_factory.sky.regions import FullSky, Region, region, share_inside
 
 PLANCK_2015 = Cosmology()
-SMDPL_HOSTS = HaloMassFunctionParameters()
 SMDPL_SUBHALOS = SubhaloMassFunctionParameters()
-CELL_ORDER = 8  # chosen: cells of 0.05 deg^2, a few thousand halos each; ids and draws belong to the cell
-IDS_PER_CELL = 2**32
 DEFAULT_REGION = {"order": 5, "pixels": (5461,)}
-SUB_PIXELS = 4 ** (tiles.FINEST - CELL_ORDER)
-
-COLUMNS = {
-    "halo_id": np.int64,
-    "host_halo_id": np.int64,
-    "is_central": np.bool_,
-    **dict.fromkeys(("ra", "dec", "redshift", "redshift_obs", "x", "y", "z", "vx", "vy", "vz"), np.float64),
-    "log10_halo_mass": np.float64,
-}
-
-
-class Hosts(NamedTuple):
-    """What decides how many rows a cell has, and how far its hosts are."""
-
-    redshift: np.ndarray
-    distance: np.ndarray  # comoving Mpc
-    log10_mass: np.ndarray
-    satellites: np.ndarray  # number of each host, int64
+PATCH_ORDER = 5  # chosen: halos are made for 3.4 deg^2 at once, or less where fewer are asked for
+PATCH_FINER = 2  # chosen: orders by which a patch is coarser than the tile it is made for, so that tiles share it
+MOST_HOSTS = 1.5e6  # chosen: in a patch, 200 MB
+MARGIN = 0.12  # chosen: redshift by which hosts may come from beyond, or satellites lie beyond, the farthest host
+REACH = 100.0  # Mpc, chosen: more than anything moves
+SHELLS = 512  # chosen: of the integral over redshift of mean numbers
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Hosts on the light cone from the mass function, satellites from the subhalo mass function; unclustered.
+    """Halos on the light cone of a universe with large-scale structure.
 
-    The sky is generated in cells of HEALPix order 8, each from its own counter-based streams of random numbers, so
-    a tile is the same, bit for bit, alone or in any run. Hosts are independent of each other: there is no large-scale
-    structure, only the clustering of satellites around their host.
+    Waves of linear theory move matter to second order; hosts are drawn where the waves want them, so that their mass
+    function and their bias on large scales are those asked for; satellites follow the subhalo mass function. All
+    follows from the seed in fixed chunks of space, and a halo's random numbers from its id: a tile is the same, bit
+    for bit, alone or in any run. docs/explanation/synthetic-universe.md
     """
 
     cosmology: Cosmology = PLANCK_2015
-    mass_function: HaloMassFunctionParameters = SMDPL_HOSTS
+    power_spectrum: str = "eisenstein98"
+    mass_function: str | HaloMassFunctionParameters = "smdpl"
     subhalo_mass_function: SubhaloMassFunctionParameters = SMDPL_SUBHALOS
     log10_mass_min: float = 11.0  # dex(Msun), of hosts and satellites
     redshift_min: float = 0.01  # chosen: nearer, peculiar velocities rival the expansion
     redshift_max: float = 2.0
     seed: int = 0
-    host_velocity_dispersion: float = 300.0  # km/s per axis, chosen: about the rms of linear theory at z = 0
+    cell: float = 8.0  # Mpc, chosen: of the lattice of waves; halos are not clustered on smaller scales, but for groups
+    unresolved_velocity: bool = True  # of waves shorter than the cell
 
     def __post_init__(self):
         low, high = self.redshift_min, self.redshift_max
         _require(0.0 < low < high <= 15.0, "redshift_min, redshift_max", (low, high), "0 < min < max <= 15")
         _require(8.0 <= self.log10_mass_min <= 15.5, "log10_mass_min", self.log10_mass_min, "8 to 15.5 dex(Msun)")
         _require(0 <= self.seed < 2**64, "seed", self.seed, "0 to 2^64 - 1")
-        _require(self.host_velocity_dispersion >= 0.0, "host_velocity_dispersion", "negative", "0 km/s or more")
-        synthetic_tables.check_mass_function(self)
+        _require(4.0 <= self.cell <= 12.0, "cell", self.cell, "4 to 12 Mpc")
+        _require(
+            self.power_spectrum in POWER_SPECTRA, "power_spectrum", self.power_spectrum, " or ".join(POWER_SPECTRA)
+        )
+        abundance.mass_function(self.mass_function)
+        _mean_numbers(self)  # refuses a mass function beyond its range
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Synthetic":
@@ -78,12 +72,13 @@ class Synthetic:
         Raises InputError for an unknown name, with those that are like it.
         """
         _known(options, [field.name for field in fields(cls)], "option of the synthetic universe")
-        values = dict(options)
-        for field in fields(cls):
-            if isinstance(values.get(field.name), Mapping):
-                kind = type(field.default)
-                _known(values[field.name], kind._fields, field.name)
-                values[field.name] = kind(**{name: float(x) for name, x in values[field.name].items()})
+        hints, values = get_type_hints(cls), dict(options)
+        for name, value in options.items():
+            if isinstance(value, Mapping):
+                kinds = [kind for kind in (hints[name], *get_args(hints[name])) if hasattr(kind, "_fields")]
+                _require(bool(kinds), name, dict(value), "a plain value")
+                _known(value, kinds[0]._fields, name)
+                values[name] = kinds[0](**{each: float(x) for each, x in value.items()})
         return cls(**values)
 
     @property
@@ -101,10 +96,11 @@ class Synthetic:
         """What a catalogue made from it says of it."""
         return {
             "name": "synthetic",
-            "mass_definition": "largest virial mass so far of the main progenitor (Bryan & Norman 1998), as in SMDPL",
+            "mass_definition": abundance.mass_definition(self.mass_function),
             "log10_halo_mass_min": float(self.log10_mass_min),
             "seed": int(self.seed),
-            "clustering": "none between hosts",
+            "clustering": f"waves in cells of {self.cell:g} Mpc, moved to second order, bias by Tinker et al. 2010",
+            "power_spectrum": self.power_spectrum,
         }
 
     @property
@@ -121,149 +117,157 @@ class Synthetic:
         return float(region(where).area)
 
     def count(self, order: int, pixel: int, where: Mapping | Region | None = None) -> int:
-        """Rows that `halos` has for the same arguments, exactly, from the masses of the hosts alone.
+        """Rows that `halos` has for the same arguments, exactly; all hosts are made for it."""
+        return sum(len(part.halo_id) + int(part.satellites.sum()) for part in self._parts(order, pixel, where))
 
-        Their positions are needed too in cells at the rim of a region, or of a pixel smaller than a cell.
-        """
-        number, area = 0, _region(where)
-        for cell in _cells(order, pixel):
-            hosts = self._hosts(cell)
-            keep = self._keep(cell, len(hosts.redshift), order, pixel, area)
-            number += int(np.count_nonzero(keep) + hosts.satellites[keep].sum())
-        return number
+    def expected_count(self, order: int, pixel: int, where: Mapping | Region | None = None) -> float:
+        """Mean of `count` over seeds, from the mass functions and the area alone: no halo is made."""
+        _check_pixel(order, pixel)
+        area = _region(where)
+        share = 1.0 if isinstance(area, FullSky) else share_inside(order, pixel, [area])
+        return float(sum(_mean_numbers(self)) * np.deg2rad(1.0) ** 2 * tiles.pixel_area(order) * share)
 
     def halos(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
         """Halos whose host lies in a pixel, and in a region if one is given, arranged; columns as in `columns`.
 
-        halo_id, host_halo_id : cell * 2^32 + a counter from 1 within the cell, hosts first
+        halo_id, host_halo_id : chunk * 2^32 + block * 2^23 + a counter from 1 within the block, hosts first; chunk and
+            block are those of the host in the initial conditions
         ra, dec : deg; redshift : 1, cosmological, of each halo's own position
         redshift_obs : 1, with the line-of-sight velocity
         x, y, z : Mpc, comoving; vx, vy, vz : km/s, peculiar, physical
         log10_halo_mass : dex(Msun), largest mass of the main progenitor so far
+        environment : 1, linear overdensity where the host formed, a unit normal among hosts of its mass and redshift
         host_row : row of the central in these arrays
         Satellites may lie beyond redshift_min, redshift_max or the pixel by a virial radius: groups stay whole.
         """
-        parts, area = [], _region(where)
-        for cell in _cells(order, pixel):
-            hosts = self._hosts(cell)
-            keep = self._keep(cell, len(hosts.redshift), order, pixel, area)
-            if keep.any():
-                parts.append(self._halos_of_cell(cell, hosts, keep))
+        known = _structure(self)
+        parts = [halos_of_patch(known, part, self.log10_mass_min) for part in self._parts(order, pixel, where)]
         if not parts:
             return arrange({name: np.empty(0, kind) for name, kind in COLUMNS.items()})
-        return arrange({name: np.concatenate([part[name] for part in parts]) for name in COLUMNS})
+        return arrange(parts[0] if len(parts) == 1 else _joined(parts))
 
-    def _stream(self, cell: int, name: str) -> np.random.Generator:
-        """Random numbers of one kind for one cell, from its own key: no draw shifts another."""
-        key = np.array([self.seed, (cell << 32) | crc32(name.encode())], np.uint64)
-        return np.random.Generator(np.random.Philox(key=key))
+    def box(self, redshift: float, corner: tuple[int, int, int], chunks: int) -> dict[str, np.ndarray]:
+        """Hosts at one redshift from a cube of chunks^3 chunks, the first at a corner, -512 to 511 along each axis.
 
-    def _hosts(self, cell: int) -> Hosts:
-        """The hosts of a cell, Poisson in number, by inverse distributions of redshift and of mass given redshift."""
-        tables = _tables(self)
-        number = self._stream(cell, "host_number").poisson(tables.mean_hosts)
-        share = self._stream(cell, "host_redshift").random(number)
-        # a shell is filled evenly in volume, which also is exact in the nearest one
-        distance = np.cbrt(np.interp(share, tables.share, tables.volume))
-        redshift = tables.redshift(distance)
-        mass = tables.mass(redshift, 1.0 - self._stream(cell, "host_mass").random(number))
-        mean = np.interp(mass, tables.host_mass, tables.mean_satellites)
-        return Hosts(redshift, distance, mass, self._stream(cell, "satellite_number").poisson(mean))
-
-    def _sky(self, cell: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """ra, dec [deg] of the hosts of a cell: centres of order-29 pixels of the cell, all alike in area."""
-        within = self._stream(cell, "host_position").integers(0, SUB_PIXELS, number)
-        return tiles.centres(cell * SUB_PIXELS + within, tiles.FINEST)
-
-    def _keep(self, cell: int, number: int, order: int, pixel: int, area: Region | None) -> np.ndarray:
-        """Which of the hosts of a cell lie in the pixel and the region, bool."""
-        keep = np.ones(number, bool)
-        rim = area is not None and not area.covers(CELL_ORDER, cell)
-        if order > CELL_ORDER or rim:
-            ra, dec = self._sky(cell, number)
-            if order > CELL_ORDER:
-                keep &= tiles.pixel(ra, dec, order) == pixel
-            if rim:
-                keep &= area.inside(ra, dec)
-        return keep
-
-    def _halos_of_cell(self, cell: int, hosts: Hosts, keep: np.ndarray) -> dict[str, np.ndarray]:
-        """Columns of the hosts of a cell that are kept, then of their satellites.
-
-        All of the cell are drawn, so that a halo does not depend on which others are kept.
+        Columns as of `halos` where they have a meaning without an observer. Hosts belong to the chunk they come from:
+        near the faces of the cube some have moved out, and none has come in.
         """
-        number = len(hosts.redshift)
-        host = np.repeat(np.arange(number), hosts.satellites)  # of each satellite
-        ra, dec = self._sky(cell, number)
-        position = coordinates.cartesian(ra, dec, hosts.distance)
-        velocity = self.host_velocity_dispersion * self._stream(cell, "host_velocity").standard_normal((number, 3))
-        mass, offset, kick = self._satellites(cell, hosts, host)
-        ra_satellite, dec_satellite, distance = coordinates.sky(position[host] + offset)
-        redshift = np.concatenate([hosts.redshift, _tables(self).redshift(distance)])
-        position = np.concatenate([position, position[host] + offset])
-        velocity = np.concatenate([velocity, velocity[host] + kick])
-        halo_id = np.int64(cell) * IDS_PER_CELL + 1 + np.arange(number + len(host), dtype=np.int64)
-        columns = {
-            "halo_id": halo_id,
-            "host_halo_id": np.concatenate([halo_id[:number], halo_id[host]]),
-            "is_central": np.arange(len(halo_id)) < number,
-            "ra": np.concatenate([ra, ra_satellite]),
-            "dec": np.concatenate([dec, dec_satellite]),
-            "redshift": redshift,
-            "redshift_obs": coordinates.observed_redshift(
-                redshift, coordinates.line_of_sight_velocity(position, velocity)
-            ),
-            **dict(zip("xyz", position.T, strict=True)),
-            **dict(zip(("vx", "vy", "vz"), velocity.T, strict=True)),
-            "log10_halo_mass": np.concatenate([hosts.log10_mass, mass]),
+        known, tables = _structure(self), _tables_at(self, float(redshift))
+        found = []
+        for place in np.ndindex((chunks,) * 3):
+            cells = synthetic_structure.cells_at_redshift(known, tuple(np.add(corner, place)), redshift)
+            every = np.ones(synthetic_structure.BLOCKS**3, bool)
+            found.append(synthetic_structure.hosts(known, tables, cells, every, lambda x: np.ones(len(x), bool)))
+        joined = synthetic_structure.Hosts(*(np.concatenate(column) for column in zip(*found)))
+        return {
+            "halo_id": joined.halo_id,
+            **dict(zip("xyz", joined.position.T)),
+            **dict(zip(("vx", "vy", "vz"), joined.velocity.T)),
+            "log10_halo_mass": joined.log10_mass,
+            "environment": joined.environment,
         }
-        keep = np.concatenate([keep, keep[host]])
-        return columns if keep.all() else {name: values[keep] for name, values in columns.items()}
 
-    def _satellites(self, cell: int, hosts: Hosts, host: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mass [dex(Msun)], offset from the host [comoving Mpc] (n, 3) and velocity relative to it [km/s] (n, 3)."""
-        number, tables = len(host), _tables(self)
-        redshift, host_mass = hosts.redshift[host], hosts.log10_mass[host]
-        ratio = tables.ratio(host_mass, 1.0 - self._stream(cell, "satellite_mass").random(number))
-        mass = np.clip(host_mass + ratio, self.log10_mass_min, host_mass)
-
-        hubble_ratio = np.interp(redshift, tables.grid_redshift, tables.hubble_ratio)
-        omega_matter = self.cosmology.Om0 * (1.0 + redshift) ** 3 / hubble_ratio**2
-        virial = satellites.virial_radius(host_mass, hubble_ratio, omega_matter, self.cosmology.h)
-        concentration = satellites.concentration(host_mass, redshift, self.cosmology.h)
-        depth, cosine, angle = self._stream(cell, "satellite_position").random((3, number))
-        radius = virial * (1.0 + redshift) * satellites.nfw_radius(depth, concentration)
-        direction = _unit_vectors(2.0 * cosine - 1.0, 2.0 * np.pi * angle)
-
-        dispersion = satellites.velocity_dispersion(host_mass, virial)
-        kick = self._stream(cell, "satellite_velocity").standard_normal((number, 3))
-        return mass, radius[:, None] * direction, dispersion[:, None] * kick
+    def _parts(self, order: int, pixel: int, where: Mapping | Region | None) -> list[synthetic_patches.Patch]:
+        """Hosts of a tile, in one part or, where it is wider than a patch, in several."""
+        _check_pixel(order, pixel)
+        area, known, widest = _region(where), _structure(self), _patch_order(self)
+        if order < widest:
+            patches, wide = tiles.finer(pixel, order, widest), widest
+            if not isinstance(area, FullSky):
+                patches = np.intersect1d(patches, area.pixels(widest))
+        else:
+            wide = max(widest, order - PATCH_FINER)
+            patches = tiles.coarser(np.array([pixel]), order, wide)
+        found = (synthetic_patches.patch(self, known, wide, int(one), area, self.redshift_range) for one in patches)
+        return [part if order <= wide else part.part(order, pixel) for part in found]
 
 
-@lru_cache(maxsize=8)
-def _tables(universe: Synthetic) -> synthetic_tables.Tables:
-    """The look-ups of a universe: once per process, so that a universe stays small to send to a worker."""
-    return synthetic_tables.build(universe, 4.0 * np.pi / (12 * 4**CELL_ORDER))
+@lru_cache(maxsize=4)
+def _structure(universe: Synthetic) -> Structure:
+    """What the hosts of a universe follow from: once per process, so that a universe is small to send."""
+    theory = _theory(universe)
+    return synthetic_structure.structure(
+        seed=universe.seed,
+        cell=universe.cell,
+        unresolved=universe.unresolved_velocity,
+        theory=theory,
+        farther=synthetic_tables.distances(theory, universe.redshift_max + MARGIN),
+        hosts_of=lambda sigma: _tables(universe, _drawn_between(universe), sigma),
+        satellites=synthetic_tables.satellite_tables(universe.subhalo_mass_function, universe.log10_mass_min),
+    )
 
 
-def _region(where: Mapping | Region | None) -> Region | None:
-    """The region given, if there is one."""
-    return None if where is None else region(where)
+@lru_cache(maxsize=16)
+def _theory_of(cosmology: Cosmology, model: str) -> abundance.LinearTheory:
+    return abundance.linear_theory(cosmology, model)
 
 
-def _cells(order: int, pixel: int) -> np.ndarray:
-    """Generation cells of a pixel: those inside it, or the one that holds it."""
+def _theory(universe: Synthetic) -> abundance.LinearTheory:
+    return _theory_of(universe.cosmology, universe.power_spectrum)
+
+
+def _tables(universe: Synthetic, redshift: tuple[float, float], sigma: float) -> synthetic_tables.HostTables:
+    kind = abundance.mass_function(universe.mass_function)
+    return synthetic_tables.host_tables(_theory(universe), kind, universe.log10_mass_min, redshift, sigma)
+
+
+@lru_cache(maxsize=4)
+def _tables_at(universe: Synthetic, redshift: float) -> synthetic_tables.HostTables:
+    """Tables of hosts at one redshift."""
+    near = (max(redshift - 0.01, 0.0), redshift + 0.01)
+    return _tables(universe, near, _structure(universe).sigma)
+
+
+def _drawn_between(universe: Synthetic) -> tuple[float, float]:
+    """Redshifts between which hosts start that are seen between the lowest and the highest."""
+    c = universe.cosmology
+    near = max(comoving_distance_64(c, universe.redshift_min) - REACH, 0.0)
+    far = comoving_distance_64(c, universe.redshift_max) + REACH
+    return tuple(float(redshift_at_distance_64(c, x)) for x in (near, far))
+
+
+@lru_cache(maxsize=16)
+def _mean_numbers(universe: Synthetic) -> tuple[float, float]:
+    """Mean number of hosts and of satellites per steradian."""
+    z = np.linspace(universe.redshift_min, universe.redshift_max, SHELLS + 1)
+    volume = np.diff(comoving_distance_64(universe.cosmology, z) ** 3) / 3.0
+    log_z, means = _mean_densities(universe)
+    middle = np.log1p(0.5 * (z[1:] + z[:-1]))
+    return tuple(
+        float(np.sum(volume * np.exp(np.interp(middle, log_z, np.log(np.maximum(mean, 1e-300)))))) for mean in means
+    )
+
+
+def _mean_densities(universe: Synthetic) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """ln(1 + z), and hosts and satellites per Mpc^3."""
+    kind = abundance.mass_function(universe.mass_function)
+    log_z = synthetic_tables.rows_between(_drawn_between(universe))
+    return log_z, synthetic_tables.mean_densities(
+        _theory(universe), kind, universe.subhalo_mass_function, universe.log10_mass_min, np.expm1(log_z)
+    )
+
+
+def _patch_order(universe: Synthetic) -> int:
+    """Order of the patches in which hosts are made: not too many in one."""
+    hosts = _mean_numbers(universe)[0] * np.deg2rad(1.0) ** 2
+    order = PATCH_ORDER
+    while hosts * tiles.pixel_area(order) > MOST_HOSTS:
+        order += 1
+    return order
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+
+
+def _region(where: Mapping | Region | None) -> Region:
+    """The region given, or the whole sky."""
+    return FullSky() if where is None else region(where)
+
+
+def _check_pixel(order: int, pixel: int) -> None:
     if not (0 <= order <= tiles.FINEST and 0 <= pixel < 12 * 4**order):
         raise InputError(f"no pixel {pixel} at HEALPix order {order}: 0 to {12 * 4**order - 1}")
-    if order <= CELL_ORDER:
-        return tiles.finer(int(pixel), order, CELL_ORDER)
-    return tiles.coarser(np.array([pixel]), order, CELL_ORDER)
-
-
-def _unit_vectors(cosine: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Directions (n, 3) from the cosine of the polar angle and the azimuth [rad]."""
-    sine = np.sqrt(1.0 - cosine**2)
-    return np.stack([sine * np.cos(angle), sine * np.sin(angle), cosine], axis=-1)
 
 
 def _known(given: Mapping, names, what: str) -> None:

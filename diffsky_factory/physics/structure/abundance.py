@@ -1,0 +1,180 @@
+"""How many halos there are and how they cluster on large scales, from linear theory, for any cosmology.
+
+Masses dex(Msun), densities per dex and comoving Mpc^3, in numpy float64; arrays (redshift, mass).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.physics.halos import mass_function as smdpl
+from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
+from diffsky_factory.physics.halos.satellites import virial_overdensity
+from diffsky_factory.physics.structure.growth import Growth, growth
+from diffsky_factory.physics.structure.power import (
+    LinearPower,
+    linear_power,
+    mean_density,
+    sigma_sphere,
+    sphere_of_mass,
+)
+from diffsky_factory.sky.cosmology import Cosmology, in_float64
+from diffsky_factory.sky.distance_table import hubble_ratio_64
+
+MASSES = np.arange(7.0, 17.6, 0.1)  # dex(Msun), chosen: nodes of sigma(M), 1e-5 between them
+COLLAPSE = 1.68647  # linear overdensity at which a sphere collapses, Einstein-de Sitter: 3/20 (12 pi)^(2/3)
+MEAN_200 = 200.0  # overdensity relative to the mean that Tinker masses are of
+DENSEST = 3200.0  # the highest overdensity that Tinker et al. fitted
+NAMES = ("smdpl", "tinker_2008", "despali_2016")
+VIRIAL = "virial mass (Bryan & Norman 1998)"
+DEFINITIONS = {
+    "smdpl": "largest virial mass so far of the main progenitor (Bryan & Norman 1998), as in SMDPL",
+    "tinker_2008": "mass within 200 times the mean density of matter (200m)",
+    "despali_2016": VIRIAL,
+}
+
+smdpl_density_64 = in_float64(smdpl.density_per_dex)
+
+
+class LinearTheory(NamedTuple):
+    """All that linear theory says of a universe."""
+
+    cosmology: Cosmology
+    power: LinearPower
+    growth: Growth
+    log_sigma: CubicSpline  # ln of the rms overdensity today in the spheres that hold a mass [dex(Msun)]
+
+    def sigma(self, log10_mass: np.ndarray) -> np.ndarray:
+        """Rms linear overdensity today in the spheres that hold a mass, (mass,)."""
+        return np.exp(self.log_sigma(log10_mass))
+
+
+def linear_theory(cosmology: Cosmology, model: str = "eisenstein98") -> LinearTheory:
+    """Linear theory of a cosmology; model of the power spectrum as in `linear_power`."""
+    power = linear_power(cosmology, model)
+    log_sigma = np.log(sigma_sphere(power, sphere_of_mass(cosmology, MASSES)))
+    return LinearTheory(cosmology, power, growth(cosmology), CubicSpline(MASSES, log_sigma))
+
+
+class Abundance(NamedTuple):
+    """Density and large-scale bias of halos of a mass function."""
+
+    density_per_dex: np.ndarray  # (redshift, mass) per dex and comoving Mpc^3
+    bias: np.ndarray  # (redshift, mass) Eulerian b1
+    second_bias: np.ndarray  # (redshift, mass) Eulerian b2
+
+
+def abundance(
+    theory: LinearTheory, kind: str | HaloMassFunctionParameters, redshift: np.ndarray, log10_mass: np.ndarray
+) -> Abundance:
+    """Halos of a mass function by its name or parameters, at each redshift and mass (both 1-D, masses ascending).
+
+    Bias is that of Tinker et al. 2010 at the overdensity of the mass definition, and b2(b1) of Lazeyras et al. 2016.
+    """
+    sigma = np.outer(theory.growth.at(redshift)[0], theory.sigma(log10_mass))
+    z = np.asarray(redshift)[:, None]
+    if isinstance(kind, HaloMassFunctionParameters):
+        density = smdpl_density_64(kind, log10_mass[None, :], z)
+    else:
+        density = density_of_fraction(theory, _fraction(theory, kind)(sigma, z), log10_mass)
+    overdensity = MEAN_200 if kind == "tinker_2008" else np.clip(_virial_of_mean(theory, z), MEAN_200, DENSEST)
+    bias = bias_tinker_2010(sigma, overdensity)
+    return Abundance(density, bias, second_bias_lazeyras_2016(bias))
+
+
+def density_of_fraction(theory: LinearTheory, fraction: np.ndarray, log10_mass: np.ndarray) -> np.ndarray:
+    """dn / dlog10 M = f(sigma) rho / M |dln sigma / dln M| ln 10, from f (redshift, mass)."""
+    slope = -theory.log_sigma(log10_mass, 1)  # per dex
+    return fraction * mean_density(theory.cosmology) / 10.0**log10_mass * slope
+
+
+def fraction_tinker_2008(sigma: np.ndarray, redshift: np.ndarray) -> np.ndarray:
+    """f(sigma) of masses within 200 times the mean density.
+
+    f = A [(sigma / b)^-a + 1] exp(-c / sigma^2)
+    Holds for 10.5 < log10_halo_mass < 15.5 and redshift < 2.5; beyond, an extrapolation.
+    Source: Tinker et al. 2008, ApJ 688, 709, Eqs. 3 and 5 to 8, and Table 2.
+    """
+    grow = 1.0 + redshift
+    change = 10.0 ** -((0.75 / np.log10(MEAN_200 / 75.0)) ** 1.2)  # Eq. 8
+    a, b = 1.47 * grow**-0.06, 2.57 * grow**-change
+    return 0.186 * grow**-0.14 * ((sigma / b) ** -a + 1.0) * np.exp(-1.19 / sigma**2)
+
+
+def fraction_despali_2016(sigma: np.ndarray, omega_matter: np.ndarray) -> np.ndarray:
+    """f(sigma) of virial masses.
+
+    f = 2 A (v / 2 pi)^(1/2) exp(-v / 2) (1 + v^-p),  v = a (delta_c / sigma)^2,  delta_c = 1.686 Om(z)^0.0055
+    Holds for 9.5 < log10_halo_mass < 15.5 and redshift < 5.
+    Source: Despali et al. 2016, MNRAS 456, 2486, Eq. 12 at the virial overdensity; delta_c of Kitayama & Suto 1996,
+    ApJ 469, 480, Eq. A6.
+    """
+    v = 0.7665 * (COLLAPSE * omega_matter**0.0055 / sigma) ** 2
+    return 2.0 * 0.3292 * np.sqrt(v / (2.0 * np.pi)) * np.exp(-0.5 * v) * (1.0 + v**-0.2488)
+
+
+def bias_tinker_2010(sigma: np.ndarray, overdensity: np.ndarray | float) -> np.ndarray:
+    """Large-scale Eulerian bias of halos whose mean density is overdensity times that of matter.
+
+    b = 1 - A v^a / (v^a + delta_c^a) + B v^b + C v^c,  v = delta_c / sigma,  y = log10 overdensity
+    Holds for 200 <= overdensity <= 3200.
+    Source: Tinker et al. 2010, ApJ 724, 878, Eq. 6 and Table 2.
+    """
+    y, v = np.log10(overdensity), COLLAPSE / sigma
+    fall = np.exp(-((4.0 / y) ** 4))
+    a = 0.44 * y - 0.88
+    big_a, big_c = 1.0 + 0.24 * y * fall, 0.019 + 0.107 * y + 0.19 * fall
+    return 1.0 - big_a * v**a / (v**a + COLLAPSE**a) + 0.183 * v**1.5 + big_c * v**2.4
+
+
+def second_bias_lazeyras_2016(bias: np.ndarray) -> np.ndarray:
+    """Eulerian b2 of halos of Eulerian bias b1.
+
+    b2 = 0.412 - 2.143 b1 + 0.929 b1^2 + 0.008 b1^3
+    Holds for 1 < b1 < 9.
+    Source: Lazeyras et al. 2016, JCAP 02, 018, Eq. 5.2.
+    """
+    return 0.412 + bias * (-2.143 + bias * (0.929 + 0.008 * bias))
+
+
+def lagrangian_bias(bias: np.ndarray, second_bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """b1 and b2 in the initial conditions, from those of today's positions.
+
+    b1L = b1 - 1,  b2L = b2 - 8/21 b1L
+    Source: Sheth, Chan & Scoccimarro 2013, PRD 87, 083002, Eq. 40 (spherical collapse).
+    """
+    return bias - 1.0, second_bias - 8.0 / 21.0 * (bias - 1.0)
+
+
+def mass_function(given: str | HaloMassFunctionParameters) -> str | HaloMassFunctionParameters:
+    """A mass function as `abundance` takes it, from its name or parameters; raises InputError for an unknown name."""
+    if isinstance(given, HaloMassFunctionParameters):
+        return given
+    if given not in NAMES:
+        raise InputError(f"no mass_function '{given}': there are {', '.join(NAMES)}, or parameters of the SMDPL form")
+    return HaloMassFunctionParameters() if given == "smdpl" else given
+
+
+def mass_definition(kind: str | HaloMassFunctionParameters) -> str:
+    """What a mass of a mass function is."""
+    return DEFINITIONS["smdpl" if isinstance(kind, HaloMassFunctionParameters) else kind]
+
+
+def _fraction(theory: LinearTheory, kind: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    if kind == "tinker_2008":
+        return fraction_tinker_2008
+    return lambda sigma, z: fraction_despali_2016(sigma, _omega_matter(theory, z))
+
+
+def _omega_matter(theory: LinearTheory, redshift: np.ndarray) -> np.ndarray:
+    c = theory.cosmology
+    return c.Om0 * (1.0 + redshift) ** 3 / hubble_ratio_64(c, redshift) ** 2
+
+
+def _virial_of_mean(theory: LinearTheory, redshift: np.ndarray) -> np.ndarray:
+    """Virial density in units of the mean density of matter."""
+    omega = _omega_matter(theory, redshift)
+    return virial_overdensity(omega) / omega

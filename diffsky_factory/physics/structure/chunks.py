@@ -1,0 +1,194 @@
+"""Cubes of space, each with its waves and displacements to second order, the same whichever others are made.
+
+Waves are the sum of long ones, from one coarse box, and short ones, from white noise on an endless lattice. A chunk
+makes the short waves from its own noise and a border of its neighbours', so that chunks agree where they touch.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+
+from diffsky_factory.core.counters import philox
+from diffsky_factory.physics.structure import long_waves
+from diffsky_factory.physics.structure.growth import Growth
+from diffsky_factory.physics.structure.long_waves import FIRST, SECOND, LongWaves, Wavenumbers, wavenumbers
+from diffsky_factory.physics.structure.power import LinearPower
+from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.distance_table import CubicTable, hubble_ratio_64
+
+CELLS = 32  # chosen: along a chunk; 256 Mpc with cells of 8 Mpc
+PADDING = 16  # chosen: cells of the border; displacements inside are then good to 0.5 % of their rms
+PADDED = CELLS + 2 * PADDING
+BRICK = 16  # cells along a piece of noise: borders and chunks are whole pieces
+NODES = CELLS + 2  # along a chunk, with one node on each side, between which displacements are interpolated
+AXIS = 1024  # chunks along the lattice, the observer at the middle: 262 Gpc with cells of 8 Mpc
+SMOOTHING = 0.75  # cells, chosen: Gaussian, of the overdensity that halos know; second-order bias then fits in
+DISPLACEMENT_SMOOTHING = 0.5  # cells, chosen: Gaussian, so that no wave rings at the cut of the lattice
+INNER = slice(PADDING - 1, PADDING + CELLS + 1)
+CENTRE = slice(PADDING, PADDING + CELLS)
+
+
+class Filters(NamedTuple):
+    """What makes the short waves of a chunk from white noise; each (64, 64, 33)."""
+
+    cell: float  # Mpc
+    waves: Wavenumbers
+    overdensity: np.ndarray  # smoothed for displacements
+    smoothing: np.ndarray  # from that to the overdensity that halos know
+
+
+class LinearChunk(NamedTuple):
+    """A chunk before it moves: displacement fields extrapolated to today, and the overdensity."""
+
+    overdensity: np.ndarray  # (32, 32, 32), linear, today
+    first: np.ndarray  # (34, 34, 34, 3) Mpc
+    second: np.ndarray  # (34, 34, 34, 3) Mpc
+
+
+class MoveRates(NamedTuple):
+    """What turns displacement fields of today into displacements and velocities, by redshift."""
+
+    first: CubicTable  # D1
+    first_velocity: CubicTable  # a H f1 D1, km/s/Mpc
+    second: CubicTable  # D2
+    second_velocity: CubicTable  # a H f2 D2, km/s/Mpc
+
+
+def move_rates(cosmology: Cosmology, grown: Growth, z_max: float) -> MoveRates:
+    """Rates from z = 0 to z_max."""
+    z = np.linspace(0.0, z_max, 2049)
+    d1, f1, d2, f2 = grown.at(z)
+    hubble = 100.0 * cosmology.h * hubble_ratio_64(cosmology, z) / (1.0 + z)
+
+    def table(values):
+        return CubicTable(0.0, z[1], values, np.gradient(values, edge_order=2))
+
+    return MoveRates(table(d1), table(hubble * f1 * d1), table(d2), table(hubble * f2 * d2))
+
+
+def chunk_number(chunk: tuple[int, int, int]) -> int:
+    """Number of a chunk, 0 to 2^30 - 1, from its place on the lattice, -512 to 511 along each axis."""
+    i, j, k = (int(x) + AXIS // 2 for x in chunk)
+    return (i * AXIS + j) * AXIS + k
+
+
+def chunk_place(number: int) -> tuple[int, int, int]:
+    """Place of a chunk on the lattice: the inverse of `chunk_number`."""
+    i, rest = divmod(number, AXIS * AXIS)
+    return i - AXIS // 2, rest // AXIS - AXIS // 2, rest % AXIS - AXIS // 2
+
+
+def node_positions(chunk: tuple[int, int, int], cell: float) -> list[np.ndarray]:
+    """x, y and z [Mpc] of the 34 nodes of a chunk along each axis: centres of its cells, and one on each side."""
+    return [(CELLS * place - 0.5 + np.arange(NODES)) * cell for place in chunk]
+
+
+def filters(power: LinearPower, cell: float) -> Filters:
+    """Filters of the short waves for cells of a size [Mpc]."""
+    waves = wavenumbers(PADDED, cell)
+    k = waves.size
+    overdensity = np.sqrt(power(k) * (1.0 - long_waves.long_share(k)) / cell**3)
+    overdensity[0, 0, 0] = 0.0
+    fewer = np.exp(-0.5 * waves.squared * (DISPLACEMENT_SMOOTHING * cell) ** 2)
+    more = np.exp(-0.5 * waves.squared * (SMOOTHING**2 - DISPLACEMENT_SMOOTHING**2) * cell**2)
+    return Filters(cell, waves, overdensity * fewer, more)
+
+
+def overdensity_variance(known: Filters, long: LongWaves) -> float:
+    """Variance of the overdensity that halos know, today: that of both kinds of waves, exactly as they are made."""
+    short = long_waves.mean_square(known.overdensity * known.smoothing, PADDED)
+    return short + float(long.overdensity_variance)
+
+
+def displacement_variance(known: Filters, long: LongWaves) -> float:
+    """Variance along one axis of the linear displacement today [Mpc^2], between nodes at random places.
+
+    Between nodes 0 and 1, t of the way, a wave keeps |1 - t + t exp(i k h)|^2, on average 1 - (1 - cos k h) / 3.
+    """
+    w, kept = known.waves, np.ones(1)
+    for k in (w.x, w.y, w.z):
+        kept = kept * (1.0 - (1.0 - np.cos(k * known.cell)) / 3.0)
+    short = long_waves.mean_square(known.overdensity / w.size * np.sqrt(kept), PADDED)
+    return short / 3.0 + float(long.displacement_variance)
+
+
+def noise(seed: int, chunk: tuple[int, int, int]) -> np.ndarray:
+    """White noise of a chunk and its border, (64, 64, 64), unit variance, from the bricks it is made of."""
+    each = PADDED // BRICK
+    found = np.empty((PADDED,) * 3)
+    first = [(CELLS * place - PADDING) // BRICK for place in chunk]
+    for i, j, k in np.ndindex(each, each, each):
+        brick = philox(seed, *_brick(first[0] + i, first[1] + j, first[2] + k)).standard_normal((BRICK,) * 3)
+        a, b, c = (slice(BRICK * x, BRICK * (x + 1)) for x in (i, j, k))
+        found[a, b, c] = brick
+    return found
+
+
+def linear_chunk(seed: int, known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int]) -> LinearChunk:
+    """The waves of a chunk and its displacement fields, from the spline coefficients of the long potential.
+
+    psi1 = -grad phi1,  laplacian phi1 = delta;   psi2 = grad phi2,
+    laplacian phi2 = sum_{i<j} (phi1_ii phi1_jj - phi1_ij^2)
+    Source: Bouchet et al. 1995, A&A 296, 575; Scoccimarro 1998, MNRAS 299, 1097, Appendix D.
+    """
+    w = known.waves
+    short = scipy.fft.rfftn(noise(seed, chunk), overwrite_x=True) * known.overdensity
+    start = tuple(CELLS * place - PADDING for place in chunk)
+    at = long_waves.window(coefficients, start, PADDED, known.cell)
+    long = long_waves.derivatives(at, (*FIRST, *SECOND))
+    k = (w.x, w.y, w.z)
+    over = short / w.squared
+    pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+    # derivatives of -phi: -phi(k) = delta(k) / k^2
+    bend = [_back(over * (k[i] * k[j])) + mine for (i, j), mine in zip(pairs, long[3:])]
+    source = bend[0] * bend[1] + (bend[0] + bend[1]) * bend[2] - bend[3] ** 2 - bend[4] ** 2 - bend[5] ** 2
+    laplacian = scipy.fft.rfftn(source, overwrite_x=True)
+    laplacian[0, 0, 0] = 0.0
+    laplacian /= w.squared
+    first, second = np.empty((2, NODES, NODES, NODES, 3))
+    for axis in range(3):
+        slope = 1j * _odd(k[axis])
+        first[..., axis] = _back_inside(over * slope, INNER) - long[axis][INNER, INNER, INNER]
+        second[..., axis] = _back_inside(laplacian * -slope, INNER)
+    smooth = _back_inside(short * known.smoothing, CENTRE)
+    smooth += (long[3] + long[4] + long[5])[CENTRE, CENTRE, CENTRE]
+    return LinearChunk(smooth, first, second)
+
+
+def moves(linear: LinearChunk, rates: MoveRates, redshift: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Displacement [comoving Mpc] and peculiar velocity [physical km/s] of the nodes at their redshifts, (34^3, 6).
+
+    x = q + D1 psi1 + D2 psi2,  v = a H (f1 D1 psi1 + f2 D2 psi2)
+    redshift, most : (34, 34, 34); no displacement is longer than most [Mpc], so that what reaches a place is known
+    """
+    d1, v1, d2, v2 = (table(redshift)[..., None] for table in rates)
+    found = np.empty((NODES, NODES, NODES, 6))
+    found[..., :3] = d1 * linear.first + d2 * linear.second
+    found[..., 3:] = v1 * linear.first + v2 * linear.second
+    length = np.sqrt(np.einsum("...i,...i->...", found[..., :3], found[..., :3]))
+    found[..., :3] *= np.minimum(1.0, most / np.maximum(length, 1e-9))[..., None]
+    return found.reshape(-1, 6)
+
+
+def _back(waves: np.ndarray) -> np.ndarray:
+    return scipy.fft.irfftn(waves, s=(PADDED,) * 3, overwrite_x=True)
+
+
+def _back_inside(waves: np.ndarray, part: slice) -> np.ndarray:
+    """The same, of the nodes in a part of each axis alone: the others are dropped axis by axis."""
+    on_x = scipy.fft.ifft(waves, axis=0, overwrite_x=True)[part]
+    on_xy = scipy.fft.ifft(on_x, axis=1)[:, part]
+    return scipy.fft.irfft(on_xy, n=PADDED, axis=2)[:, :, part]
+
+
+def _odd(k: np.ndarray) -> np.ndarray:
+    """A wavenumber as a slope takes it: 0 at the highest, which has no slope on the nodes."""
+    return np.where(np.abs(k) < 0.9999 * np.abs(k).max(), k, 0.0)
+
+
+def _brick(i: int, j: int, k: int) -> tuple[str, int]:
+    """Stream and number of a piece of noise, on a lattice of 4096 along each axis."""
+    half = 2048
+    number = ((i + half) * 4096 + j + half) * 4096 + k + half
+    return f"noise {number >> 32}", number & 0xFFFFFFFF
