@@ -126,6 +126,9 @@ class Recipe(Record):
     region: Region | None = None
     redshift: tuple[float, float] | None = None
     halo_mass_min: Mass | None = None
+    complete_to: Mass | None = None
+    complete_above: Mass | None = None
+    satellites: Literal["simulation", "subhalo_mass_function"] = "simulation"
     calibration: str = "c260710"
     replace: dict[str, str] = Field(default={})
     templates: str = "bc03_miles_kroupa"

@@ -232,6 +232,7 @@ class Gathering:
         """
         reader = self.reader
         attributes = {
+            **_stated(reader),
             **reader.attributes,
             "geometry": reader.geometry,
             "cosmology": {name: float(value) for name, value in reader.cosmology._asdict().items()},
@@ -292,6 +293,14 @@ class Gathering:
 
     def _run(self, query: str, values: list | None = None):
         return self._connection.execute(query, values) if values else self._connection.execute(query)
+
+
+def _stated(reader: Reader) -> dict[str, float]:
+    """What the entry of a reader, or of its first snapshot, says of the resolution."""
+    first = getattr(reader, "snapshots", (getattr(reader, "box", reader),))[0]
+    entry = getattr(first, "entry", None)
+    given = {name: getattr(entry, name, None) for name in ("particle_mass", "log10_mass_complete")}
+    return {name: float(value) for name, value in given.items() if value is not None}
 
 
 def _flat(columns: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

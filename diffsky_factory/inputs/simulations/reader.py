@@ -28,6 +28,7 @@ class SimulationEntry(Record):
 
     files : names or patterns, relative to the folder of the entry or to one of DIFFSKY_FACTORY_DATA
     box_size [Mpc], particle_mass [Msun] : without h
+    log10_mass_complete [dex(Msun)] : of the least massive hosts that are all there; measured where it is not stated
     steps : number of a snapshot in the simulation -> its scale factor
     columns : our name of a column -> the simulation's, where the reader is to take another than it would
     options : of the reader, by its documentation
@@ -41,6 +42,7 @@ class SimulationEntry(Record):
     cosmology: dict[str, float] = Field(default={})
     box_size: float | None = Field(default=None, gt=0.0)
     particle_mass: float | None = Field(default=None, gt=0.0)
+    log10_mass_complete: float | None = Field(default=None, gt=5.0, lt=16.0)
     steps: dict[int, float] = Field(default={})
     mass_definition: str = ""
     columns: dict[str, Any] = Field(default={})

@@ -13,6 +13,7 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import checked, entry_names, near, read_entry, read_yaml
 from diffsky_factory.inputs.simulations.box_cone import BoxCone
+from diffsky_factory.inputs.simulations.completed import NOTHING_MORE, CompletedHalos, Completion
 from diffsky_factory.inputs.simulations.reader import Reader, SimulationEntry
 from diffsky_factory.inputs.simulations.replicas import UNSKEWED, Replicas, generic_rotation
 from diffsky_factory.inputs.simulations.stored import (
@@ -92,18 +93,23 @@ def open_simulation(
     halo_mass_min: float | None = None,
     seed: int = 0,
     region: Mapping | None = None,
+    completion: Completion = NOTHING_MORE,
 ) -> Simulation:
     """A simulation by the name or path of its entry, by the path of a file of a known format, or of a store of halos.
 
     A box is put on the sky of an observer in its corner, repeated as far as the redshift asks, in the region alone.
     Raises InputError for an unknown name, listing near matches; for a file that no reader knows; and for files that
     are too large to be read anew each time, which `ingest` puts into a store.
+
+    completion : halos to add that the simulation does not resolve
     """
     if Path(name).is_dir() and is_halo_store(Path(name)):
         table = open_halo_store(Path(name))
     else:
         entry = find_entry(name)
         if entry is not None and entry.format == "synthetic":
+            if completion.wanted:
+                raise InputError(f"{name}: is complete, with satellites, to halo_mass_min; leave complete_to out")
             return _synthetic(entry, redshift, halo_mass_min, seed)
         readers = open_snapshots(name)
         size = sum(file.stat().st_size for reader in readers for file in reader.files)
@@ -120,6 +126,8 @@ def open_simulation(
             f'"diffsky-factory ingest SIMULATION --out cone.zarr --redshift 0 0.1"'
         )
     lowest = -np.inf if halo_mass_min is None else float(np.log10(halo_mass_min))
+    if completion.wanted:
+        return CompletedHalos(StoredHalos(table, name, redshift), completion._replace(seed=seed), lowest)
     return StoredHalos(table, name, redshift, lowest)
 
 

@@ -128,8 +128,14 @@ class StoredHalos:
     @property
     def redshift_range(self) -> tuple[float, float]:
         """Lowest and highest redshift of a host."""
-        low, high = self._cut["redshift"] if self._cut else self.table.attributes["redshift_range"]
+        low, high = self.covered_redshift
         return (low, high) if self.redshift is None else (max(self.redshift[0], low), min(self.redshift[1], high))
+
+    @property
+    def covered_redshift(self) -> tuple[float, float]:
+        """Lowest and highest redshift of a host of the product."""
+        low, high = self._cut["redshift"] if self._cut else self.table.attributes["redshift_range"]
+        return low, high
 
     @property
     def _cut(self) -> dict[str, Any]:
@@ -152,6 +158,13 @@ class StoredHalos:
         """Parts of the sky that the product covers, without overlap."""
         return [region(part) for part in self.table.attributes["footprint"]]
 
+    def covers(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Whether each position [deg] lies in the footprint, bool."""
+        found = np.zeros(np.shape(ra), bool)
+        for part in self.footprint:
+            found |= part.inside(ra, dec)
+        return found
+
     def tiles(self, order: int, where: Mapping | Region) -> np.ndarray:
         """Pixels at an order that hold halos and overlap a region, ascending."""
         if order <= INDEX_ORDER:
@@ -171,17 +184,17 @@ class StoredHalos:
 
     def count(self, order: int, pixel: int, where: Mapping | Region | None = None) -> int:
         """Rows that `halos` has for the same arguments."""
-        first, last = self._range(order, pixel)
+        first, last = self.row_range(order, pixel)
         whole = where is None or region(where).covers(order, pixel)
         if whole and not self._cut and self.redshift is None and np.isneginf(self.log10_mass_min):
             return last - first
-        return len(self._chosen(order, pixel, where)["halo_id"])
+        return len(self.chosen(order, pixel, where)["halo_id"])
 
     def halos(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
         """Halos whose host lies in a pixel, and in a region if one is given, arranged; columns as in `columns`."""
-        return arrange(self._chosen(order, pixel, where))
+        return arrange(self.chosen(order, pixel, where))
 
-    def _range(self, order: int, pixel: int) -> tuple[int, int]:
+    def row_range(self, order: int, pixel: int) -> tuple[int, int]:
         """First row of a pixel, and the one after its last."""
         occupied, first_row = self.table.occupied, self.table.first_row
         at = tiles.coarser(np.array([pixel]), order, INDEX_ORDER)[0] if order > INDEX_ORDER else None
@@ -193,8 +206,9 @@ class StoredHalos:
         inner = np.searchsorted(self.table.group_cell(first, last), [pixel * size, (pixel + 1) * size])
         return first + int(inner[0]), first + int(inner[1])
 
-    def _chosen(self, order: int, pixel: int, where: Mapping | Region | None) -> dict[str, np.ndarray]:
-        rows = self.table.rows(*self._range(order, pixel))
+    def chosen(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
+        """The rows of `halos`, as the table has them."""
+        rows = self.table.rows(*self.row_range(order, pixel))
         host = find_hosts(rows["halo_id"], rows["host_halo_id"], rows["is_central"]).row
         keep = np.ones(len(host), bool)
         if where is not None:
