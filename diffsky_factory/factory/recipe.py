@@ -147,6 +147,12 @@ class Recipe(Record):
             raise ValueError(f"a range 0 <= low < high <= 20 is wanted, not {list(value)}")
         return value
 
+    @model_validator(mode="after")
+    def _something_to_complete(self) -> "Recipe":
+        if self.complete_above is not None and self.complete_to is None and self.satellites == "simulation":
+            raise ValueError("complete_above: says from where on a simulation is complete; give complete_to as well")
+        return self
+
     @field_validator("wavelengths")
     @classmethod
     def _wavelength_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -7,45 +7,33 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from diffsky_factory.core import counters
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.recent import Recent
 from diffsky_factory.inputs.simulations import synthetic_tables
+from diffsky_factory.inputs.simulations.added_satellites import AddedSatellites, added_satellites
 from diffsky_factory.inputs.simulations.arrange import arrange, find_hosts
-from diffsky_factory.inputs.simulations.completeness import NEAR, Completeness, Sample, completeness, factor, sample
-from diffsky_factory.inputs.simulations.drawn_satellites import (
-    SatelliteHosts,
-    satellite_hosts,
-    satellites_around,
+from diffsky_factory.inputs.simulations.completeness import (
+    NEAR,
+    Completeness,
+    Factor,
+    Sample,
+    completeness,
+    factor,
+    sample,
 )
 from diffsky_factory.inputs.simulations.expected_hosts import ExpectedHosts, expected_hosts, mass_function_of
 from diffsky_factory.inputs.simulations.stored import StoredHalos
+from diffsky_factory.inputs.simulations.synthetic_columns import Universe, columns_of, filled, kept_columns
 from diffsky_factory.inputs.simulations.traced_field import CELL, TracedField
-from diffsky_factory.inputs.simulations.unresolved_hosts import (
-    SYNTHETIC_SATELLITES,
-    Unresolved,
-    UnresolvedHosts,
-    unresolved,
-    unresolved_hosts,
-)
-from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.inputs.simulations.unresolved_hosts import Unresolved, unresolved, unresolved_hosts
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.physics.structure.abundance import LinearTheory, linear_theory
-from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.distance_table import CubicTable
 from diffsky_factory.sky.regions import FullSky, Region, region
 
 LIGHTEST = 8.0  # dex(Msun), chosen: no mass function was fitted below
-HEAVIEST = 15.5  # dex(Msun), chosen: tracers and completeness lie below
+HEAVIEST = 15.5  # dex(Msun), chosen
 MARGIN = 0.05  # chosen: redshift by which satellites may lie beyond the farthest host
-CONCENTRATIONS = 1.0, 100.0  # chosen: of NFW profiles
-SatelliteSource = Literal["simulation", "subhalo_mass_function"]
-
-ALWAYS = (
-    *("halo_id", "host_halo_id", "is_central", "ra", "dec", "redshift", "redshift_obs"),
-    *("x", "y", "z", "vx", "vy", "vz", "log10_halo_mass"),
-)
 
 
 class Completion(NamedTuple):
@@ -53,7 +41,7 @@ class Completion(NamedTuple):
 
     to: float | None = None  # Msun, of the least massive host
     above: float | None = None  # Msun, where the simulation is complete; as it says, or as is measured
-    satellites: SatelliteSource = "simulation"
+    satellites: Literal["simulation", "subhalo_mass_function"] = "simulation"
     seed: int = 0
 
     @property
@@ -80,7 +68,7 @@ class CompletedHalos:
     source: StoredHalos
     asked: Completion
     least: float = -np.inf
-    _hosts: Recent = field(default_factory=lambda: Recent(2e8), repr=False)
+    _tiles: Recent = field(default_factory=lambda: Recent(2e8), repr=False)
 
     def __post_init__(self) -> None:
         name, to = self.source.name, self.asked.to
@@ -105,8 +93,7 @@ class CompletedHalos:
     @property
     def columns(self) -> dict[str, type]:
         """Those of the simulation that synthetic halos can have too, and `is_synthetic`."""
-        kept = {name: kind for name, kind in self.source.columns.items() if name in ALWAYS or name in FILLED}
-        return {**kept, "is_synthetic": np.bool_}
+        return kept_columns(self.source.columns)
 
     @property
     def redshift_range(self) -> tuple[float, float]:
@@ -159,8 +146,8 @@ class CompletedHalos:
         return self.source.area(where)
 
     def count(self, order: int, pixel: int, where: Mapping | Region | None = None) -> int:
-        """Rows that `halos` has for the same arguments; hosts are kept for the call that follows."""
-        return len(self._joined(order, pixel, where)["halo_id"])
+        """Rows that `halos` has for the same arguments, which are kept for the call that follows."""
+        return len(self._tile(order, pixel, where)["halo_id"])
 
     def halos(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
         """Halos whose host lies in a pixel, and in a region if one is given, arranged; columns as in `columns`.
@@ -168,74 +155,42 @@ class CompletedHalos:
         halo_id, host_halo_id : the simulation's; of synthetic halos from 3 2^61 on
         is_synthetic : the halo is not the simulation's
         """
-        return arrange(self._joined(order, pixel, where))
+        return arrange(self._tile(order, pixel, where))
 
-    def _joined(self, order: int, pixel: int, where: Mapping | Region | None) -> dict[str, np.ndarray]:
-        """The simulation's halos, synthetic hosts, and satellites drawn around both."""
-        parts = [self._resolved(self.source.chosen(order, pixel, where))]
-        if self.asked.to is not None:
-            hosts = self._hosts_of(order, pixel, where)
-            keep = hosts.log10_mass >= self.least
-            parts.append(self._filled(_host_columns(UnresolvedHosts(*(column[keep] for column in hosts)))))
-        if self.asked.satellites != "simulation":
-            parts += [self._filled(self._satellites(rows)) for rows in list(parts)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.columns}
-
-    def _hosts_of(self, order: int, pixel: int, where: Mapping | Region | None) -> UnresolvedHosts:
+    def _tile(self, order: int, pixel: int, where: Mapping | Region | None) -> dict[str, np.ndarray]:
+        """Rows of a tile, as they come."""
         area = FullSky() if where is None else region(where)
-        make = partial(unresolved_hosts, self._unresolved, order, pixel, area, self.redshift_range)
-        return self._hosts.get((order, pixel, area), make)
+        rows = self._tiles.get((order, pixel, area), lambda: tuple(self._joined(order, pixel, area).values()))
+        return dict(zip(self.columns, rows, strict=True))
+
+    def _joined(self, order: int, pixel: int, area: Region) -> dict[str, np.ndarray]:
+        """The simulation's halos, synthetic hosts, and satellites drawn around both."""
+        parts = [self._resolved(self.source.chosen(order, pixel, area))]
+        complete = partial(filled, Universe(self.cosmology, self._distances.hubble), wanted=self.columns)
+        if self.asked.to is not None:
+            hosts = unresolved_hosts(self._unresolved, order, pixel, area, self.redshift_range)
+            columns = columns_of(hosts.halo_id, hosts.halo_id, np.ones(len(hosts.halo_id), bool), *hosts[1:])
+            keep = hosts.log10_mass >= self.least
+            parts.append(complete({name: values[keep] for name, values in columns.items()}))
+        if self.asked.satellites != "simulation":
+            parts += [complete(added_satellites(self._satellites, rows)) for rows in list(parts)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.columns}
 
     def _resolved(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The simulation's halos that stay: by default all; hosts above the completeness with what is in them."""
-        mass, complete = rows["log10_halo_mass"], self.completeness.log10_mass
-        host = find_hosts(rows["halo_id"], rows["host_halo_id"], rows["is_central"]).row
-        keep = (mass >= self.least) & (mass[host] >= self.least)
+        mass = rows["log10_halo_mass"]
+        hosts = find_hosts(rows["halo_id"], rows["host_halo_id"], rows["is_central"])
+        keep = (mass >= self.least) & (mass[hosts.row] >= self.least)
         if self.asked.to is not None:
-            keep &= (mass[host] >= complete) & (mass >= np.log10(self.asked.to))
-        if self.asked.satellites != "simulation":
-            keep &= rows["is_central"] | (mass >= complete)
+            keep &= (mass[hosts.row] >= self.completeness.log10_mass) & (mass >= np.log10(self.asked.to))
+        if self.asked.satellites != "simulation" and self._sample.has_satellites:
+            keep &= rows["is_central"] | (mass >= self.completeness.log10_mass)
         kept = {name: rows[name][keep] for name in self.columns if name in rows}
+        if "penultimate_host_halo_id" in kept:
+            first = kept["penultimate_host_halo_id"]
+            top = np.where(hosts.found, hosts.halo_id, rows["halo_id"])[keep]
+            kept["penultimate_host_halo_id"] = np.where(np.isin(first, kept["halo_id"]), first, top)
         return {**kept, "is_synthetic": np.zeros(np.count_nonzero(keep), bool)}
-
-    def _satellites(self, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Satellites of the hosts among some rows; where the simulation has its own, those below its completeness."""
-        hosts = {name: values[rows["is_central"]] for name, values in rows.items()}
-        mean = self._satellite_tables.mean_number(hosts["log10_halo_mass"])
-        number = counters.poisson(mean, counters.uniform(self.asked.seed, "satellite number", hosts["halo_id"]))
-        host = np.repeat(np.arange(len(number)), number)
-        rank = np.arange(len(host)) - np.repeat(np.cumsum(number) - number, number)
-        halo_id = satellite_ids(hosts["halo_id"][host], rank)
-        around = self._satellite_hosts(hosts)
-        found = satellites_around(self.asked.seed, self._satellite_tables, around, host, halo_id, self._least_satellite)
-        keep = np.ones(len(host), bool)
-        if self._sample.has_satellites:
-            keep = hosts["is_synthetic"][host] | (found.log10_mass < self.completeness.log10_mass)
-        host, halo_id = host[keep], halo_id[keep]
-        position = np.stack([hosts[axis][host] for axis in "xyz"], axis=-1) + found.offset[keep]
-        velocity = np.stack([hosts[f"v{axis}"][host] for axis in "xyz"], axis=-1) + found.velocity[keep]
-        ra, dec, distance = coordinates.sky(position) if len(position) else (np.empty(0),) * 3
-        redshift = self._distances.redshift(distance)
-        is_host = np.zeros(len(host), bool)
-        ids = (halo_id, hosts["halo_id"][host], is_host)
-        return _columns(*ids, ra, dec, redshift, position, velocity, found.log10_mass[keep])
-
-    def _satellite_hosts(self, hosts: Mapping[str, np.ndarray]) -> SatelliteHosts:
-        """Hosts of their own concentration where the simulation knows the scale radius, else of the median."""
-        redshift = hosts["redshift"]
-        rate = self._distances.hubble(redshift)
-        median = satellite_hosts(self.cosmology, hosts["log10_halo_mass"], redshift, rate)
-        if "halo_scale_radius" not in hosts:
-            return median
-        own = median.virial_radius * (1.0 + redshift) / np.maximum(hosts["halo_scale_radius"], 1e-9)
-        known = ~hosts["is_synthetic"] & (hosts["halo_scale_radius"] > 0.0)
-        return median._replace(concentration=np.where(known, np.clip(own, *CONCENTRATIONS), median.concentration))
-
-    def _filled(self, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Rows of synthetic halos with all columns."""
-        made = {name: FILLED[name](self, rows) for name in self.columns if name in FILLED}
-        columns = {**rows, **made, "is_synthetic": np.ones(len(rows["halo_id"]), bool)}
-        return {name: np.asarray(columns[name], kind) for name, kind in self.columns.items()}
 
     @cached_property
     def completeness(self) -> Completeness:
@@ -267,14 +222,15 @@ class CompletedHalos:
         return expected_hosts(self._theory, self._mass_function, self.source.covered_redshift, lowest)
 
     @cached_property
-    def _factor(self):
+    def _factor(self) -> Factor:
+        """Of the mass function, to meet the simulation's above its completeness."""
         lowest = self.completeness.log10_mass
-        return factor(self._sample, self._expected, self.cosmology, (lowest, lowest + NEAR))
+        return factor(self._sample, self._expected, self._theory, (lowest, lowest + NEAR)).trusted()
 
     @cached_property
     def _field(self) -> TracedField:
         expected, lowest = self._expected, self.completeness.log10_mass
-        traced = factor(self._sample, expected, self.cosmology, (lowest, synthetic_tables.HIGHEST_MASS), power=1)
+        traced = factor(self._sample, expected, self._theory, (lowest, synthetic_tables.HIGHEST_MASS), power=1)
         first, second = (expected.between(lowest, synthetic_tables.HIGHEST_MASS, power) for power in (1, 2))
         number = expected.between(lowest, synthetic_tables.HIGHEST_MASS)
         z = np.expm1(expected.log_z)
@@ -284,7 +240,7 @@ class CompletedHalos:
             bias_at=expected.bias_at,
             expected=_between_rows(expected, first * traced(z)),
             effective_bias=_between_rows(expected, second / first),
-            redshift_at=self._redshift_at,
+            redshift_at=self._distances.redshift,
             density=float(np.mean(number * traced(z))),
             speed=self._sample.speed,
         )
@@ -299,74 +255,19 @@ class CompletedHalos:
         return synthetic_tables.distances(self._theory, self.source.covered_redshift[1] + MARGIN)
 
     @property
-    def _redshift_at(self) -> CubicTable:
-        return self._distances.redshift
-
-    @property
     def _least_satellite(self) -> float:
-        """Least mass of drawn satellites: as asked for, or the completeness."""
-        to = self.completeness.log10_mass if self.asked.to is None else float(np.log10(self.asked.to))
-        return max(to, self.least) if self.asked.to is not None or np.isneginf(self.least) else self.least
+        """Least mass of drawn satellites: as asked for, else the completeness."""
+        if self.asked.to is None:
+            return self.completeness.log10_mass if np.isneginf(self.least) else self.least
+        return max(float(np.log10(self.asked.to)), self.least)
 
     @cached_property
-    def _satellite_tables(self) -> synthetic_tables.SatelliteTables:
-        return synthetic_tables.satellite_tables(SubhaloMassFunctionParameters(), self._least_satellite)
-
-
-def satellite_ids(host_id: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Ids of satellites by the host's and the rank in it: 60 bits of a hash, of which two of n agree by n^2 / 2^61."""
-    word = counters.mixed(host_id.astype(np.uint64) * counters.GOLDEN)
-    word = counters.mixed(word + (rank.astype(np.uint64) + np.uint64(1)) * counters.GOLDEN)
-    return SYNTHETIC_SATELLITES + (word >> np.uint64(4)).astype(np.int64)
+    def _satellites(self) -> AddedSatellites:
+        least = self._least_satellite
+        tables = synthetic_tables.satellite_tables(SubhaloMassFunctionParameters(), least)
+        below = self.completeness.log10_mass if self._sample.has_satellites else np.inf
+        return AddedSatellites(self.asked.seed, self.cosmology, self._distances, tables, least, below)
 
 
 def _between_rows(expected: ExpectedHosts, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda redshift: expected.per_row(values, redshift)
-
-
-def _host_columns(hosts: UnresolvedHosts) -> dict[str, np.ndarray]:
-    central = np.ones(len(hosts.halo_id), bool)
-    return _columns(hosts.halo_id, hosts.halo_id, central, *hosts[1:])
-
-
-def _columns(halo_id, host_halo_id, is_central, ra, dec, redshift, position, velocity, mass) -> dict[str, np.ndarray]:
-    """Columns that all halos have."""
-    return {
-        "halo_id": halo_id,
-        "host_halo_id": host_halo_id,
-        "is_central": is_central,
-        "ra": ra,
-        "dec": dec,
-        "redshift": redshift,
-        "redshift_obs": coordinates.observed_redshift(redshift, _line_of_sight(position, velocity)),
-        **dict(zip("xyz", position.T, strict=True)),
-        **dict(zip(("vx", "vy", "vz"), velocity.T, strict=True)),
-        "log10_halo_mass": mass,
-    }
-
-
-def _line_of_sight(position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    return coordinates.line_of_sight_velocity(position, velocity) if len(position) else np.empty(0)
-
-
-def _median_scale_radius(known: CompletedHalos, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Scale radius [comoving Mpc] of the median concentration."""
-    rate = known._distances.hubble(rows["redshift"])
-    hosts = satellite_hosts(known.cosmology, rows["log10_halo_mass"], rows["redshift"], rate)
-    return hosts.virial_radius * (1.0 + rows["redshift"]) / hosts.concentration
-
-
-def _no_fit(known: CompletedHalos, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.tile(np.array(HaloGrowth(), np.float64), (len(rows["halo_id"]), 1))
-
-
-FILLED: dict[str, Callable[[CompletedHalos, Mapping[str, np.ndarray]], np.ndarray]] = {
-    "host_in_catalog": lambda known, rows: np.ones(len(rows["halo_id"]), bool),
-    "simulation_halo_id": lambda known, rows: np.full(len(rows["halo_id"]), -1, np.int64),
-    "penultimate_host_halo_id": lambda known, rows: rows["host_halo_id"],
-    "has_mah_fit": lambda known, rows: np.zeros(len(rows["halo_id"]), bool),
-    "fitted_mah_parameters": _no_fit,
-    "log10_halo_mass_now": lambda known, rows: rows["log10_halo_mass"],
-    "halo_scale_radius": _median_scale_radius,
-}
-"""What synthetic halos have in columns of a simulation; a column that is neither here nor always there is left out."""

@@ -9,6 +9,8 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.halo_layout import INDEX_ORDER
 from diffsky_factory.inputs.simulations.expected_hosts import SHELLS, ExpectedHosts
 from diffsky_factory.inputs.simulations.stored import StoredHalos
+from diffsky_factory.physics.structure.abundance import LinearTheory
+from diffsky_factory.physics.structure.power import sigma_sphere
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64, redshift_at_distance_64
 from diffsky_factory.sky.regions import FullSky, share_inside
@@ -23,6 +25,7 @@ NEAR = 0.5  # dex, chosen: above the completeness, where the numbers of a simula
 LEAST_HOSTS = 30  # chosen: fewer trace nothing
 STEADY = 400  # chosen: hosts, and 5e7 Mpc^3, that a factor at one redshift stands for: known to 5 %
 STEADY_VOLUME = 5e7
+MASS_FUNCTION_ERROR = 0.1  # chosen: of ln density, among definitions of mass and halo finders
 
 
 class Sample(NamedTuple):
@@ -47,10 +50,16 @@ class Factor(NamedTuple):
 
     log_z: np.ndarray
     ratio: np.ndarray
+    error: np.ndarray  # of ln(ratio): Poisson, and that the volume is denser or emptier than the universe
 
     def __call__(self, redshift: np.ndarray) -> np.ndarray:
         """The factor at each redshift."""
         return np.interp(np.log1p(redshift), self.log_z, self.ratio)
+
+    def trusted(self) -> "Factor":
+        """The factor as far as it is known better than the mass function is."""
+        share = MASS_FUNCTION_ERROR**2 / (MASS_FUNCTION_ERROR**2 + self.error**2)
+        return self._replace(ratio=np.maximum(self.ratio, 1e-3) ** share)
 
 
 def hosts_inside(source: StoredHalos, rows: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -138,7 +147,7 @@ def falls_short(found: Sample, expected: ExpectedHosts, cosmology: Cosmology) ->
 def factor(
     found: Sample,
     expected: ExpectedHosts,
-    cosmology: Cosmology,
+    theory: LinearTheory,
     between: tuple[float, float],
     power: int = 0,
 ) -> Factor:
@@ -156,16 +165,23 @@ def factor(
             "which the simulation is complete: too few to trace the density of matter; give a lower complete_above, "
             "or more of the simulation"
         )
+    cosmology = theory.cosmology
     near, far = comoving_distance_64(cosmology, np.expm1(expected.log_z[[0, -1]]))
     volume = _steradian(found) * (far**3 - near**3) / 3.0
     number = int(np.clip(min(volume / STEADY_VOLUME, len(redshift) / STEADY), 1, 64))
     edges = np.cbrt(np.linspace(near**3, far**3, 2 * number + 1))  # every other is the middle of a shell
     log_z = np.log1p(redshift_at_distance_64(cosmology, edges))
-    counted = np.histogram(np.log1p(redshift), log_z[::2], weights=weight)[0]
+    counted, hosts = (
+        np.histogram(np.log1p(redshift), log_z[::2], weights=w)[0] for w in (weight, np.ones(len(weight)))
+    )
     per_row = expected.between(*between, power)
     shells = zip(log_z[:-2:2], log_z[2::2])
     made = [_over_volume(per_row, expected, cosmology, found, *shell) for shell in shells]
-    return Factor(log_z[1::2], counted / np.array(made))
+    bias = expected.between(*between, 1) / expected.between(*between)
+    radius = np.cbrt(3.0 * volume / number / (4.0 * np.pi))
+    z = np.expm1(log_z[1::2])
+    varied = expected.per_row(bias, z) * theory.growth.at(z)[0] * sigma_sphere(theory.power, np.array([radius]))
+    return Factor(log_z[1::2], counted / np.array(made), np.sqrt(1.0 / np.maximum(hosts, 1.0) + varied**2))
 
 
 def _over_volume(
