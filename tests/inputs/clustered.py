@@ -20,7 +20,7 @@ def overdensity() -> np.ndarray:
     size = np.sqrt(sum(axis**2 for axis in np.meshgrid(k, k, k[: NODES // 2 + 1], indexing="ij")))
     power = theory.power(size) * theory.growth.at(REDSHIFT)[0] ** 2
     white = np.fft.rfftn(np.random.default_rng(4).standard_normal((NODES,) * 3))
-    normal = np.fft.irfftn(white * np.sqrt(power / (SIZE / NODES) ** 3), s=(NODES,) * 3)
+    normal = np.fft.irfftn(white * np.sqrt(power / (SIZE / NODES) ** 3))
     lognormal = np.exp(normal - 0.5 * normal.var())
     return lognormal / lognormal.mean() - 1.0
 

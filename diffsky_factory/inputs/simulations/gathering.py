@@ -295,12 +295,14 @@ class Gathering:
         return self._connection.execute(query, values) if values else self._connection.execute(query)
 
 
-def _stated(reader: Reader) -> dict[str, float]:
-    """What the entry of a reader, or of its first snapshot, says of the resolution."""
+def _stated(reader: Reader) -> dict[str, Any]:
+    """What the entry of a reader, or of its first snapshot, says of the resolution; of a light cone, its footprint."""
     first = getattr(reader, "snapshots", (getattr(reader, "box", reader),))[0]
     entry = getattr(first, "entry", None)
     given = {name: getattr(entry, name, None) for name in ("particle_mass", "log10_mass_complete")}
-    return {name: float(value) for name, value in given.items() if value is not None}
+    known: dict[str, Any] = {name: float(value) for name, value in given.items() if value is not None}
+    covered = getattr(entry, "footprint", ())
+    return {**known, "footprint": [dict(part) for part in covered]} if covered else known
 
 
 def _flat(columns: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
