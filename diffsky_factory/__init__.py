@@ -14,6 +14,7 @@ from diffsky_factory.factory.building import Status, Summary, build, resume, sta
 from diffsky_factory.factory.catalogs import list_catalogs, open_catalog
 from diffsky_factory.factory.differentiate import differentiable
 from diffsky_factory.factory.evaluate import evaluate
+from diffsky_factory.factory.fitting import fit_growth, fit_histories, fit_star_formation
 from diffsky_factory.factory.ingest import Ingested, ingest
 from diffsky_factory.factory.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
@@ -30,6 +31,9 @@ __all__ = [
     "build",
     "differentiable",
     "evaluate",
+    "fit_growth",
+    "fit_histories",
+    "fit_star_formation",
     "ingest",
     "list_catalogs",
     "load_calibration",

@@ -1,4 +1,4 @@
-"""The command line: list, show, plan, build, resume, status, verify."""
+"""The command line: list, show, ingest, fit-histories, plan, build, resume, status, verify."""
 
 import sys
 from collections.abc import Callable
@@ -116,6 +116,43 @@ def show(name: str) -> None:
 
 
 @main.command()
+@click.argument("simulation")
+@click.option("--out", "path", required=True, type=click.Path(path_type=Path), help="Folder of the store of halos.")
+@click.option("--redshift", type=float, nargs=2, default=None, help="Of a box: make its light cone in this range.")
+@click.option("--region", default=None, metavar="YAML", help="Of a box: part of the sky, as in a recipe.")
+@click.option("--observer", type=float, nargs=3, default=None, help="Of a box: place in it, Mpc from its corner.")
+@click.option("--memory", default="2GB", show_default=True, help="What may be held at once.")
+@_clear_errors
+def ingest(simulation: str, path: Path, memory: str, **options) -> None:
+    """Read a simulation, in any known format, into a store of halos; goes on where it was cut off."""
+    import yaml
+
+    from diffsky_factory.factory.ingest import ingest as read_in
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if "region" in given:
+        given["region"] = yaml.safe_load(given["region"])
+    with _progress("reading", "pieces", "halos") as progress:
+        made = read_in(simulation, path, memory=memory, progress=progress, **given)
+    out.print(str(made), markup=False, highlight=False, soft_wrap=True)
+
+
+@main.command("fit-histories")
+@click.argument("simulation")
+@click.option("--out", "path", required=True, type=click.Path(path_type=Path), help="Folder of the store of fits.")
+@_workers
+@_processes
+@_clear_errors
+def fit_histories(simulation: str, path: Path, workers: int | None, processes: bool) -> None:
+    """Fit the growth of all halos of merger trees; the same command again finishes one that was cut off."""
+    from diffsky_factory.factory.fitting import fit_histories as fit
+
+    with _client(workers, processes) as client, _progress("fitting", "pieces", "histories") as progress:
+        summary = fit(simulation, path, client=client, workers=workers, progress=progress)
+    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
+
+
+@main.command()
 @click.argument("recipe")
 @_set
 @click.option("--workers", type=click.IntRange(1), default=None, help="Cores for the time estimate.")
@@ -219,21 +256,21 @@ def _client(workers: int | None, processes: bool):
 
 
 @contextmanager
-def _progress():
+def _progress(doing: str = "building", parts: str = "tiles", rows_are: str = "galaxies"):
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("tiles  {task.fields[rows]} galaxies"),
+        TextColumn(f"{parts}  {{task.fields[rows]}} {rows_are}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     bar = Progress(*columns, console=err)
-    task = bar.add_task("building", total=None, rows="0")
+    task = bar.add_task(doing, total=None, rows="0")
 
-    def update(done: int, total: int, rows: int, all_rows: int) -> None:
+    def update(done: int, total: int, rows: int, all_rows: int | None = None) -> None:
         bar.start()  # with the first tile known, so that an error before it is one line
-        bar.update(task, completed=done, total=total, rows=f"{rows:,} of {all_rows:,}")
+        bar.update(task, completed=done, total=total, rows=f"{rows:,}" + (f" of {all_rows:,}" if all_rows else ""))
 
     try:
         yield update

@@ -79,5 +79,5 @@ def test_the_links_of_a_page_lead_somewhere(page):
 def test_every_command_of_a_page_is_one_of_the_program(page):
     from diffsky_factory.cli import main
 
-    verbs = re.findall(r"diffsky-factory ([a-z]+)", page.read_text())
+    verbs = re.findall(r"diffsky-factory ([a-z]+(?:-[a-z]+)*)", page.read_text())
     assert set(verbs) <= set(main.commands)

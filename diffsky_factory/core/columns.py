@@ -25,6 +25,7 @@ class Column(BaseModel):
     description: str
     convention: str = ""
     aliases: dict[str, str] = {}
+    flags: dict[str, int] = {}  # names of the values, where each stands for a state
     row_number: bool = False  # values are rows of the arrays at hand, which move with the rows; never stored
 
     @property
@@ -40,6 +41,9 @@ class Column(BaseModel):
         }
         if self.convention:
             attributes["convention"] = self.convention
+        if self.flags:  # as the CF conventions have it, Sect. 3.5
+            attributes["flag_values"] = list(self.flags.values())
+            attributes["flag_meanings"] = " ".join(self.flags)
         if self.aliases:
             attributes["aliases"] = dict(self.aliases)
         return attributes

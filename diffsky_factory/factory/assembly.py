@@ -54,6 +54,7 @@ class Assembly:
             seed=recipe.seed,
             region=where,
             completion=Completion(recipe.complete_to, recipe.complete_above, recipe.satellites),
+            cosmology=recipe.cosmology,
         )
         self.region: dict[str, Any] | None = where or self.simulation.default_region
         self.calibration: Calibration = load_calibration(recipe.calibration)

@@ -1,19 +1,13 @@
 """Building a mock into a store: tiles side by side, each committed on its own, resumed where a job was killed."""
 
 import platform
-import resource
-import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from diffsky_factory import __version__
@@ -22,6 +16,7 @@ from diffsky_factory.factory import checks
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.planning import available_cores, plan_build
 from diffsky_factory.factory.recipe import Recipe, load_recipe
+from diffsky_factory.factory.tasks import alone, finished, peak_memory
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs import store
@@ -86,7 +81,7 @@ def build(
     else:
         planned.check_fits(path)
         store.make_folder(path)
-    with _alone(path):
+    with alone(path):
         if (path / store.PLAN).exists():  # by now perhaps of another process
             _check_same(path, store.read_layout(path), planned.layout)
         else:
@@ -107,7 +102,9 @@ def resume(
     """
     path, start = Path(path), time.perf_counter()
     layout = store.read_layout(path)
-    with _alone(path):
+    if layout.order is None:
+        raise InputError(f"{path}: holds fits of histories; call fit_histories with the same histories to finish it")
+    with alone(path):
         return _finish(path, layout, client, workers, progress, start)
 
 
@@ -134,7 +131,7 @@ def _finish(path: Path, layout: Layout, client: Any, workers: int | None, progre
     peak, refused = 0.0, []
     if progress:
         progress(done, len(tiles), rows, layout.rows)
-    for tile, memory, error in _built(path, layout, todo, client, workers or available_cores()):
+    for tile, memory, error in finished(_attempt, todo, client, workers or available_cores(), str(path.absolute())):
         if error is not None:
             refused.append(error)
             continue
@@ -156,7 +153,7 @@ def _finish(path: Path, layout: Layout, client: Any, workers: int | None, progre
         built_rows=sum(layout.row_counts[tile] for tile in todo),
         area=layout.attributes["area_deg2"],
         seconds=time.perf_counter() - start,
-        peak_memory=max(peak, _peak_memory()),
+        peak_memory=max(peak, peak_memory()),
         example=f"ds.mag_true{band}" if band else f"ds.{names[0]}",
     )
 
@@ -220,7 +217,7 @@ def build_tile(path: str, tile: int) -> tuple[int, float]:
     except checks.CheckError as error:
         raise checks.CheckError(f"tile {layout.pixels[tile]}: {error}") from error
     store.write_tile(Path(path), layout, tile, columns, {"rows": n, "zones": _zones(layout, columns)})
-    return tile, _peak_memory()
+    return tile, peak_memory()
 
 
 Result = tuple[int, float, checks.CheckError | None]
@@ -228,65 +225,11 @@ Result = tuple[int, float, checks.CheckError | None]
 
 
 def _attempt(path: str, tile: int) -> Result:
+    """Build a tile. One that fails its checks does not keep the others from being built."""
     try:
         return *build_tile(path, tile), None
     except checks.CheckError as error:
         return tile, 0.0, error
-
-
-def _built(path: Path, layout: Layout, todo: list[int], client: Any, workers: int) -> Iterator[Result]:
-    """Results of the tiles as they finish. A tile that fails its checks does not keep the others from being built.
-
-    Any other error ends the build once the tiles in work are done, so that nobody writes when the lock is given up.
-    """
-    if client is not None:
-        yield from _built_by(client, str(path.absolute()), todo)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(_attempt, str(path), tile) for tile in todo]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _built_by(client: Any, path: str, todo: list[int]) -> Iterator[Result]:
-    """Results of tiles computed by the workers of a dask client, of which each has two tiles at most in hand."""
-    from dask.distributed import as_completed as as_completed_by
-    from dask.distributed import wait
-
-    waiting = iter(todo)
-    first = islice(waiting, 2 * max(sum(client.nthreads().values()), 1))
-    running = {client.submit(_attempt, path, tile, pure=False) for tile in first}
-    finished = as_completed_by(list(running))
-    try:
-        for future in finished:
-            running.discard(future)
-            yield future.result()
-            for tile in islice(waiting, 1):
-                added = client.submit(_attempt, path, tile, pure=False)
-                running.add(added)
-                finished.add(added)
-    finally:
-        if running:
-            wait(list(running))
-
-
-@contextmanager
-def _alone(path: Path):
-    """Only one process builds a store; the lock goes with the process that holds it."""
-    lock = filelock.FileLock(path / store.LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise InputError(f"{path}: another process is building it; wait for it to end") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); check its permissions") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _zones(layout: Layout, columns) -> dict[str, list]:
@@ -379,8 +322,3 @@ def _provenance(parts: Assembly) -> dict[str, Any]:
         "backend": jax.default_backend(),
         "simulation": parts.simulation.attributes,
     }
-
-
-def _peak_memory() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit

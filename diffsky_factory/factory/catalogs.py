@@ -7,8 +7,10 @@ import pandas as pd
 import xarray as xr
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.boxes import open_box
 from diffsky_factory.factory.mock import make_halos
 from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, near, read_yaml
+from diffsky_factory.inputs.simulations.registry import is_box
 from diffsky_factory.inputs.simulations.stored import is_halo_store
 from diffsky_factory.outputs.reading import open_store
 from diffsky_factory.outputs.store import PLAN
@@ -31,10 +33,13 @@ def open_catalog(name: str | Path, *, allow_partial: bool = False, **options: An
 
     name    : path of a store (galaxies), name of a simulation or path of one of its files (halos)
     options : for halos, fields of a recipe that choose them: region, redshift, halo_mass_min, tiles, seed
+    A box opens as it is, with dimension `halo`, and with a redshift range as the light cone of its copies.
     A store that is not complete opens with allow_partial=True, and then shows its committed tiles.
     Raises InputError where there is no such catalog, listing near matches, or where it is damaged.
     """
     path = Path(name)
+    if not options and not (path / PLAN).exists() and is_box(name):
+        return open_box(name)
     if is_halo_store(path):
         return make_halos({"name": path.stem, "simulation": str(name), "bands": (), "columns": ()}, **options)
     if (path / PLAN).is_file() or (path.is_dir() and str(name) not in entry_names("simulations")):

@@ -49,7 +49,8 @@ def ingest(
     path       : of the store; a run that was killed goes on with the pieces that it had not read
     memory     : what the table may hold of it at once; the rest is on disk beside the store until it is complete
     progress   : called as progress(pieces done, pieces, rows so far)
-    options    : for a box: observer, redshift, region, as `open_simulation`; for any, options of its reader
+    options    : for the light cone of a box: redshift, region, observer, rotate, as `open_reader` takes them; a box
+        without a redshift range stays a box
     Raises InputError naming the file and what is wrong with it; the store is complete or not there.
     """
     path, start = Path(path), time.perf_counter()

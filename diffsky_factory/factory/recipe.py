@@ -129,6 +129,7 @@ class Recipe(Record):
     complete_to: Mass | None = None
     complete_above: Mass | None = None
     satellites: Literal["simulation", "subhalo_mass_function"] = "simulation"
+    cosmology: str | dict[str, float] | None = None
     calibration: str = "c260710"
     replace: dict[str, str] = Field(default={})
     templates: str = "bc03_miles_kroupa"

@@ -42,7 +42,7 @@ class Layout:
     """All that is known of a store before its first row is written."""
 
     recipe: str  # JSON, see Recipe.text
-    order: int  # HEALPix order of the tiles, NESTED
+    order: int | None  # HEALPix order of the tiles, NESTED; None where they are numbered pieces of no place on the sky
     block: int  # rows of a block, one inner chunk
     shard: int  # rows of a shard, one file per array
     pixels: tuple[int, ...]
@@ -51,6 +51,17 @@ class Layout:
     arrays: tuple[ArrayLayout, ...]
     axes: Mapping[str, tuple[str | float, ...]]  # labels of the axes after the rows
     attributes: Mapping[str, Any]  # of the store
+
+    @property
+    def dimension(self) -> str:
+        """Name of the dimension of the rows."""
+        return self.attributes.get("row_dimension", "galaxy")
+
+    def remedy(self, path: Any) -> str:
+        """How to finish or mend a store of this layout, in words."""
+        if self.order is None:
+            return f"call fit_histories with the same histories and {str(path)!r}"
+        return f'run "diffsky-factory resume {path}"'
 
     @property
     def shard_counts(self) -> np.ndarray:

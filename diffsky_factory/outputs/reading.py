@@ -32,7 +32,7 @@ def open_store(path: str | Path, *, allow_partial: bool = False) -> xr.Dataset:
     if not complete and not allow_partial:
         raise InputError(
             f"{path}: {len(built)} of {len(layout.pixels)} tiles are built and it is not complete; "
-            f'run "diffsky-factory resume {path}", or open it with allow_partial=True'
+            f"{layout.remedy(path)}, or open it with allow_partial=True"
         )
     tiles = [tile for tile in built if layout.row_counts[tile]]  # dask has no use for chunks without rows
     counts = [layout.row_counts[tile] for tile in tiles]
@@ -45,7 +45,7 @@ def open_store(path: str | Path, *, allow_partial: bool = False) -> xr.Dataset:
             rows = rows_of_bands(_read_band, numbers, counts, tail, at, array.dtype, label=array.name, **known)
         else:
             rows = rows_of_tiles(_read, numbers, counts, tail, array.dtype, label=array.name, **known)
-        variables[array.name] = xr.Variable(("galaxy", *array.axes), rows, dict(array.attributes))
+        variables[array.name] = xr.Variable((layout.dimension, *array.axes), rows, dict(array.attributes))
     coordinates = {name: list(labels) for name, labels in layout.axes.items()}
     ds = xr.Dataset(variables, coordinates, {**layout.attributes, "store": str(path)})
     ds.attrs["tile_pixels"] = [layout.pixels[tile] for tile in built]
@@ -109,8 +109,8 @@ def _read_band(tile: np.ndarray, band: np.ndarray | None, path: str, plan: str, 
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:  # of zarr, of its codecs, of the disk
         problem = f"{array} cannot be read ({' '.join(str(error).split())})"
-    pixel = store.read_layout(path).pixels[number]
-    raise InputError(f'{path}: tile {pixel}: {problem}; run "diffsky-factory resume {path}" to mend it')
+    layout = store.read_layout(path)
+    raise InputError(f"{path}: tile {layout.pixels[number]}: {problem}; {layout.remedy(path)} to mend it")
 
 
 @lru_cache(maxsize=256)

@@ -206,7 +206,7 @@ def _create_array(root: zarr.Group, layout: Layout, array: ArrayLayout) -> None:
         fill_value=array.fill,
         # with a checksum in every chunk, a reader never takes a damaged one for data
         compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()),
-        dimension_names=("galaxy", *array.axes),
+        dimension_names=(layout.dimension, *array.axes),
         attributes=dict(array.attributes),
     )
 

@@ -113,6 +113,7 @@ STAGES: tuple[Stage, ...] = (
 )
 
 RIVALS: tuple[Stage, ...] = (
+    mixture.halo_growth_with_environment,
     population.halo_growth_diffmahpop,
     merging_rounds.merging_one_round,
     merging_rounds.merging_direct_satellites_first,
@@ -160,13 +161,14 @@ INGREDIENTS: dict[str, type] = {
     "merging": merging_rounds.MergingParameters,
     "metallicity_spread": metallicity.MetallicitySpreadParameters,
     "diffmahpop": DiffmahPopParameters,
+    "assembly_bias": mixture.AssemblyBiasParameters,
     "hmf": HaloMassFunctionParameters,
     "ccshmf": SubhaloMassFunctionParameters,
 }
 """Parameter classes by the published name of their group; those of galaxies first, in the published flat order."""
 
 
-UNPUBLISHED = ("metallicity_spread",)
+UNPUBLISHED = ("metallicity_spread", "assembly_bias")
 """Ingredients that no published calibration has: without one of them, a calibration stands for its class's defaults."""
 
 

@@ -27,7 +27,7 @@ BANDS = ("lsst_u", "lsst_r", "euclid_H")
 ALL = (*STAGES, *RIVALS)
 GIVEN = (
     *("log10_halo_mass", "cosmic_time", "redshift", "is_central", "host_row", "satellite_weight"),
-    *("x", "y", "z", "halo_minor_axis"),
+    *("x", "y", "z", "halo_minor_axis", "environment"),
 )
 N = 48
 
@@ -53,6 +53,7 @@ def halos(n: int = N, seed: int = 3) -> dict[str, np.ndarray]:
         "satellite_weight": np.ones(n),
         **dict(zip("xyz", position.T)),
         "halo_minor_axis": minor,
+        "environment": rng.normal(size=n),
     }
 
 

@@ -8,6 +8,7 @@ from diffsky_factory.factory import ingest as module
 from diffsky_factory.inputs.simulations.registry import open_simulation
 from diffsky_factory.inputs.simulations.stored import gather_in_memory
 from tests.inputs.readers import MadeUp, on_a_cone
+from tests.reference import reference
 
 EVERYWHERE = {"full_sky": True}
 
@@ -80,3 +81,27 @@ def test_a_mock_is_made_from_a_store(reader, tmp_path):
     mock = dff.make_mock({"simulation": str(tmp_path / "halos.zarr"), "columns": columns, "tiles": tiles})
     assert np.isfinite(mock.log10_stellar_mass.values).all()
     np.testing.assert_array_equal(np.sort(mock.halo_id.values), np.sort(halos.halo_id.values))
+
+
+def test_a_box_opens_as_it_is_and_as_a_light_cone(tmp_path):
+    path = reference("sims", "forests", "treeUNIT.hdf5")
+    box = dff.open_catalog(path)
+    assert box.sizes == {"halo": 75}
+    assert (box.x.min() >= 0.0) & (box.x.max() <= box.attrs["box_size"])
+    assert int(box.is_central.sum()) == 17
+    made = dff.ingest(path, tmp_path / "box.zarr")
+    assert made.rows == 75
+    stored = dff.open_catalog(tmp_path / "box.zarr")
+    np.testing.assert_array_equal(stored.halo_id, box.halo_id)
+    part = {"rectangle": {"ra": [0.0, 180.0], "dec": [-90.0, 90.0]}}
+    cone = dff.ingest(path, tmp_path / "cone.zarr", redshift=(0.02, 0.5), region=part)
+    seen = dff.open_catalog(tmp_path / "cone.zarr").load()
+    assert 0 < seen.sizes["galaxy"] <= cone.rows
+    assert (seen.redshift[seen.is_central] < 0.5).all()
+    assert dff.open_catalog(path, redshift=(0.02, 0.5)).sizes["galaxy"] > seen.sizes["galaxy"]
+    with pytest.raises(dff.InputError, match="holds a box"):
+        dff.make_mock({"simulation": str(tmp_path / "box.zarr"), "columns": ["halo_id"]})
+    nowhere = {"cone": {"ra": 0.0, "dec": 0.0, "radius": 1e-3}}
+    with pytest.raises(dff.InputError, match="no host halo is left"):
+        dff.ingest(path, tmp_path / "empty.zarr", redshift=(0.02, 0.03), region=nowhere)
+    assert not (tmp_path / "empty.zarr").exists()

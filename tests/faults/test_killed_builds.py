@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from diffsky_factory.factory import building
+from diffsky_factory.factory import building, tasks
 from diffsky_factory.factory.building import build, resume, status
 from diffsky_factory.factory.catalogs import open_catalog
 from diffsky_factory.outputs import store
@@ -145,7 +145,7 @@ def test_a_tile_in_work_is_not_read_as_data(plain_copy, monkeypatch):
 
 
 def test_two_processes_do_not_build_one_store(plain, plain_copy, command_line):
-    with building._alone(plain_copy):
+    with tasks.alone(plain_copy):
         with pytest.raises(ValueError, match="another process is building it"):
             resume(plain_copy)
         with pytest.raises(ValueError, match="another process is building it"):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.inputs.halo_growth import load_growth_mixture
@@ -210,3 +211,45 @@ def test_a_file_of_a_mixture_is_checked(tmp_path):
     broken.write_text(text.replace("components: 64", "components: 63"))
     with pytest.raises(InputError, match="63 components of 28 numbers"):
         load_growth_mixture(broken)
+
+
+def in_environments(number: int, mass: float, correlation: float) -> tuple[np.ndarray, np.ndarray]:
+    """Environments, and log10 M(t / 2) - m today of centrals of a mass that may know of them."""
+    known, e = load_growth_mixture(), jax.random.normal(jax.random.key(8), (number,))
+    p = GrowthMixtureParameters(*map(jnp.asarray, known))
+    bias = mixture.AssemblyBiasParameters(correlation)
+
+    def one(e, draw):
+        return mixture.halo_growth_with_environment(
+            p, bias, TIMES, log10_halo_mass=mass, cosmic_time=12.0, is_central=True, environment=e, **draw
+        ).mah_parameters
+
+    history = jax.jit(jax.vmap(one))(e, draws(number))
+    growth = HaloGrowth(*np.asarray(history).T)
+    return np.asarray(e), np.asarray(log10_mass(growth, 6.0, TODAY)) - mass
+
+
+def test_without_correlation_the_environment_changes_no_history():
+    p = GrowthMixtureParameters(*map(jnp.asarray, load_growth_mixture()))
+    given = {"log10_halo_mass": 12.3, "cosmic_time": 12.0, "is_central": True}
+    bias = mixture.AssemblyBiasParameters(0.0)
+    plain = jax.vmap(lambda draw: STAGE(p, TIMES, **given, **draw).mah_parameters)(draws(500))
+    known = jax.vmap(
+        lambda draw: (
+            mixture.halo_growth_with_environment(p, bias, TIMES, environment=1.7, **given, **draw).mah_parameters
+        )
+    )(draws(500))
+    np.testing.assert_array_equal(plain, known)
+    streams = [stage.stream("draw_growth") for stage in (STAGE, mixture.halo_growth_with_environment)]
+    assert streams[0] == streams[1]
+
+
+@pytest.mark.parametrize("mass", [11.3, 13.5])
+def test_dense_environments_hold_early_halos_and_the_population_stays(mass):
+    number = 8_000
+    _, alone = in_environments(number, mass, 0.0)
+    e, half = in_environments(number, mass, 0.7)
+    assert 0.4 < np.corrcoef(e, half)[0, 1] < 0.9
+    assert abs(np.corrcoef(e, alone)[0, 1]) < 4.0 / np.sqrt(number)
+    assert np.corrcoef(*in_environments(number, mass, -0.7))[0, 1] < -0.4
+    assert ks_2samp(half, alone).statistic < 1.95 * np.sqrt(2.0 / number)

@@ -57,7 +57,7 @@ def gathered_columns(reader: Reader) -> dict[str, type]:
     return {**of_links, **(of_sky if reader.geometry == "lightcone" else {}), **given}
 
 
-NOT_KEPT = ("simulation_host_halo_id", "simulation_penultimate_host_halo_id", "replica")
+NOT_KEPT = ("simulation_host_halo_id", "simulation_penultimate_host_halo_id")
 
 
 class Gathering:
@@ -202,6 +202,8 @@ class Gathering:
             raise InputError(f"{self.reader.files[0]}: the chain of hosts of halo {circle} returns to itself")
         self._make_groups()
         rows, centrals = self._run("SELECT count(*), coalesce(sum(is_central::INT), 0) FROM halos").fetchone()
+        if not centrals:
+            raise InputError(f"{self.reader.files[0]}: no host halo is left of it; is its range, or its region, right?")
         notes = {"rows": rows, "centrals": int(centrals), "satellites": rows - int(centrals)}
         notes["nested hosts followed"] = followed
         notes["satellites without host"] = self._number("SELECT count(*) FROM groups WHERE NOT host_in_catalog")

@@ -17,6 +17,7 @@ from diffsky_factory.inputs.simulations.completed import NOTHING_MORE, Completed
 from diffsky_factory.inputs.simulations.reader import Reader, SimulationEntry
 from diffsky_factory.inputs.simulations.replicas import UNSKEWED, Replicas, generic_rotation
 from diffsky_factory.inputs.simulations.stored import (
+    HaloTable,
     StoredHalos,
     TableInMemory,
     gather_in_memory,
@@ -27,6 +28,7 @@ from diffsky_factory.inputs.simulations.synthetic import Synthetic
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.forest_cone import ForestCone
 from diffsky_factory.inputs.trees.formats import FORMATS, format_of
+from diffsky_factory.inputs.trees.histories import ForestHistories
 from diffsky_factory.sky.cosmology import Cosmology
 
 READERS = {
@@ -94,32 +96,27 @@ def open_simulation(
     seed: int = 0,
     region: Mapping | None = None,
     completion: Completion = NOTHING_MORE,
+    cosmology: str | Mapping[str, float] | None = None,
 ) -> Simulation:
     """A simulation by the name or path of its entry, by the path of a file of a known format, or of a store of halos.
 
     A box is put on the sky of an observer in its corner, repeated as far as the redshift asks, in the region alone.
+    completion : halos to add that the simulation does not resolve
+    cosmology : of the synthetic universe, by the name of a simulation that has it or by parameters that differ from the
+        entry's; halos follow it. Files have their own.
     Raises InputError for an unknown name, listing near matches; for a file that no reader knows; and for files that
     are too large to be read anew each time, which `ingest` puts into a store.
-
-    completion : halos to add that the simulation does not resolve
     """
-    if Path(name).is_dir() and is_halo_store(Path(name)):
-        table = open_halo_store(Path(name))
-    else:
-        entry = find_entry(name)
-        if entry is not None and entry.format == "synthetic":
-            if completion.wanted:
-                raise InputError(f"{name}: is complete, with satellites, to halo_mass_min; leave complete_to out")
-            return _synthetic(entry, redshift, halo_mass_min, seed)
-        readers = open_snapshots(name)
-        size = sum(file.stat().st_size for reader in readers for file in reader.files)
-        if size > LARGEST_IN_MEMORY:
-            raise InputError(
-                f"{name}: has {size / 1e9:.1f} GB of files; put its halos into a store once, by "
-                f'"diffsky-factory ingest {name} --out halos.zarr", and name that store instead'
-            )
-        state = tuple((str(file), file.stat().st_mtime_ns) for reader in readers for file in reader.files)
-        table = _in_memory(name, redshift, json.dumps(region), state)
+    entry = find_entry(name)
+    if entry is not None and entry.format == "synthetic":
+        if completion.wanted:
+            raise InputError(f"{name}: is complete, with satellites, to halo_mass_min; leave complete_to out")
+        return _synthetic(entry, redshift, halo_mass_min, seed, cosmology)
+    if cosmology is not None:
+        raise InputError(
+            f"{name}: its files have a cosmology; leave out the recipe's, which is for synthetic universes"
+        )
+    table = halo_table(name, redshift=redshift, region=region)
     if table.attributes["geometry"] != "lightcone":
         raise InputError(
             f"{name}: holds a box, which has no place on the sky; make a light cone of it first: "
@@ -129,6 +126,23 @@ def open_simulation(
     if completion.wanted:
         return CompletedHalos(StoredHalos(table, name, redshift), completion._replace(seed=seed), lowest)
     return StoredHalos(table, name, redshift, lowest)
+
+
+def halo_table(
+    name: str | Path, *, redshift: tuple[float, float] | None = None, region: Mapping | None = None
+) -> HaloTable:
+    """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
+    if Path(name).is_dir() and is_halo_store(Path(name)):
+        return open_halo_store(Path(name))
+    readers = open_snapshots(name)
+    size = sum(file.stat().st_size for reader in readers for file in reader.files)
+    if size > LARGEST_IN_MEMORY:
+        raise InputError(
+            f"{name}: has {size / 1e9:.1f} GB of files; put its halos into a store once, by "
+            f'"diffsky-factory ingest {name} --out halos.zarr", and name that store instead'
+        )
+    state = tuple((str(file), file.stat().st_mtime_ns) for reader in readers for file in reader.files)
+    return _in_memory(str(name), redshift, json.dumps(region), state)
 
 
 @lru_cache(maxsize=4)
@@ -165,6 +179,19 @@ def open_reader(
     return ForestCone(readers[0], sky) if isinstance(readers[0], ForestBox) else BoxCone(readers, sky)
 
 
+def is_box(name: str | Path) -> bool:
+    """Whether a name or path is that of a periodic box, stored or as its files are."""
+    path = Path(name)
+    if is_halo_store(path):
+        return open_halo_store(path).attributes["geometry"] == "box"
+    entry = find_entry(name)
+    if entry is None and not path.exists():
+        return False
+    if entry is not None and entry.format == "synthetic":
+        return False
+    return open_snapshots(name)[0].geometry == "box"
+
+
 def find_entry(name: str | Path) -> SimulationEntry | None:
     """The entry of a name, or in a yaml file; None for any other path."""
     if str(name) in entry_names("simulations"):
@@ -173,6 +200,16 @@ def find_entry(name: str | Path) -> SimulationEntry | None:
     if path.suffix in (".yaml", ".yml"):
         return checked(SimulationEntry, {"name": path.stem, **read_yaml(path)}, path)
     return None
+
+
+def open_histories(name: str | Path) -> ForestHistories:
+    """Histories of all objects of merger trees, those that have merged too, by name or path as in `open_reader`."""
+    (found, *_) = open_snapshots(name)
+    if not isinstance(found, ForestBox):
+        raise InputError(
+            f"{name}: holds no merger trees, so no histories; the formats that do are {', '.join(FORMATS)}"
+        )
+    return ForestHistories(found.forests, ended=True)
 
 
 def open_snapshots(name: str | Path) -> tuple[Reader, ...]:
@@ -217,12 +254,16 @@ def _by_snapshot(files: tuple[Path, ...], format_: str) -> list[tuple[Path, ...]
 
 
 def _files(entry: SimulationEntry, path: Path) -> tuple[Path, ...]:
-    """Files of an entry, sorted within each of its patterns."""
-    folders = [path.parent] if path.suffix in (".yaml", ".yml") else []
-    for folder in filter(None, os.environ.get(DATA_PATH, "").split(os.pathsep)):
-        folders += [Path(folder) / entry.name, Path(folder)]
+    """Files of an entry, sorted within each of its patterns, which may be absolute."""
+    if entry.files and all(Path(pattern).is_absolute() for pattern in entry.files):
+        folders = [Path("/")]
+    else:
+        folders = [path.parent] if path.suffix in (".yaml", ".yml") else []
+        for folder in filter(None, os.environ.get(DATA_PATH, "").split(os.pathsep)):
+            folders += [Path(folder) / entry.name, Path(folder)]
     for folder in folders:
-        found = [file for pattern in entry.files for file in sorted(folder.glob(pattern))]
+        patterns = [str(Path(pattern).relative_to("/")) if folder == Path("/") else pattern for pattern in entry.files]
+        found = [file for pattern in patterns for file in sorted(folder.glob(pattern))]
         if found:
             return tuple(found)
     raise InputError(
@@ -239,12 +280,26 @@ def _reader(format_: str):
     return getattr(import_module(_module(format_)), READERS[format_].partition(":")[2])
 
 
-def _synthetic(entry: SimulationEntry, redshift, halo_mass_min, seed) -> Synthetic:
+def _synthetic(entry: SimulationEntry, redshift, halo_mass_min, seed, cosmology) -> Synthetic:
     options = {"redshift_min": 0.01, **entry.options}
     if entry.cosmology:
         options.setdefault("cosmology", entry.cosmology)
+    if cosmology is not None:
+        options["cosmology"] = {**options.get("cosmology", {}), **_parameters(cosmology)}
+        if options.get("mass_function", "smdpl") == "smdpl":
+            options["mass_function"] = "smdpl_scaled"  # the published fit is of one cosmology
     if redshift is not None:
         options["redshift_min"], options["redshift_max"] = max(redshift[0], options["redshift_min"]), redshift[1]
     if halo_mass_min is not None:
         options["log10_mass_min"] = float(np.log10(halo_mass_min))
     return Synthetic.from_options({**options, "seed": seed})
+
+
+def _parameters(cosmology: str | Mapping[str, float]) -> dict[str, float]:
+    """Parameters of a cosmology, as they are or of the simulation that is named."""
+    if not isinstance(cosmology, str):
+        return dict(cosmology)
+    entry, _ = read_entry("simulations", cosmology, SimulationEntry)
+    if not entry.cosmology:
+        raise InputError(f"simulation '{cosmology}' states no cosmology; give the parameters")
+    return dict(entry.cosmology)

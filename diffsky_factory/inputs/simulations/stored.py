@@ -72,6 +72,10 @@ class TableOnDisk:
         self.occupied = self._group[OCCUPIED][:] if OCCUPIED in self._group else np.empty(0, np.int64)
         self.first_row = self._group[FIRST_ROW][:] if FIRST_ROW in self._group else np.empty(0, np.int64)
 
+    def array(self, name: str):
+        """The Zarr array of a column."""
+        return self._group[name]
+
     def group_cell(self, first: int, last: int) -> np.ndarray:
         return self._group[GROUP_CELL][first:last]
 

@@ -72,6 +72,7 @@ FILLED: dict[str, Callable[[Universe, Columns], np.ndarray]] = {
     "host_in_catalog": lambda universe, rows: np.ones(len(rows["halo_id"]), bool),
     "simulation_halo_id": lambda universe, rows: np.full(len(rows["halo_id"]), -1, np.int64),
     "penultimate_host_halo_id": lambda universe, rows: rows["host_halo_id"],
+    "has_ended": lambda universe, rows: np.zeros(len(rows["halo_id"]), bool),
     "has_mah_fit": lambda universe, rows: np.zeros(len(rows["halo_id"]), bool),
     "fitted_mah_parameters": _no_fit,
     "log10_halo_mass_now": lambda universe, rows: rows["log10_halo_mass"],

@@ -1,6 +1,6 @@
 """Histories of the objects of a forest: mass, place, motion and host at every snapshot, for fits and for infalls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations.reader import Piece
 from diffsky_factory.inputs.trees.branches import Branches, at_rows, branches_at, matrix_rows
 from diffsky_factory.inputs.trees.forest import Forest, ForestReader
 from diffsky_factory.inputs.trees.infalls import Infalls, infalls
@@ -162,18 +161,20 @@ class ForestHistories:
     def _step(self) -> int:
         return range(len(self.forests.time))[-1 if self.step is None else self.step]
 
-    def pieces(self) -> Sequence[Piece]:
-        """Those of the forests."""
-        return self.forests.pieces()
+    @cached_property
+    def pieces(self) -> tuple[int, ...]:
+        """Number of histories of each piece, those of the forests; all are read for it, once."""
+        return tuple(len(self.read(number)["halo_id"]) for number in range(len(self.forests.pieces())))
 
-    def read(self, piece: Piece) -> dict[str, np.ndarray]:
-        """One piece: a value, or a history, per object that has a mass.
+    def read(self, number: int) -> dict[str, np.ndarray]:
+        """One piece by its number: a value, or a history, per object that has a mass.
 
         halo_id : (n,) int64, the simulation's id of the object; of one that has ended, of its last node
         log10_halo_mass_history : (n, T) dex(Msun), as found: NaN where it is not seen, not a running maximum
         has_ended : (n,) bool, with `ended` only: it is not there at the snapshot
         and the columns of `object_columns`
         """
+        piece = self.forests.pieces()[number]
         forest = self.forests.read(piece)
         objects = objects_at(forest, self._step, ended=self.ended, source=piece.file)
         columns = object_columns(objects, self.forests.time)

@@ -12,6 +12,7 @@ DANGLING = "descendants that are not in the forest"
 LOST = "hosts that are not in the forest"
 OTHER_TIME = "hosts at another snapshot"
 CIRCLES = "hosts of each other at one snapshot"
+NESTED = "satellites of satellites"
 
 
 class Links(NamedTuple):
@@ -114,6 +115,7 @@ def _hosts(forest: Forest, ids: np.ndarray, order: np.ndarray) -> tuple:
         LOST: int(np.count_nonzero(lost)),
         OTHER_TIME: int(np.count_nonzero(other)),
         CIRCLES: len(np.unique(leaders)),
+        NESTED: int(np.count_nonzero(host != top)),
     }
     return host, top, found, counts
 

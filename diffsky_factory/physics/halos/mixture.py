@@ -7,12 +7,15 @@ Source: mixtures of normals by conditioning, e.g. Bishop 2006, Pattern Recogniti
 the form of one history is of Hearin et al. 2021, OJAp 4, 7.
 """
 
-from typing import NamedTuple
+from dataclasses import fields
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtr, ndtri
 
-from diffsky_factory.core.stage import stage
+from diffsky_factory.core.parameters import Within
+from diffsky_factory.core.stage import Derived, stage
 from diffsky_factory.core.types import Normal4, Scalar, Uniform, Vector
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
 
@@ -26,6 +29,9 @@ LATE_RANGE = 0.1001, 4.99  # just within the bounds of late_index
 HIGHEST_EARLY = 9.99  # just below the bound of early_index
 LOGTC_RANGE = -0.999, 0.999  # dex(Gyr), just within the bounds of logtc
 PEAK_RANGE = 0.1, 19.9  # Gyr, within the bounds of t_peak
+
+SHALLOWEST = 1e-12  # chosen: square of the slope of M(t / 2), in dex, below which a direction has no meaning
+LEAST_SHARE = 1e-7  # chosen: keeps the normal of a place finite in 32 bits
 
 
 class GrowthMixtureParameters(NamedTuple):
@@ -124,17 +130,123 @@ def halo_growth_history(
     Error: log10_halo_mass at cosmic_time is met to 1e-4 dex in 32 bit (tests/physics/test_mixture.py)
     Source: the fit in catalogs/halo_growth; the form of one history of Hearin et al. 2021, OJAp 4, 7.
     """
-    given = jnp.stack(
+    given = _given(log10_halo_mass, cosmic_time)
+    satellites, centrals = component_log_weights(p, given)
+    k = component(jnp.where(is_central, centrals, satellites), draw_component)
+    kind = jnp.where(is_central, 1, 0)
+    x = _drawn(p.mean[kind, k], p.factor[kind, k], given, draw_growth)
+    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, times.time[-1])))
+
+
+class AssemblyBiasParameters(NamedTuple):
+    """How much of a halo's growth its surroundings know."""
+
+    correlation: Annotated[Scalar, Within(-0.95, 0.95)] = 0.4  # chosen: of early formation with environment
+
+
+def _with_environment(
+    p: GrowthMixtureParameters,
+    bias: AssemblyBiasParameters,
+    times: TimeGrid,
+    *,
+    log10_halo_mass: Scalar,
+    cosmic_time: Scalar,
+    is_central: Scalar,
+    environment: Scalar,
+    draw_component: Uniform,
+    draw_growth: Normal4,
+) -> HaloGrowthHistory:
+    """A history that knows its surroundings: as halo_growth_history, earlier where the environment is denser.
+
+    Two of the random numbers are replaced: N_k = Phi^-1(v), with v the place of the drawn component among all, in
+    order of M(t / 2); and then N_w, the part of the four normals along the direction w in which M(t / 2) grows fastest.
+    N' = rho e + (1 - rho^2)^(1/2) N,  with rho the correlation and e the environment; for N_w, what of the environment
+    N_k' does not know, (e - rho N_k') / (1 - rho^2)^(1/2), a unit normal again
+    As e is a unit normal at any mass and time, and independent of the draws, the population at fixed mass and time is
+    that of halo_growth_history, exactly; with rho = 0 every history is.
+
+    Reads
+        log10_halo_mass : dex(solMass), largest mass so far
+        cosmic_time : Gyr
+        is_central : 1
+        environment : 1
+    Writes
+        mah_parameters : see HaloGrowth; logm0 may exceed its bound 17 for massive halos at early times
+    Holds as halo_growth_history, for simulations that write environment.
+    Source: the idea that growth follows the environment at fixed mass is of Gao, Springel & White 2005, MNRAS 363, L66;
+    the copula is ours.
+    """
+    given, today = _given(log10_halo_mass, cosmic_time), times.time[-1]
+    satellites, centrals = component_log_weights(p, given)
+    log_weight, kind = jnp.where(is_central, centrals, satellites), jnp.where(is_central, 1, 0)
+    mean, factor = p.mean[kind], p.factor[kind]
+
+    def half_mass(normals, k):  # M(t / 2) over M(t), dex
+        x = _drawn(mean[k], factor[k], given, normals)
+        history = growth_of(x, log10_halo_mass, cosmic_time, today)
+        return log10_mass(history, 0.5 * cosmic_time, today) - log10_halo_mass
+
+    none = jnp.zeros_like(draw_growth)
+    order = jnp.argsort(jax.vmap(lambda k: half_mass(none, k))(jnp.arange(len(log_weight))))
+    k, rest = _correlated_component(log_weight, order, draw_component, bias.correlation, environment)
+    slope = jax.grad(half_mass)(none, k)
+    # a unit vector always: where no coordinate moves the history, the first
+    steep = jnp.sum(slope**2) > SHALLOWEST
+    slope = jnp.where(steep, slope, none.at[0].set(1.0))
+    direction = slope / jnp.sqrt(jnp.sum(slope**2))
+    along = jnp.sum(direction * draw_growth)
+    normals = draw_growth + direction * (_correlated(along, bias.correlation, rest) - along)
+    x = _drawn(mean[k], factor[k], given, normals)
+    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, today)))
+
+
+def _given(log10_halo_mass: Scalar, cosmic_time: Scalar) -> Vector:
+    """The two coordinates that are given, within the range of the training."""
+    return jnp.stack(
         [
             jnp.clip(log10_halo_mass, LOWEST, HIGHEST) - PIVOT_MASS,
             jnp.log(jnp.clip(cosmic_time, EARLIEST, LATEST)),
         ]
     )
-    satellites, centrals = component_log_weights(p, given)
-    k = component(jnp.where(is_central, centrals, satellites), draw_component)
-    kind = jnp.where(is_central, 1, 0)
-    mean, factor = p.mean[kind, k], p.factor[kind, k]
-    residual = jnp.concatenate([jnp.stack(whitened(mean, factor, given)), draw_growth])
+
+
+def _drawn(mean: Vector, factor: jax.Array, given: Vector, normals: Vector) -> Vector:
+    """The four coordinates that are drawn, from one component and four normals."""
+    residual = jnp.concatenate([jnp.stack(whitened(mean, factor, given)), normals])
     # a sum, not a matrix product: accelerators round the latter to 10 bits
-    x = mean[GIVEN:] + jnp.sum(factor[GIVEN:] * residual, axis=-1)
-    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, times.time[-1])))
+    return mean[GIVEN:] + jnp.sum(factor[GIVEN:] * residual, axis=-1)
+
+
+def _correlated(normal: Scalar, correlation: Scalar, environment: Scalar) -> Scalar:
+    """rho e + (1 - rho^2)^(1/2) N; N itself, to the last bit, where rho is 0."""
+    mixed = correlation * environment + jnp.sqrt(1.0 - correlation**2) * normal
+    return jnp.where(correlation == 0.0, normal, mixed)
+
+
+def _correlated_component(
+    log_weight: Vector, order: Vector, u: Scalar, correlation: Scalar, environment: Scalar
+) -> tuple[jax.Array, Scalar]:
+    """Index of a component, that which u picks, moved along an order of all by the environment; and what is left of it.
+
+    What is left is a unit normal that does not depend on which component it is.
+    """
+    weight = jax.nn.softmax(log_weight)
+    first = component(log_weight, u)
+    cumulative = jnp.cumsum(weight)
+    within = jnp.clip((u - cumulative[first] + weight[first]) / weight[first], 0.0, 1.0)
+    ranked = jnp.cumsum(weight[order])
+    place = jnp.argmax(order == first)
+    v = ranked[place] - weight[first] * (1.0 - within)
+    normal = ndtri(jnp.clip(v, LEAST_SHARE, 1.0 - LEAST_SHARE))
+    moved = _correlated(normal, correlation, environment)
+    picked = order[jnp.minimum(jnp.sum(ranked <= ndtr(moved) * ranked[-1]), len(order) - 1)]
+    rest = (environment - correlation * moved) / jnp.sqrt(1.0 - correlation**2)
+    return jnp.where(correlation == 0.0, first, picked), rest
+
+
+_declared = stage(_with_environment)
+halo_growth_with_environment = Derived(
+    **{field.name: getattr(_declared, field.name) for field in fields(_declared)}
+    | {"name": "halo_growth_with_environment"},
+    base=halo_growth_history,  # the same random numbers, so that only the correlation makes a difference
+)

@@ -4,6 +4,7 @@ Masses dex(Msun), densities per dex and comoving Mpc^3, in numpy float64; arrays
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,10 +29,12 @@ MASSES = np.arange(7.0, 17.6, 0.1)  # dex(Msun), chosen: nodes of sigma(M), 1e-5
 COLLAPSE = 1.68647  # linear overdensity at which a sphere collapses, Einstein-de Sitter: 3/20 (12 pi)^(2/3)
 MEAN_200 = 200.0  # overdensity relative to the mean that Tinker masses are of
 DENSEST = 3200.0  # the highest overdensity that Tinker et al. fitted
-NAMES = ("smdpl", "tinker_2008", "despali_2016")
+NAMES = ("smdpl", "smdpl_scaled", "tinker_2008", "despali_2016")
+SMDPL = Cosmology(Om0=0.307115, h=0.6777, Ob0=0.048206, sigma8=0.8228, ns=0.96)  # Klypin et al. 2016, Table 1
 VIRIAL = "virial mass (Bryan & Norman 1998)"
 DEFINITIONS = {
     "smdpl": "largest virial mass so far of the main progenitor (Bryan & Norman 1998), as in SMDPL",
+    "smdpl_scaled": "largest virial mass so far of the main progenitor (Bryan & Norman 1998), as in SMDPL",
     "tinker_2008": "mass within 200 times the mean density of matter (200m)",
     "despali_2016": VIRIAL,
 }
@@ -72,17 +75,34 @@ def abundance(
 ) -> Abundance:
     """Halos of a mass function by its name or parameters, at each redshift and mass (both 1-D, masses ascending).
 
-    Bias is that of Tinker et al. 2010 at the overdensity of the mass definition, and b2(b1) of Lazeyras et al. 2016.
+    smdpl is the published fit, whatever the cosmology; smdpl_scaled is that fit times the ratio of Despali et al. 2016
+    in this cosmology and in that of SMDPL. Bias is that of Tinker et al. 2010 at the overdensity of the mass
+    definition, and b2(b1) of Lazeyras et al. 2016.
     """
+    kind = mass_function(kind)
     sigma = np.outer(theory.growth.at(redshift)[0], theory.sigma(log10_mass))
     z = np.asarray(redshift)[:, None]
     if isinstance(kind, HaloMassFunctionParameters):
         density = smdpl_density_64(kind, log10_mass[None, :], z)
+    elif kind == "smdpl_scaled":
+        published = smdpl_density_64(HaloMassFunctionParameters(), log10_mass[None, :], z)
+        density = published * _change_since_smdpl(theory, redshift, log10_mass)
     else:
         density = density_of_fraction(theory, _fraction(theory, kind)(sigma, z), log10_mass)
     overdensity = MEAN_200 if kind == "tinker_2008" else np.clip(_virial_of_mean(theory, z), MEAN_200, DENSEST)
     bias = bias_tinker_2010(sigma, overdensity)
     return Abundance(density, bias, second_bias_lazeyras_2016(bias))
+
+
+def _change_since_smdpl(theory: LinearTheory, redshift: np.ndarray, log10_mass: np.ndarray) -> np.ndarray:
+    """Density of halos over that in the cosmology of SMDPL, by Despali et al. 2016, (redshift, mass)."""
+    here, there = (abundance(one, "despali_2016", redshift, log10_mass) for one in (theory, _theory_of_smdpl()))
+    return here.density_per_dex / np.maximum(there.density_per_dex, 1e-300)
+
+
+@lru_cache
+def _theory_of_smdpl() -> LinearTheory:
+    return linear_theory(SMDPL)
 
 
 def density_of_fraction(theory: LinearTheory, fraction: np.ndarray, log10_mass: np.ndarray) -> np.ndarray:

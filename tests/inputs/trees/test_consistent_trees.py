@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
 from diffsky_factory.inputs.simulations.reader import SimulationEntry
 from diffsky_factory.inputs.trees import consistent_trees
 from diffsky_factory.inputs.trees.consistent_trees import FORMAT, MISSING, ConsistentTrees, recognises
@@ -218,3 +219,16 @@ def test_files_of_two_simulations_are_refused(tmp_path):
         everything(files[:1], box_size=250.0)
     with pytest.raises(InputError, match="has h = "):
         everything(files[:1], cosmology={"h": 0.7})
+
+
+@pytest.mark.parametrize("name", [name for name in entry_names("simulations") if name.endswith("_trees")])
+def test_the_particles_of_a_known_simulation_fill_its_box(name):
+    entry = SimulationEntry(**read_yaml(entry_path("simulations", name)))
+    assert entry.format == FORMAT
+    h, density = (
+        entry.cosmology["h"],
+        2.77536627e11 * entry.cosmology["Om0"] * entry.cosmology["h"] ** 2,
+    )
+    particles = (density * entry.box_size**3 / entry.particle_mass) ** (1.0 / 3.0)
+    assert particles == pytest.approx(round(particles / 256) * 256, rel=1e-3)
+    assert entry.box_size * h == pytest.approx(round(entry.box_size * h / 50) * 50, rel=1e-5)

@@ -10,7 +10,7 @@ from diffsky_factory.inputs.trees.branches import branches_at, matrix_rows
 from diffsky_factory.inputs.trees.forest import checked_forest, in_box, steps_of
 from diffsky_factory.inputs.trees.histories import histories, object_columns, objects_at
 from diffsky_factory.inputs.trees.infalls import ELSEWHERE, ENDED, LEFT, MUTUAL
-from diffsky_factory.inputs.trees.links import CIRCLES, DANGLING, LOST, OTHER_TIME, link
+from diffsky_factory.inputs.trees.links import CIRCLES, DANGLING, LOST, NESTED, OTHER_TIME, link
 from diffsky_factory.inputs.trees.segments import segments
 from tests.inputs.trees import brute
 from tests.inputs.trees.forests import TIME, by_hand, forests, permuted
@@ -130,7 +130,7 @@ def test_a_forest_by_hand_has_the_known_infalls():
     assert found["log10_halo_mass_at_infall"].tolist() == [12.7, 11.7, 11.1]
     assert found["log10_host_mass_at_infall"].tolist() == [12.7, 12.5, 12.5]
     assert found["log10_host_mass_at_penultimate_infall"].tolist() == [12.7, 12.5, 11.7]
-    assert objects.links.counts == {}
+    assert objects.links.counts == {NESTED: 2}
 
 
 def test_one_that_merged_ends_at_its_last_node_in_what_it_became_part_of():
@@ -179,10 +179,11 @@ def changed(**rows):
 
 
 def test_what_does_not_hold_is_counted():
-    assert link(changed(host_id=(42, 99))).counts == {LOST: 1}
-    assert link(changed(host_id=(42, 31))).counts == {OTHER_TIME: 1}
-    assert link(changed(descendant_id=(31, 99))).counts == {DANGLING: 1}
-    assert link(changed(host_id=(41, 42))).counts == {CIRCLES: 1}
+    assert link(by_hand()).counts == {NESTED: 2}
+    assert link(changed(host_id=(42, 99))).counts == {LOST: 1, NESTED: 1}
+    assert link(changed(host_id=(42, 31))).counts == {OTHER_TIME: 1, NESTED: 1}
+    assert link(changed(descendant_id=(31, 99))).counts == {DANGLING: 1, NESTED: 2}
+    assert link(changed(host_id=(41, 42))).counts == {CIRCLES: 1, NESTED: 2}
 
 
 def test_hosts_of_each_other_are_led_by_the_more_massive():
@@ -217,6 +218,17 @@ def test_a_first_host_that_has_ended_or_is_elsewhere_does_not_count():
     apart = changed(host_id=(42, 42))
     apart = apart._replace(host_id=np.where(apart.node_id == 43, 41, apart.host_id))
     assert objects_at(apart, 4).infalls.counts[ELSEWHERE] == 1
+
+
+def test_a_host_that_has_merged_with_the_present_one_was_another():
+    # C was in D at step 1, and in A, with B, from step 2; D merged with A at 3
+    objects = objects_at(changed(host_id=(13, 14)), 4)
+    found = object_columns(objects, TIME)
+    assert found["simulation_penultimate_host_halo_id"].tolist() == [41, 41, 41]
+    assert found["penultimate_infall_time"][2] == 2.0
+    assert found["log10_host_mass_at_penultimate_infall"][2] == 10.6
+    assert found["infall_time"][2] == 4.0
+    assert found["log10_host_mass_at_infall"][2] == 12.5
 
 
 def test_a_product_may_name_the_main_progenitor():

@@ -9,7 +9,7 @@ from diffsky_factory.inputs.simulations.reader import SimulationEntry
 from diffsky_factory.inputs.trees import hacc_core_forest
 from diffsky_factory.inputs.trees.hacc_core_forest import FORMAT, HaccCoreForest, recognises
 from diffsky_factory.inputs.trees.histories import object_columns, objects_at
-from diffsky_factory.inputs.trees.links import LOST, link
+from diffsky_factory.inputs.trees.links import LOST, NESTED, link
 
 STEPS = {42: 0.2, 100: 0.4, 247: 0.6, 400: 0.8, 499: 1.0}
 ENTRY = {"cosmology": {"Om0": 0.3, "h": 0.5}, "box_size": 300.0, "steps": STEPS}
@@ -138,7 +138,7 @@ def test_it_is_known_by_its_columns(tmp_path):
 
 def test_a_host_that_is_not_there_is_lost(tmp_path):
     path = write(tmp_path, host_core=lambda values: np.where(values == TAG + 2, TAG + 77, values))
-    assert [links.counts for links in everything(path)] == [{LOST: 3}]
+    assert [links.counts for links in everything(path)] == [{LOST: 3, NESTED: 4}]
 
 
 @pytest.mark.parametrize(

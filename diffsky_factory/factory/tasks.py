@@ -1,0 +1,76 @@
+"""Tasks side by side, by threads or by the workers of a dask client, for the one process that may write a store."""
+
+import resource
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.outputs import store
+
+
+@contextmanager
+def alone(path: Path):
+    """Only one process builds a store; the lock goes with the process that holds it."""
+    lock = filelock.FileLock(path / store.LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise InputError(f"{path}: another process is building it; wait for it to end") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check its permissions") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def finished(function: Callable, todo: Iterable[int], client: Any, workers: int, *given: Any) -> Iterator[Any]:
+    """Results of function(*given, number) for every number, as they come; `given` may hold futures of the client.
+
+    An error ends it once the tasks in work are done, so that nobody writes when the lock is given up.
+    """
+    if client is not None:
+        yield from _by_client(client, function, todo, given)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(function, *given, number) for number in todo]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _by_client(client: Any, function: Callable, todo: Iterable[int], given: tuple) -> Iterator[Any]:
+    """Results of the workers of a dask client, of which each has two tasks at most in hand."""
+    from dask.distributed import as_completed as as_completed_by
+    from dask.distributed import wait
+
+    waiting = iter(todo)
+    first = islice(waiting, 2 * max(sum(client.nthreads().values()), 1))
+    running = {client.submit(function, *given, number, pure=False) for number in first}
+    done = as_completed_by(list(running))
+    try:
+        for future in done:
+            running.discard(future)
+            yield future.result()
+            for number in islice(waiting, 1):
+                added = client.submit(function, *given, number, pure=False)
+                running.add(added)
+                done.add(added)
+    finally:
+        if running:
+            wait(list(running))
+
+
+def peak_memory() -> float:
+    """Peak memory of this process [bytes]."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
