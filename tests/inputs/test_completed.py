@@ -129,7 +129,6 @@ def test_synthetic_hosts_cluster_with_the_simulation_as_resolved_ones_would(halo
         float(np.sum((pairs(cKDTree(positions(rows))) / pairs(random) - 1.0) * volume))
         for rows in ({axis: halos[axis][synthetic] for axis in "xyz"}, truth)
     ]
-    print(excess, volume.sum())
     assert excess[1] > 0.05 * volume.sum()
     assert excess[0] / excess[1] == pytest.approx(1.0, abs=0.2)
 
@@ -253,7 +252,7 @@ def test_ids_of_satellites_differ_and_stay_in_their_range():
 
 def test_columns_that_no_synthetic_halo_has_are_left_out_and_said(completed):
     assert "snapshot" not in completed.columns
-    assert completed.attributes["columns_left_out"] == ["snapshot"]
+    assert completed.attributes["columns_left_out"] == ["replica", "snapshot"]
     assert completed.columns["simulation_halo_id"] is np.int64
 
 
