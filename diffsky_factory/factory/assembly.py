@@ -19,6 +19,7 @@ from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.igm import check_absorption
+from diffsky_factory.inputs.simulations.completed import Completion
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
@@ -52,6 +53,7 @@ class Assembly:
             halo_mass_min=recipe.halo_mass_min,
             seed=recipe.seed,
             region=where,
+            completion=Completion(recipe.complete_to, recipe.complete_above, recipe.satellites),
             cosmology=recipe.cosmology,
         )
         self.region: dict[str, Any] | None = where or self.simulation.default_region

@@ -126,6 +126,9 @@ class Recipe(Record):
     region: Region | None = None
     redshift: tuple[float, float] | None = None
     halo_mass_min: Mass | None = None
+    complete_to: Mass | None = None
+    complete_above: Mass | None = None
+    satellites: Literal["simulation", "subhalo_mass_function"] = "simulation"
     cosmology: str | dict[str, float] | None = None
     calibration: str = "c260710"
     replace: dict[str, str] = Field(default={})
@@ -144,6 +147,12 @@ class Recipe(Record):
         if value is not None and not 0.0 <= value[0] < value[1] <= 20.0:
             raise ValueError(f"a range 0 <= low < high <= 20 is wanted, not {list(value)}")
         return value
+
+    @model_validator(mode="after")
+    def _something_to_complete(self) -> "Recipe":
+        if self.complete_above is not None and self.complete_to is None and self.satellites == "simulation":
+            raise ValueError("complete_above: says from where on a simulation is complete; give complete_to as well")
+        return self
 
     @field_validator("wavelengths")
     @classmethod

@@ -209,3 +209,18 @@ def test_the_area_of_a_footprint_is_counted_where_none_is_given():
     assert cone.area({"full_sky": True}) == pytest.approx(41252.96, rel=1e-3)
     half = {"rectangle": {"ra": [0.0, 360.0], "dec": [0.0, 90.0]}}
     assert cone.area(half) == pytest.approx(41252.96 / 2, rel=1e-2)
+
+
+def test_a_cut_in_mass_that_takes_a_first_host_leaves_the_host_on_top():
+    halos = on_a_cone(n=3, satellites=0)
+    ids = halos["simulation_halo_id"]
+    for name in ("x", "y", "z"):
+        halos[name] = halos[name][0] + np.arange(3) * 0.1
+    halos["log10_halo_mass"] = np.array([13.0, 11.5, 12.5])
+    host, first = np.array([ids[0]] * 3), np.array([ids[0], ids[0], ids[1]])
+    table = gather_in_memory(
+        MadeUp(changed(halos, simulation_host_halo_id=host, simulation_penultimate_host_halo_id=first))
+    )
+    rows = StoredHalos(table, "made up", None, 12.0)
+    (found,) = (rows.halos(0, int(pixel), None) for pixel in rows.tiles(0, {"full_sky": True}))
+    np.testing.assert_array_equal(found["penultimate_host_row"], 0)

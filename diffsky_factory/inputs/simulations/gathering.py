@@ -250,6 +250,7 @@ class Gathering:
         """
         reader = self.reader
         attributes = {
+            **_stated(reader),
             **{name: value for name, value in reader.attributes.items() if name != "cut"},
             "geometry": reader.geometry,
             "cosmology": {name: float(value) for name, value in reader.cosmology._asdict().items()},
@@ -311,6 +312,16 @@ class Gathering:
 
     def _run(self, query: str, values: list | None = None):
         return self._connection.execute(query, values) if values else self._connection.execute(query)
+
+
+def _stated(reader: Reader) -> dict[str, Any]:
+    """What the entry of a reader, or of its first snapshot, says of the resolution; of a light cone, its footprint."""
+    first = getattr(reader, "snapshots", (getattr(reader, "box", reader),))[0]
+    entry = getattr(first, "entry", None)
+    given = {name: getattr(entry, name, None) for name in ("particle_mass", "log10_mass_complete")}
+    known: dict[str, Any] = {name: float(value) for name, value in given.items() if value is not None}
+    covered = getattr(entry, "footprint", ())
+    return {**known, "footprint": [dict(part) for part in covered]} if covered else known
 
 
 def _flat(columns: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import Record
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.regions import region
 
 Geometry = Literal["lightcone", "box"]
 
@@ -28,6 +29,9 @@ class SimulationEntry(Record):
 
     files : names or patterns, relative to the folder of the entry or to one of DIFFSKY_FACTORY_DATA
     box_size [Mpc], particle_mass [Msun] : without h
+    log10_mass_complete [dex(Msun)] : of the least massive hosts that are all there; measured where it is not stated
+    footprint : parts of the sky that a light cone covers, without overlap, as a recipe writes a region; where it is not
+        stated, and the files do not say it, pixels that hold halos
     steps : number of a snapshot in the simulation -> its scale factor
     columns : our name of a column -> the simulation's, where the reader is to take another than it would
     options : of the reader, by its documentation
@@ -41,6 +45,8 @@ class SimulationEntry(Record):
     cosmology: dict[str, float] = Field(default={})
     box_size: float | None = Field(default=None, gt=0.0)
     particle_mass: float | None = Field(default=None, gt=0.0)
+    footprint: tuple[dict[str, Any], ...] = ()
+    log10_mass_complete: float | None = Field(default=None, gt=5.0, lt=16.0)
     steps: dict[int, float] = Field(default={})
     mass_definition: str = ""
     columns: dict[str, Any] = Field(default={})
@@ -54,6 +60,15 @@ class SimulationEntry(Record):
         if unknown:
             raise ValueError(f"cosmology: no parameter {unknown[0]!r}; there are {', '.join(Cosmology._fields)}")
         return self
+
+    @field_validator("footprint")
+    @classmethod
+    def _regions(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        try:
+            _ = [region(part) for part in value]
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return value
 
 
 class Piece(NamedTuple):

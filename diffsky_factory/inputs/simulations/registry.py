@@ -13,6 +13,7 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import checked, entry_names, near, read_entry, read_yaml
 from diffsky_factory.inputs.simulations.box_cone import BoxCone
+from diffsky_factory.inputs.simulations.completed import NOTHING_MORE, CompletedHalos, Completion
 from diffsky_factory.inputs.simulations.reader import Reader, SimulationEntry
 from diffsky_factory.inputs.simulations.replicas import UNSKEWED, Replicas, generic_rotation
 from diffsky_factory.inputs.simulations.stored import (
@@ -94,11 +95,13 @@ def open_simulation(
     halo_mass_min: float | None = None,
     seed: int = 0,
     region: Mapping | None = None,
+    completion: Completion = NOTHING_MORE,
     cosmology: str | Mapping[str, float] | None = None,
 ) -> Simulation:
     """A simulation by the name or path of its entry, by the path of a file of a known format, or of a store of halos.
 
     A box is put on the sky of an observer in its corner, repeated as far as the redshift asks, in the region alone.
+    completion : halos to add that the simulation does not resolve
     cosmology : of the synthetic universe, by the name of a simulation that has it or by parameters that differ from the
         entry's; halos follow it. Files have their own.
     Raises InputError for an unknown name, listing near matches; for a file that no reader knows; and for files that
@@ -106,6 +109,8 @@ def open_simulation(
     """
     entry = find_entry(name)
     if entry is not None and entry.format == "synthetic":
+        if completion.wanted:
+            raise InputError(f"{name}: is complete, with satellites, to halo_mass_min; leave complete_to out")
         return _synthetic(entry, redshift, halo_mass_min, seed, cosmology)
     if cosmology is not None:
         raise InputError(
@@ -118,6 +123,8 @@ def open_simulation(
             f'"diffsky-factory ingest SIMULATION --out cone.zarr --redshift 0 0.1"'
         )
     lowest = -np.inf if halo_mass_min is None else float(np.log10(halo_mass_min))
+    if completion.wanted:
+        return CompletedHalos(StoredHalos(table, name, redshift), completion._replace(seed=seed), lowest)
     return StoredHalos(table, name, redshift, lowest)
 
 

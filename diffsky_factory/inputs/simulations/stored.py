@@ -132,8 +132,14 @@ class StoredHalos:
     @property
     def redshift_range(self) -> tuple[float, float]:
         """Lowest and highest redshift of a host."""
-        low, high = self.table.attributes["redshift_range"]
+        low, high = self.covered_redshift
         return (low, high) if self.redshift is None else (max(self.redshift[0], low), min(self.redshift[1], high))
+
+    @property
+    def covered_redshift(self) -> tuple[float, float]:
+        """Lowest and highest redshift of a host of the product."""
+        low, high = self.table.attributes["redshift_range"]
+        return low, high
 
     @property
     def default_region(self) -> dict[str, Any]:
@@ -150,6 +156,13 @@ class StoredHalos:
     def footprint(self) -> list[Region]:
         """Parts of the sky that the product covers, without overlap."""
         return [region(part) for part in self.table.attributes["footprint"]]
+
+    def covers(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+        """Whether each position [deg] lies in the footprint, bool."""
+        found = np.zeros(np.shape(ra), bool)
+        for part in self.footprint:
+            found |= part.inside(ra, dec)
+        return found
 
     def tiles(self, order: int, where: Mapping | Region) -> np.ndarray:
         """Pixels at an order that hold halos and overlap a region, ascending."""
@@ -170,17 +183,17 @@ class StoredHalos:
 
     def count(self, order: int, pixel: int, where: Mapping | Region | None = None) -> int:
         """Rows that `halos` has for the same arguments."""
-        first, last = self._range(order, pixel)
+        first, last = self.row_range(order, pixel)
         whole = where is None or region(where).covers(order, pixel)
         if whole and self.redshift is None and np.isneginf(self.log10_mass_min):
             return last - first
-        return len(self._chosen(order, pixel, where)["halo_id"])
+        return len(self.chosen(order, pixel, where)["halo_id"])
 
     def halos(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
         """Halos whose host lies in a pixel, and in a region if one is given, arranged; columns as in `columns`."""
-        return arrange(self._chosen(order, pixel, where))
+        return arrange(self.chosen(order, pixel, where))
 
-    def _range(self, order: int, pixel: int) -> tuple[int, int]:
+    def row_range(self, order: int, pixel: int) -> tuple[int, int]:
         """First row of a pixel, and the one after its last."""
         occupied, first_row = self.table.occupied, self.table.first_row
         at = tiles.coarser(np.array([pixel]), order, INDEX_ORDER)[0] if order > INDEX_ORDER else None
@@ -192,8 +205,9 @@ class StoredHalos:
         inner = np.searchsorted(self.table.group_cell(first, last), [pixel * size, (pixel + 1) * size])
         return first + int(inner[0]), first + int(inner[1])
 
-    def _chosen(self, order: int, pixel: int, where: Mapping | Region | None) -> dict[str, np.ndarray]:
-        rows = self.table.rows(*self._range(order, pixel))
+    def chosen(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
+        """The rows of `halos`, as the table has them."""
+        rows = self.table.rows(*self.row_range(order, pixel))
         host = find_hosts(rows["halo_id"], rows["host_halo_id"], rows["is_central"]).row
         keep = np.ones(len(host), bool)
         if where is not None:
@@ -203,7 +217,16 @@ class StoredHalos:
             keep &= ((rows["redshift"] >= low) & (rows["redshift"] <= high))[host]
         heavy = rows["log10_halo_mass"] >= self.log10_mass_min
         keep &= heavy & heavy[host]
-        return rows if keep.all() else {name: values[keep] for name, values in rows.items()}
+        return rows if keep.all() else with_first_hosts({name: values[keep] for name, values in rows.items()})
+
+
+def with_first_hosts(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Some rows of groups; the halo in which one was first a satellite is the host on top where it is not among them."""
+    if "penultimate_host_halo_id" in rows:
+        first, found = rows["penultimate_host_halo_id"], rows.get("host_in_catalog", True)
+        top = np.where(found, rows["host_halo_id"], rows["halo_id"])
+        rows["penultimate_host_halo_id"] = np.where(np.isin(first, rows["halo_id"]), first, top)
+    return rows
 
 
 def open_halo_store(path: Path) -> TableOnDisk:

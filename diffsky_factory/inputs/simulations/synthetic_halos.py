@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from diffsky_factory.core import counters
+from diffsky_factory.inputs.simulations.drawn_satellites import satellite_hosts, satellites_around
 from diffsky_factory.inputs.simulations.synthetic_patches import Patch
 from diffsky_factory.inputs.simulations.synthetic_structure import Structure
-from diffsky_factory.physics.halos import satellites
 from diffsky_factory.sky import coordinates
 
 COLUMNS = {
@@ -24,7 +23,9 @@ def halos_of_patch(known: Structure, patch: Patch, log10_mass_min: float) -> dic
     host = np.repeat(np.arange(number), patch.satellites)  # of each satellite
     ends = np.cumsum(patch.satellites)
     halo_id = (patch.first_satellite - ends + patch.satellites)[host] + np.arange(len(host))
-    mass, offset, kick = _satellites(known, patch, host, halo_id, log10_mass_min)
+    rate = known.distances.hubble(patch.redshift)
+    hosts = satellite_hosts(known.theory.cosmology, patch.log10_mass, patch.redshift, rate)
+    mass, offset, kick = satellites_around(known.seed, known.satellites, hosts, host, halo_id, log10_mass_min)
     where = patch.position[host] + offset
     ra, dec, distance = coordinates.sky(where)
     position = np.concatenate([patch.position, where])
@@ -43,32 +44,3 @@ def halos_of_patch(known: Structure, patch: Patch, log10_mass_min: float) -> dic
         "log10_halo_mass": np.concatenate([patch.log10_mass, mass]),
         "environment": np.concatenate([patch.environment, patch.environment[host]]),
     }
-
-
-def _satellites(
-    known: Structure, patch: Patch, host: np.ndarray, halo_id: np.ndarray, log10_mass_min: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mass [dex(Msun)], offset from the host [comoving Mpc] (n, 3) and velocity relative to it [km/s] (n, 3)."""
-    cosmology, seed = known.theory.cosmology, known.seed
-    host_mass = patch.log10_mass[host]
-    ratio = known.satellites.ratio(host_mass, counters.uniform(seed, "satellite mass", halo_id))
-    mass = np.clip(host_mass + ratio, log10_mass_min, host_mass)
-
-    hubble_ratio = known.distances.hubble(patch.redshift)
-    omega_matter = cosmology.Om0 * (1.0 + patch.redshift) ** 3 / hubble_ratio**2
-    virial = satellites.virial_radius(patch.log10_mass, hubble_ratio, omega_matter, cosmology.h)
-    concentration = satellites.concentration(patch.log10_mass, patch.redshift, cosmology.h)
-    depth, cosine, angle = (counters.uniform(seed, f"satellite {name}", halo_id) for name in ("r", "cos", "phi"))
-    comoving = virial * (1.0 + patch.redshift)
-    radius = comoving[host] * satellites.nfw_radius(depth, concentration[host])
-    direction = _unit_vectors(2.0 * cosine - 1.0, 2.0 * np.pi * angle)
-
-    dispersion = satellites.velocity_dispersion(patch.log10_mass, virial)[host]
-    kick = [counters.normal(seed, f"satellite v{axis}", halo_id) for axis in "xyz"]
-    return mass, radius[:, None] * direction, dispersion[:, None] * np.stack(kick, axis=-1)
-
-
-def _unit_vectors(cosine: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Directions (n, 3) from the cosine of the polar angle and the azimuth [rad]."""
-    sine = np.sqrt(1.0 - cosine**2)
-    return np.stack([sine * np.cos(angle), sine * np.sin(angle), cosine], axis=-1)

@@ -12,6 +12,7 @@ from diffsky_factory.inputs.simulations import synthetic_structure
 from diffsky_factory.inputs.simulations.synthetic_structure import Structure
 from diffsky_factory.physics.structure.chunks import AXIS, CELLS
 from diffsky_factory.sky import coordinates, tiles
+from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.regions import FullSky, Region
 
 CAPS = 3  # chosen: orders by which the pixels that stand for a patch are finer than it
@@ -60,7 +61,7 @@ def patch(key, known: Structure, order: int, pixel: int, region: Region, redshif
 
 
 def _patch(key, known: Structure, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Patch:
-    look = _look(known, order, pixel, region, redshift)
+    look = look_at(known.theory.cosmology, order, pixel, region, redshift)
     places = _chunks(known, look)
     with ThreadPoolExecutor(_threads()) as pool:
         found = list(pool.map(partial(_seen, key, known, look, redshift), places))
@@ -78,7 +79,8 @@ def _nothing() -> list[np.ndarray]:
     return [ints, floats, floats, floats, ints, ints, ints, vectors, vectors, floats, floats]
 
 
-def _look(known: Structure, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Look:
+def look_at(cosmology: Cosmology, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Look:
+    """The part of space that lies in a pixel and a region, between two redshifts."""
     finer = min(order + CAPS, tiles.FINEST)
     inside = tiles.finer(pixel, order, finer)
     if not isinstance(region, FullSky):
@@ -86,14 +88,8 @@ def _look(known: Structure, order: int, pixel: int, region: Region, redshift: tu
     import healpy
 
     caps = np.stack(healpy.pix2vec(2**finer, inside, nest=True), axis=-1).reshape(-1, 3)
-    near, far = (float(_distance(known, z)) for z in redshift)
+    near, far = (float(comoving_distance_64(cosmology, z)) for z in redshift)
     return Look(order, pixel, region, caps, healpy.max_pixrad(2**finer), near, far)
-
-
-def _distance(known: Structure, redshift: float) -> float:
-    from diffsky_factory.sky.cosmology import comoving_distance_64
-
-    return comoving_distance_64(known.theory.cosmology, redshift)
 
 
 def reached(look: Look, centre: np.ndarray, radius: np.ndarray) -> np.ndarray:

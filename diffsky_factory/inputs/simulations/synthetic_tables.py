@@ -206,7 +206,7 @@ def mean_densities(
     """
     edges = mass_grid(log10_mass_min)
     density = abundance(theory, kind, redshift, edges).density_per_dex
-    _check_falls(density, edges, redshift)
+    check_falls(density, edges, redshift)
     satellites = mean_satellites_64(subhalos, log10_mass_min - edges, edges)
     return np.trapezoid(density, edges, axis=1), np.trapezoid(density * satellites, edges, axis=1)
 
@@ -233,7 +233,7 @@ def _above(density: np.ndarray, prefer: Preference, scores: np.ndarray) -> np.nd
     return np.concatenate([np.cumsum(steps[:, ::-1], axis=1)[:, ::-1], np.zeros((len(scores), 1))], axis=1)
 
 
-def _check_falls(density: np.ndarray, log10_mass: np.ndarray, redshift: np.ndarray) -> None:
+def check_falls(density: np.ndarray, log10_mass: np.ndarray, redshift: np.ndarray) -> None:
     """Refuse a range in which n(>m) rises with mass somewhere, with the first place."""
     bad = np.argwhere(density < 0.0)
     if len(bad):
