@@ -221,7 +221,7 @@ class StoredHalos:
 
 
 def with_first_hosts(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Some rows of groups; the halo in which one was first a satellite is the host on top where it is not among them."""
+    """Some rows of groups: a first host that is not among them is replaced by the host on top."""
     if "penultimate_host_halo_id" in rows:
         first, found = rows["penultimate_host_halo_id"], rows.get("host_in_catalog", True)
         top = np.where(found, rows["host_halo_id"], rows["halo_id"])
