@@ -14,6 +14,7 @@ from diffsky_factory.factory.building import Status, Summary, build, resume, sta
 from diffsky_factory.factory.catalogs import list_catalogs, open_catalog
 from diffsky_factory.factory.differentiate import differentiable
 from diffsky_factory.factory.evaluate import evaluate
+from diffsky_factory.factory.matter import matter_maps
 from diffsky_factory.factory.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
@@ -32,6 +33,7 @@ __all__ = [
     "load_calibration",
     "load_recipe",
     "make_mock",
+    "matter_maps",
     "open_catalog",
     "resume",
     "save_calibration",
