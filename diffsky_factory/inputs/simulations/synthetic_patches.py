@@ -16,8 +16,8 @@ from diffsky_factory.sky.cosmology import comoving_distance_64
 from diffsky_factory.sky.regions import FullSky, Region
 
 CAPS = 3  # chosen: orders by which the pixels that stand for a patch are finer than it
-PATCHES = Recent(3.0e8)  # chosen: bytes; neighbouring tiles then share their hosts
-CHUNKS = Recent(1.5e8)  # chosen: bytes; those of some 60 chunks, which neighbouring patches share
+PATCHES = Recent(2.0e8)  # chosen: bytes; neighbouring tiles then share their hosts
+CHUNKS = Recent(2.5e8)  # chosen: bytes; those of some 170 chunks, which neighbouring patches share
 
 
 class Patch(NamedTuple):
