@@ -16,6 +16,7 @@ from diffsky_factory.factory.differentiate import differentiable
 from diffsky_factory.factory.evaluate import evaluate
 from diffsky_factory.factory.fitting import fit_growth, fit_histories, fit_star_formation
 from diffsky_factory.factory.ingest import Ingested, ingest
+from diffsky_factory.factory.matter import matter_maps
 from diffsky_factory.factory.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
@@ -39,6 +40,7 @@ __all__ = [
     "load_calibration",
     "load_recipe",
     "make_mock",
+    "matter_maps",
     "open_catalog",
     "resume",
     "save_calibration",

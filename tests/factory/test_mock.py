@@ -42,7 +42,7 @@ def store(tiny_store):
 
 def test_making_a_mock_computes_nothing(tiny, calls):
     mock = make_mock(tiny)
-    assert mock.sizes["galaxy"] == sum(mock.attrs["tile_rows"]) > 2000
+    assert mock.sizes["galaxy"] == sum(mock.attrs["tile_rows"]) > 1000
     assert all(array.chunks for array in mock.data_vars.values())
     repr(mock)
     assert calls == {"kernels": [], "halos": []}
@@ -122,7 +122,7 @@ def test_a_cone_holds_what_brute_force_finds(store, pixel, radius):
 
 def test_satellites_far_from_the_tile_of_their_host_are_in_the_cone():
     # at z = 0.02 a virial radius is a degree, and a tile a quarter of it
-    region = {"cone": {"ra": 20.0, "dec": 5.0, "radius": 1.0}}
+    region = {"cone": {"ra": 40.0, "dec": 5.0, "radius": 1.0}}
     lazy = open_catalog("synthetic", region=region, redshift=[0.01, 0.04], halo_mass_min=1e11, tiles={"order": 8})
     halos = lazy[["halo_id", "ra", "dec"]].compute()
     pixel = tiles.pixel(halos.ra.values, halos.dec.values, 8)

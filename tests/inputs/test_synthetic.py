@@ -27,11 +27,11 @@ from diffsky_factory.sky.cosmology import (
 OPTIONS = {"log10_mass_min": 11.5, "redshift_max": 0.25, "seed": 42}
 UNIVERSE = Synthetic(**OPTIONS)
 PINNED = {
-    "rows": 68,
-    "halo_id": 2308097012278493193,
-    "log10_halo_mass": 12.516678613394612,
-    "redshift": 0.2236514366840789,
-    "vx": 450.9820820436735,
+    "rows": 59,
+    "halo_id": 2308097009258594490,
+    "log10_halo_mass": 11.693233255520294,
+    "redshift": 0.22362064942850512,
+    "vx": 440.9561841745243,
 }
 SMDPL = HaloMassFunctionParameters()
 TILE = 6, 20000  # order, pixel: 0.84 deg^2

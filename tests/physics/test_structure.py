@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.fft
+from scipy import ndimage
 from scipy.integrate import solve_ivp
 
 from diffsky_factory.core.errors import InputError
@@ -122,8 +123,9 @@ def test_splines_give_the_long_waves_and_their_derivatives():
     both, half = long_waves._response(np.fft.fftfreq(n)), long_waves._response(np.fft.rfftfreq(n))
     response = both[:, None, None] * both[None, :, None] * half
     coefficients = scipy.fft.irfftn(scipy.fft.rfftn(wave) / response, s=(n,) * 3)
-    window = long_waves.window(coefficients, (-700, 33, 5), 20, CELL)
-    nodes = [(start + 0.5 + np.arange(20)) * CELL * k[i] for i, start in enumerate((-700, 33, 5))]
+    corner = -5600.3, 264.0, 41.7
+    window = long_waves.window(coefficients, corner, 20, CELL)
+    nodes = [(start + np.arange(20) * CELL) * k[i] for i, start in enumerate(corner)]
     phase = nodes[0][:, None, None] + nodes[1][None, :, None] + nodes[2][None, None, :]
     value, slope, bend, mixed = long_waves.derivatives(window, ((0, 0, 0), (0, 1, 0), (2, 0, 0), (1, 0, 1)))
     np.testing.assert_allclose(value, np.cos(phase), atol=1e-3)
@@ -166,12 +168,17 @@ def test_displacements_are_gradients_of_their_sources(waves):
             ]
         )[:, 3:-3, 3:-3, 3:-3]
 
+    def smoothed(field):
+        return ndimage.gaussian_filter(field, 1.5)[4:-4, 4:-4, 4:-4].ravel()
+
     bend = -slopes(chunk.first)  # d_i psi_j
     source = sum(
         bend[i, ..., i] * bend[j, ..., j] - bend[i, ..., j] * bend[j, ..., i] for i, j in ((0, 1), (0, 2), (1, 2))
     )
     divergence = np.trace(slopes(chunk.second), axis1=0, axis2=4)
-    assert np.corrcoef(source.ravel(), (divergence - divergence.mean()).ravel())[0, 1] > 0.97
+    # second order is of waves that are smoothed twice as much
+    assert np.corrcoef(smoothed(source), smoothed(divergence))[0, 1] > 0.9
+    assert np.std(smoothed(divergence)) == pytest.approx(np.std(smoothed(source)), rel=0.25)
     delta = np.trace(bend, axis1=0, axis2=4)
     inside = chunk.overdensity[2:-2, 2:-2, 2:-2]
     assert np.corrcoef(delta.ravel(), inside.ravel())[0, 1] > 0.97

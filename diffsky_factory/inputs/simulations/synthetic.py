@@ -1,6 +1,6 @@
 """The embedded universe: halos of any part of the sky, clustered as they should be, without a file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import lru_cache
@@ -9,7 +9,12 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations import synthetic_patches, synthetic_structure, synthetic_tables
+from diffsky_factory.inputs.simulations import (
+    synthetic_matter,
+    synthetic_patches,
+    synthetic_structure,
+    synthetic_tables,
+)
 from diffsky_factory.inputs.simulations.arrange import arrange
 from diffsky_factory.inputs.simulations.synthetic_halos import COLUMNS, halos_of_patch
 from diffsky_factory.inputs.simulations.synthetic_structure import Structure
@@ -166,6 +171,14 @@ class Synthetic:
             "log10_halo_mass": joined.log10_mass,
             "environment": joined.environment,
         }
+
+    def matter_shells(
+        self, edges_in_redshift: Sequence[float], nside: int, where: Mapping | Region | None = None
+    ) -> synthetic_matter.MatterShells:
+        """Overdensity of the matter that halos move with, in shells of redshift up to redshift_max, on HEALPix maps."""
+        if max(edges_in_redshift) > self.redshift_max:
+            raise InputError(f"a shell ends at {max(edges_in_redshift)}, beyond redshift_max = {self.redshift_max}")
+        return synthetic_matter.matter_shells(_structure(self), edges_in_redshift, nside, _region(where))
 
     def _parts(self, order: int, pixel: int, where: Mapping | Region | None) -> list[synthetic_patches.Patch]:
         """Hosts of a tile, in one part or, where it is wider than a patch, in several."""

@@ -16,8 +16,8 @@ from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.regions import FullSky, Region
 
 CAPS = 3  # chosen: orders by which the pixels that stand for a patch are finer than it
-PATCHES = Recent(3.0e8)  # chosen: bytes; neighbouring tiles then share their hosts
-CHUNKS = Recent(1.5e8)  # chosen: bytes; those of some 60 chunks, which neighbouring patches share
+PATCHES = Recent(2.0e8)  # chosen: bytes; neighbouring tiles then share their hosts
+CHUNKS = Recent(2.5e8)  # chosen: bytes; those of some 170 chunks, which neighbouring patches share
 
 
 class Patch(NamedTuple):
@@ -62,15 +62,16 @@ def patch(key, known: Structure, order: int, pixel: int, region: Region, redshif
 
 def _patch(key, known: Structure, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Patch:
     look = look_at(known.theory.cosmology, order, pixel, region, redshift)
-    places = _chunks(known, look)
-    with ThreadPoolExecutor(_threads()) as pool:
+    places = chunks_in_reach(known, look)
+    with ThreadPoolExecutor(threads()) as pool:
         found = list(pool.map(partial(_seen, key, known, look, redshift), places))
     joined = [np.concatenate(column) for column in zip(*found)] if found else _nothing()
     order_on_sky = np.lexsort((joined[4], joined[0]))
     return Patch(*(column[order_on_sky] for column in joined))
 
 
-def _threads() -> int:
+def threads() -> int:
+    """How many chunks are made side by side."""
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
@@ -85,11 +86,24 @@ def look_at(cosmology: Cosmology, order: int, pixel: int, region: Region, redshi
     inside = tiles.finer(pixel, order, finer)
     if not isinstance(region, FullSky):
         inside = np.intersect1d(inside, region.pixels(finer))
+    return look_at_pixels(cosmology, order, pixel, region, inside, finer, redshift)
+
+
+def look_at_pixels(
+    cosmology: Cosmology,
+    order: int,
+    pixel: int,
+    region: Region,
+    pixels: np.ndarray,
+    of_order: int,
+    redshift: tuple[float, float],
+) -> Look:
+    """What an observer looks at in some pixels of an order, between two redshifts."""
     import healpy
 
-    caps = np.stack(healpy.pix2vec(2**finer, inside, nest=True), axis=-1).reshape(-1, 3)
+    caps = np.stack(healpy.pix2vec(2**of_order, pixels, nest=True), axis=-1).reshape(-1, 3)
     near, far = (float(comoving_distance_64(cosmology, z)) for z in redshift)
-    return Look(order, pixel, region, caps, healpy.max_pixrad(2**finer), near, far)
+    return Look(order, pixel, region, caps, healpy.max_pixrad(2**of_order), near, far)
 
 
 def reached(look: Look, centre: np.ndarray, radius: np.ndarray) -> np.ndarray:
@@ -103,7 +117,7 @@ def reached(look: Look, centre: np.ndarray, radius: np.ndarray) -> np.ndarray:
     return found
 
 
-def _chunks(known: Structure, look: Look) -> list[tuple[int, int, int]]:
+def chunks_in_reach(known: Structure, look: Look) -> list[tuple[int, int, int]]:
     """Places of the chunks that something looked at may have come from."""
     size = CELLS * known.cell
     places = _lattice(int(np.ceil((look.far + synthetic_structure.largest_move(known, 0.0)) / size)))
@@ -111,12 +125,13 @@ def _chunks(known: Structure, look: Look) -> list[tuple[int, int, int]]:
     half = 0.5 * np.sqrt(3.0) * size
     whole = Look(*look[:3], _middle(look.caps), _spread(look), look.near, look.far)
     places = places[reached(whole, centre, half + _margin(known, centre, half))]
-    centre = np.concatenate([synthetic_structure.block_centres(known.cell, place) for place in places] or [[]])
-    if not len(centre):
-        return []
     half = 0.5 * np.sqrt(3.0) * synthetic_structure.BLOCK * known.cell
-    some = reached(look, centre, half + _margin(known, centre, half)).reshape(len(places), -1).any(axis=1)
-    return [tuple(int(x) for x in place) for place in places[some]]
+    found = []
+    for place in places:
+        centre = synthetic_structure.block_centres(known.cell, place)
+        if reached(look, centre, half + _margin(known, centre, half)).any():
+            found.append(tuple(int(x) for x in place))
+    return found
 
 
 def _margin(known: Structure, centre: np.ndarray, half: float) -> np.ndarray:

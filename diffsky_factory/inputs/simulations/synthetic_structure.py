@@ -58,7 +58,7 @@ class Cells(NamedTuple):
     place: tuple[int, int, int]
     score: np.ndarray  # (32768,) z-score of the overdensity
     redshift: np.ndarray  # (32768,)
-    moves: np.ndarray  # (34^3, 6) displacement [comoving Mpc] and velocity [km/s]
+    moves: np.ndarray  # (34^3, 6) displacement [comoving Mpc] and velocity [km/s], float32
 
 
 class Hosts(NamedTuple):
@@ -153,7 +153,7 @@ def _cells(known: Structure, place, linear, moved_at: np.ndarray, drawn_at: np.n
 
 def block_bounds(known: Structure, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
     """Centre (512, 3) and radius (512,) [Mpc] of spheres that hold where each block of cells has moved."""
-    low = high = np.ascontiguousarray(cells.moves[:, :3]).reshape((NODES,) * 3 + (3,))
+    low = high = cells.moves[:, :3].astype(np.float64).reshape((NODES,) * 3 + (3,))
     for axis in range(3):  # displacements within a cell follow from those of its neighbours too
         low = np.stack([low.take(range(i, i + BLOCK + 2), axis).min(axis) for i in range(0, CELLS, BLOCK)], axis)
         high = np.stack([high.take(range(i, i + BLOCK + 2), axis).max(axis) for i in range(0, CELLS, BLOCK)], axis)
@@ -237,7 +237,9 @@ def moved_points(cell: float, cells: Cells, place: np.ndarray) -> tuple[np.ndarr
         weight[:, i] = of[0] * of[1] * of[2]
         index[:, i] = corner + ((a * NODES + b) * NODES + c)
     ends = np.arange(0, 8 * len(place) + 1, 8, dtype=np.int32)
-    moves = csr_matrix((weight.ravel(), index.ravel(), ends), shape=(len(place), NODES**3)) @ cells.moves
+    moves = csr_matrix((weight.ravel(), index.ravel(), ends), shape=(len(place), NODES**3)) @ cells.moves.astype(
+        np.float64
+    )
     start = (place + CELLS * np.asarray(cells.place)) * cell
     return start + moves[:, :3], moves[:, 3:]
 

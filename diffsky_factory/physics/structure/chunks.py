@@ -27,6 +27,11 @@ SMOOTHING = 0.75  # cells, chosen: Gaussian, of the overdensity that halos know;
 DISPLACEMENT_SMOOTHING = 0.5  # cells, chosen: Gaussian, so that no wave rings at the cut of the lattice
 INNER = slice(PADDING - 1, PADDING + CELLS + 1)
 CENTRE = slice(PADDING, PADDING + CELLS)
+_LOW = np.r_[: PADDED // 4, PADDED - PADDED // 4 : PADDED]
+_KEPT = np.ix_(_LOW, _LOW, np.arange(PADDED // 4 + 1))  # of the waves of all nodes, those that every other node has
+_TOP = PADDED // 4
+_HIGHEST = np.zeros((2 * _TOP, 2 * _TOP, _TOP + 1), bool)
+_HIGHEST[_TOP], _HIGHEST[:, _TOP], _HIGHEST[:, :, _TOP] = True, True, True
 
 
 class Filters(NamedTuple):
@@ -129,35 +134,49 @@ def linear_chunk(seed: int, known: Filters, coefficients: np.ndarray, chunk: tup
     """The waves of a chunk and its displacement fields, from the spline coefficients of the long potential.
 
     psi1 = -grad phi1,  laplacian phi1 = delta;   psi2 = grad phi2,
-    laplacian phi2 = sum_{i<j} (phi1_ii phi1_jj - phi1_ij^2)
-    Source: Bouchet et al. 1995, A&A 296, 575; Scoccimarro 1998, MNRAS 299, 1097, Appendix D.
+    laplacian phi2 = sum_{i<j} (phi1_ii phi1_jj - phi1_ij^2), of waves smoothed as halos know them
+    Source: Bouchet et al. 1995, A&A 296, 575; Scoccimarro 1998, MNRAS 299, 1097, Appendix D; that second order is of
+    smoothed waves alone: Kitaura & Hess 2013, MNRAS 435, L78.
     """
-    w = known.waves
     short = scipy.fft.rfftn(noise(seed, chunk), overwrite_x=True) * known.overdensity
-    start = tuple(CELLS * place - PADDING for place in chunk)
-    at = long_waves.window(coefficients, start, PADDED, known.cell)
-    long = long_waves.derivatives(at, (*FIRST, *SECOND))
-    k = (w.x, w.y, w.z)
-    over = short / w.squared
-    pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-    # derivatives of -phi: -phi(k) = delta(k) / k^2
-    bend = [_back(over * (k[i] * k[j])) + mine for (i, j), mine in zip(pairs, long[3:])]
-    source = bend[0] * bend[1] + (bend[0] + bend[1]) * bend[2] - bend[3] ** 2 - bend[4] ** 2 - bend[5] ** 2
-    laplacian = scipy.fft.rfftn(source, overwrite_x=True)
-    laplacian[0, 0, 0] = 0.0
-    laplacian /= w.squared
+    over, smooth = short / known.waves.squared, short * known.smoothing
+    inside = long_waves.window(coefficients, tuple(x[0] for x in node_positions(chunk, known.cell)), NODES, known.cell)
+    *slopes, xx, yy, zz = long_waves.derivatives(inside, (*FIRST, *SECOND[:3]))
+    second_waves = _second_order(known, coefficients, chunk, smooth)
     first, second = np.empty((2, NODES, NODES, NODES, 3))
-    for axis in range(3):
-        slope = 1j * _odd(k[axis])
-        first[..., axis] = _back_inside(over * slope, INNER) - long[axis][INNER, INNER, INNER]
-        second[..., axis] = _back_inside(laplacian * -slope, INNER)
-    smooth = _back_inside(short * known.smoothing, CENTRE)
-    smooth += (long[3] + long[4] + long[5])[CENTRE, CENTRE, CENTRE]
-    return LinearChunk(smooth, first, second)
+    for axis, k in enumerate(known.waves[:3]):
+        slope = 1j * _odd(k)
+        first[..., axis] = _back_inside(over * slope, INNER) - slopes[axis]
+        second[..., axis] = _back_inside(second_waves * -slope, INNER)
+    overdensity = _back_inside(smooth, CENTRE) + (xx + yy + zz)[1:-1, 1:-1, 1:-1]
+    return LinearChunk(overdensity, first, second)
+
+
+def _second_order(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], smooth: np.ndarray):
+    """-phi2 as waves (64, 64, 33), from smoothed short waves and the long ones, on every other node.
+
+    Every other, as the waves are smooth and their source has little on the shortest scales.
+    """
+    n, step = PADDED // 2, 2.0 * known.cell
+    waves = wavenumbers(n, step)
+    over = smooth[_KEPT] / (8.0 * waves.squared)  # 8: transforms back are means over the nodes
+    over[_HIGHEST] = 0.0
+    corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
+    long = long_waves.derivatives(long_waves.window(coefficients, corner, n, step), SECOND)
+    k, pairs = waves[:3], ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+    # derivatives of -phi: -phi(k) = delta(k) / k^2
+    bend = [scipy.fft.irfftn(over * (k[i] * k[j]), s=(n,) * 3) + mine for (i, j), mine in zip(pairs, long)]
+    source = bend[0] * bend[1] + (bend[0] + bend[1]) * bend[2] - bend[3] ** 2 - bend[4] ** 2 - bend[5] ** 2
+    laplacian = scipy.fft.rfftn(source, overwrite_x=True) * (8.0 / waves.squared)
+    laplacian[0, 0, 0] = 0.0
+    laplacian[_HIGHEST] = 0.0
+    whole = np.zeros(smooth.shape, complex)
+    whole[_KEPT] = laplacian
+    return whole
 
 
 def moves(linear: LinearChunk, rates: MoveRates, redshift: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Displacement [comoving Mpc] and peculiar velocity [physical km/s] of the nodes at their redshifts, (34^3, 6).
+    """Displacement [comoving Mpc] and peculiar velocity [physical km/s] of the nodes, (34^3, 6) float32.
 
     x = q + D1 psi1 + D2 psi2,  v = a H (f1 D1 psi1 + f2 D2 psi2)
     redshift, most : (34, 34, 34); no displacement is longer than most [Mpc], so that what reaches a place is known
@@ -168,15 +187,11 @@ def moves(linear: LinearChunk, rates: MoveRates, redshift: np.ndarray, most: np.
     found[..., 3:] = v1 * linear.first + v2 * linear.second
     length = np.sqrt(np.einsum("...i,...i->...", found[..., :3], found[..., :3]))
     found[..., :3] *= np.minimum(1.0, most / np.maximum(length, 1e-9))[..., None]
-    return found.reshape(-1, 6)
-
-
-def _back(waves: np.ndarray) -> np.ndarray:
-    return scipy.fft.irfftn(waves, s=(PADDED,) * 3, overwrite_x=True)
+    return found.reshape(-1, 6).astype(np.float32)  # 1e-6 Mpc, and half as much to keep
 
 
 def _back_inside(waves: np.ndarray, part: slice) -> np.ndarray:
-    """The same, of the nodes in a part of each axis alone: the others are dropped axis by axis."""
+    """A field at the nodes in a part of each axis, from its waves: the other nodes are dropped axis by axis."""
     on_x = scipy.fft.ifft(waves, axis=0, overwrite_x=True)[part]
     on_xy = scipy.fft.ifft(on_x, axis=1)[:, part]
     return scipy.fft.irfft(on_xy, n=PADDED, axis=2)[:, :, part]

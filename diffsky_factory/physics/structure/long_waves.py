@@ -99,9 +99,9 @@ class Window(NamedTuple):
     splines: tuple[np.ndarray, ...]  # per axis (derivative 0 to 2, node, m)
 
 
-def window(coefficients: np.ndarray, start: tuple[int, int, int], number: int, step: float) -> Window:
-    """For a cube of number^3 nodes, the first at (start + 1/2) step [Mpc] from the observer, periodic."""
-    firsts, splines = zip(*(_axis(int(at), number, float(step)) for at in start))
+def window(coefficients: np.ndarray, corner: tuple[float, float, float], number: int, step: float) -> Window:
+    """For a cube of number^3 nodes a step apart, the first at corner [Mpc] from the observer; waves are periodic."""
+    firsts, splines = zip(*(_axis(float(at), number, float(step)) for at in corner))
     m = splines[0].shape[2]
     each = [np.arange(first, first + m) % coefficients.shape[0] for first in firsts]
     return Window(coefficients[np.ix_(*each)].astype(np.float64), splines)
@@ -117,9 +117,9 @@ def derivatives(at: Window, orders: tuple[tuple[int, int, int], ...]) -> list[np
 
 
 @lru_cache(maxsize=64)
-def _axis(start: int, number: int, step: float) -> tuple[int, np.ndarray]:
+def _axis(corner: float, number: int, step: float) -> tuple[int, np.ndarray]:
     """First coefficient, and the values and two derivatives of the splines that reach a row of nodes."""
-    at = (start + 0.5 + np.arange(number)) * step / STEP
+    at = (corner + np.arange(number) * step) / STEP
     first = int(np.floor(at[0])) - DEGREE // 2
     m = int(np.floor((number - 1) * step / STEP)) + 1 + SUPPORT  # the same for any start
     offset = at[:, None] - (first + np.arange(m))
