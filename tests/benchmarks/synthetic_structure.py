@@ -212,8 +212,7 @@ def gather(universe: Synthetic, known, n: int):
 def masses(known, table, cells) -> np.ndarray:
     """Masses of all hosts of a chunk."""
     cell, halo_id = structure._numbered(known, table, cells, EVERY)
-    pick, survival = (structure.counters.uniform(known.seed, name, halo_id) for name in ("host row", "host mass"))
-    return table.masses(cells.redshift, cells.score, cell, pick, survival)
+    return structure.drawn_masses(known, table, cells, cell, halo_id)
 
 
 def matter(known, cells) -> np.ndarray:

@@ -10,12 +10,12 @@ from scipy.stats import kstest
 
 from diffsky_factory.inputs.simulations import synthetic_patches, synthetic_structure
 from diffsky_factory.inputs.simulations.arrange import REQUIRED
-from diffsky_factory.inputs.simulations.synthetic import Synthetic, _structure
+from diffsky_factory.inputs.simulations.synthetic import Synthetic, _structure, _tables_at
 from diffsky_factory.inputs.simulations.synthetic_structure import IDS_PER_CHUNK
 from diffsky_factory.physics.halos import satellites
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters, log10_cumulative_density
 from diffsky_factory.physics.halos.subhalo_mass_function import mean_satellites
-from diffsky_factory.physics.structure import chunks
+from diffsky_factory.physics.structure import abundance, chunks
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import (
     comoving_volume_per_redshift,
@@ -339,6 +339,27 @@ def test_hosts_over_all_overdensities_have_the_mass_function(redshift):
         assert found == pytest.approx(10.0 ** exact(SMDPL, m, redshift), rel=0.01 if m < 14.2 else 0.02), m
 
 
+def test_a_primordial_potential_changes_the_number_of_hosts_as_local_non_gaussianity_does():
+    # dn / n = 2 delta_c b1 f_nl phi, part of it by the waves in the cells, the rest by what the cells do not resolve
+    f_nl, z = 2000.0, 1.0
+    one, other = (Synthetic(log10_mass_min=13.2, seed=42, f_nl=sign * f_nl) for sign in (1.0, -1.0))
+    places = [(4 * i, 5 * j, 6 * k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]
+    change, potential = [], []
+    for place in places:
+        more, fewer = (len(universe.box(z, place, 1)["x"]) for universe in (one, other))
+        change.append(np.log(more / fewer))
+        potential.append(synthetic_structure.cells_at_redshift(_structure(one), place, z).primordial.mean())
+    tables = _tables_at(one, z)
+    mass = tables.mass[tables.mass < 15.0]
+    kind = abundance.abundance(_structure(one).theory, SMDPL, np.array([z]), mass)
+    b1 = np.average(kind.bias[0] - 1.0, weights=kind.density_per_dex[0])
+    slope = np.sum(np.array(change) * potential) / np.sum(np.square(potential))
+    near = Synthetic(log10_mass_min=12.0, redshift_max=0.1, seed=42, f_nl=f_nl).halos(5, 100)
+    assert len(np.unique(near["halo_id"])) == len(near["halo_id"]) > 20
+    # both signs: twice the change
+    assert slope == pytest.approx(2.0 * 2.0 * 1.686 * b1 * f_nl, rel=0.15)
+
+
 def test_it_gives_what_arranging_and_stages_need(halos):
     assert set(REQUIRED) <= set(halos)
     for name, kind in UNIVERSE.columns.items():
@@ -356,6 +377,7 @@ def test_it_gives_what_arranging_and_stages_need(halos):
         ({"mass_function": "tinker"}, "tinker_2008"),
         ({"power_spectrum": "boltzmann"}, "eisenstein98"),
         ({"cell": 100.0}, "4 to 12 Mpc"),
+        ({"f_nl": 1e6}, "f_nl"),
         ({"seed": {"a": 1.0}}, "plain value"),
         ({"seed": -1}, "seed"),
     ],

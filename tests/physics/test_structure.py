@@ -34,8 +34,12 @@ def theory():
 
 @pytest.fixture(scope="module")
 def waves(theory):
-    """Long waves on fewer nodes than there are, and filters of the short ones."""
-    return long_waves.long_waves(3, theory.power), chunks.filters(theory.power, CELL)
+    """Long waves, and filters of the short ones."""
+
+    def ratio(k):
+        return theory.power.per_potential(theory.cosmology, theory.growth.early, k)
+
+    return long_waves.long_waves(3, theory.power), chunks.filters(theory.power, CELL, ratio)
 
 
 @pytest.mark.parametrize("name", UNIVERSES)
@@ -120,9 +124,7 @@ def test_splines_give_the_long_waves_and_their_derivatives():
     k = 2.0 * np.pi / (n * long_waves.STEP) * np.array([10, -6, 8])  # 0.022 / Mpc
     at = (np.arange(n) * long_waves.STEP)[:, None] * k
     wave = np.cos(at[:, None, None, 0] + at[None, :, None, 1] + at[None, None, :, 2])
-    both, half = long_waves._response(np.fft.fftfreq(n)), long_waves._response(np.fft.rfftfreq(n))
-    response = both[:, None, None] * both[None, :, None] * half
-    coefficients = scipy.fft.irfftn(scipy.fft.rfftn(wave) / response, s=(n,) * 3)
+    coefficients = long_waves.spline_coefficients(scipy.fft.rfftn(wave))
     corner = -5600.3, 264.0, 41.7
     window = long_waves.window(coefficients, corner, 20, CELL)
     nodes = [(start + np.arange(20) * CELL) * k[i] for i, start in enumerate(corner)]
@@ -136,7 +138,7 @@ def test_splines_give_the_long_waves_and_their_derivatives():
 
 def test_chunks_agree_where_they_touch(waves):
     long, filters = waves
-    one, other = (chunks.linear_chunk(3, filters, long.potential, place) for place in ((2, -1, 0), (3, -1, 0)))
+    one, other = (chunks.linear_chunk(3, filters, long, place) for place in ((2, -1, 0), (3, -1, 0)))
     # two layers of nodes belong to both; D2 is 3/7 at most
     assert np.std(one.first[-2:] - other.first[:2]) < 0.01 * np.std(one.first)
     assert 3.0 / 7.0 * np.std(one.second[-2:] - other.second[:2]) < 0.01 * np.std(one.first)
@@ -145,7 +147,7 @@ def test_chunks_agree_where_they_touch(waves):
 def test_variances_are_those_of_the_waves_that_are_made(waves, theory):
     long, filters = waves
     places = [(9 * i, 7 * j, 5 * k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]
-    found = [chunks.linear_chunk(3, filters, long.potential, place) for place in places]
+    found = [chunks.linear_chunk(3, filters, long, place) for place in places]
     variance = np.mean([chunk.overdensity**2 for chunk in found])
     assert variance == pytest.approx(chunks.overdensity_variance(filters, long), rel=0.04)
     everything = theory.power.integral(theory.power.wavenumber**-2.0) / 3.0
@@ -157,7 +159,7 @@ def test_variances_are_those_of_the_waves_that_are_made(waves, theory):
 
 def test_displacements_are_gradients_of_their_sources(waves):
     long, filters = waves
-    chunk = chunks.linear_chunk(3, filters, long.potential, (1, 1, 4))
+    chunk = chunks.linear_chunk(3, filters, long, (1, 1, 4))
 
     def slopes(field):  # fourth order, in the middle
         return np.stack(
@@ -188,3 +190,15 @@ def test_chunks_are_numbered_one_by_one():
     places = [(0, 0, 0), (-512, -512, -512), (511, 511, 511), (3, -7, 100)]
     assert [chunks.chunk_place(chunks.chunk_number(place)) for place in places] == places
     assert max(map(chunks.chunk_number, places)) < 2**30
+
+
+def test_the_potential_makes_the_overdensity_that_scale_dependent_bias_is_written_with(theory):
+    # Dalal et al. 2008, Slosar et al. 2008: b(k) - b = 3 f_nl (b - 1) delta_c Om0 H0^2 / (c^2 k^2 T(k) D(z)); it is
+    # 2 delta_c (b - 1) f_nl / M(k), with M the overdensity per potential. By hand, at k = 0.01 / Mpc:
+    c, k = theory.cosmology, np.array([0.01])
+    per = theory.power.per_potential(c, theory.growth.early, k)
+    transfer = np.interp(0.01, theory.power.wavenumber, theory.power.transfer)
+    by_hand = 3.0 * c.Om0 * (c.h / 2997.92458) ** 2 / (k**2 * transfer / theory.growth.early)
+    np.testing.assert_allclose(2.0 / per, by_hand, rtol=1e-4)
+    # growth since matter ruled: 0.78 of that without dark energy for Om0 = 0.31
+    assert 1.0 / theory.growth.early == pytest.approx(0.783, abs=0.005)

@@ -57,6 +57,7 @@ class Synthetic:
     seed: int = 0
     cell: float = 8.0  # Mpc, chosen: of the lattice of waves; halos are not clustered on smaller scales, but for groups
     unresolved_velocity: bool = True  # of waves shorter than the cell
+    f_nl: float = 0.0  # of the primordial potential, phi + f_nl (phi^2 - <phi^2>)
 
     def __post_init__(self):
         low, high = self.redshift_min, self.redshift_max
@@ -67,6 +68,7 @@ class Synthetic:
         _require(
             self.power_spectrum in POWER_SPECTRA, "power_spectrum", self.power_spectrum, " or ".join(POWER_SPECTRA)
         )
+        _require(abs(self.f_nl) <= 5000.0, "f_nl", self.f_nl, "-5000 to 5000")
         abundance.mass_function(self.mass_function)
         _mean_numbers(self)  # refuses a mass function beyond its range
 
@@ -106,6 +108,7 @@ class Synthetic:
             "seed": int(self.seed),
             "clustering": f"waves in cells of {self.cell:g} Mpc, moved to second order, bias by Tinker et al. 2010",
             "power_spectrum": self.power_spectrum,
+            "f_nl": float(self.f_nl),
         }
 
     @property
@@ -203,6 +206,7 @@ def _structure(universe: Synthetic) -> Structure:
         seed=universe.seed,
         cell=universe.cell,
         unresolved=universe.unresolved_velocity,
+        f_nl=float(universe.f_nl),
         theory=theory,
         farther=synthetic_tables.distances(theory, universe.redshift_max + MARGIN),
         hosts_of=lambda sigma: _tables(universe, _drawn_between(universe), sigma),

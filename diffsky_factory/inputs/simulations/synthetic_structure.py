@@ -1,6 +1,7 @@
 """Hosts of the synthetic universe, chunk by chunk: drawn where the waves want them, moved by the waves."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.synthetic_tables import Distances, HostTables, SatelliteTables
 from diffsky_factory.physics.structure import chunks, long_waves
 from diffsky_factory.physics.structure.abundance import LinearTheory
+from diffsky_factory.physics.structure.biased import primordial_response
 from diffsky_factory.physics.structure.chunks import CELLS, NODES, Filters, MoveRates
 from diffsky_factory.physics.structure.long_waves import LongWaves
 
@@ -42,7 +44,9 @@ class Structure(NamedTuple):
     cell: float  # Mpc
     theory: LinearTheory
     filters: Filters
-    coefficients: np.ndarray  # of the spline of the long potential, float32
+    long: LongWaves
+    f_nl: float
+    short_share: float  # of the variance of the overdensity that halos know, in short waves
     sigma: float  # rms of the overdensity that hosts know, today
     displacement: float  # Mpc, rms along an axis of the linear displacement today, of all waves
     unresolved: float  # Mpc, the part of it that the lattice does not carry
@@ -58,6 +62,7 @@ class Cells(NamedTuple):
     place: tuple[int, int, int]
     score: np.ndarray  # (32768,) z-score of the overdensity
     redshift: np.ndarray  # (32768,)
+    primordial: np.ndarray  # (32768,) long primordial potential, 0 where it plays no part
     moves: np.ndarray  # (34^3, 6) displacement [comoving Mpc] and velocity [km/s], float32
 
 
@@ -77,13 +82,15 @@ def structure(
     seed: int,
     cell: float,
     unresolved: bool,
+    f_nl: float,
     theory: LinearTheory,
     farther: Distances,
     hosts_of: Callable[[float], HostTables],
     satellites: SatelliteTables,
 ) -> Structure:
     """The structure of a universe; hosts_of makes the tables of hosts from the rms of the overdensity."""
-    filters, long = chunks.filters(theory.power, cell), _long_waves(seed, theory)
+    ratio = partial(theory.power.per_potential, theory.cosmology, theory.growth.early)
+    filters, long = chunks.filters(theory.power, cell, ratio), _long_waves(seed, theory, f_nl, ratio)
     sigma = float(np.sqrt(chunks.overdensity_variance(filters, long)))
     everything = float(theory.power.integral(theory.power.wavenumber**-2.0)) / 3.0
     missing = max(everything - chunks.displacement_variance(filters, long), 0.0)
@@ -92,7 +99,9 @@ def structure(
         cell=cell,
         theory=theory,
         filters=filters,
-        coefficients=long.potential,
+        long=long,
+        f_nl=f_nl,
+        short_share=1.0 - float(long.overdensity_variance) / sigma**2,
         sigma=sigma,
         displacement=float(np.sqrt(everything)),
         unresolved=float(np.sqrt(missing)) if unresolved else 0.0,
@@ -103,11 +112,11 @@ def structure(
     )
 
 
-def _long_waves(seed: int, theory: LinearTheory) -> LongWaves:
+def _long_waves(seed: int, theory: LinearTheory, f_nl: float, ratio: Callable) -> LongWaves:
     """The long waves, made once per machine."""
     box = (long_waves.BOX, long_waves.NODES, long_waves.SPLIT, long_waves.STEEPNESS, long_waves.DEGREE)
-    parts = [seed, theory.power.power, *box]
-    kept = kept_arrays("long-waves", parts, lambda: long_waves.long_waves(seed, theory.power)._asdict())
+    parts = [seed, f_nl, theory.power.power, theory.power.transfer, *box]
+    kept = kept_arrays("long-waves", parts, lambda: long_waves.long_waves(seed, theory.power, f_nl, ratio)._asdict())
     return LongWaves(**kept)
 
 
@@ -133,7 +142,7 @@ def cells_at_redshift(known: Structure, place: tuple[int, int, int], redshift: f
 
 
 def _linear(known: Structure, place: tuple[int, int, int]) -> chunks.LinearChunk:
-    return chunks.linear_chunk(known.seed, known.filters, known.coefficients, place)
+    return chunks.linear_chunk(known.seed, known.filters, known.long, place, known.f_nl)
 
 
 def _redshift(known: Structure, position: np.ndarray) -> np.ndarray:
@@ -147,6 +156,7 @@ def _cells(known: Structure, place, linear, moved_at: np.ndarray, drawn_at: np.n
         place=place,
         score=linear.overdensity.ravel()[CELL_NUMBERS] / known.sigma,
         redshift=drawn_at.ravel()[CELL_NODES],
+        primordial=linear.primordial.ravel()[CELL_NUMBERS],
         moves=chunks.moves(linear, known.rates, moved_at, largest_move(known, drawn_at)),
     )
 
@@ -180,30 +190,54 @@ def hosts(known: Structure, tables: HostTables, cells: Cells, blocks: np.ndarray
     seen = np.zeros(BLOCKS**3, bool)
     seen[cell[keep] // CELLS_PER_BLOCK] = True
     seen = seen[cell // CELLS_PER_BLOCK]
-    cell, halo_id, keep = cell[seen], halo_id[seen], keep[seen]
-    position, velocity = position[seen][keep], velocity[seen][keep]
-    pick, survival = (counters.uniform(known.seed, name, halo_id) for name in ("host row", "host mass"))
-    mass = tables.masses(cells.redshift, cells.score, cell, pick, survival)
-    mean = known.satellites.mean_number(mass)
-    satellites = counters.poisson(mean, counters.uniform(known.seed, "satellite number", halo_id))
-    first_satellite = _first_satellites(halo_id, satellites)
-    cell, halo_id, mass = cell[keep], halo_id[keep], mass[keep]
-    redshift = cells.redshift[cell]
-    prefer = tables.preference(redshift, mass)
+    mass, satellites, stays = _drawn(known, tables, cells, cell[seen], halo_id[seen])
+    first_satellite = _first_satellites(halo_id[seen], satellites)
+    kept = keep[seen] & stays
+    keep = np.flatnonzero(seen)[kept]
+    cell, halo_id, mass = cell[keep], halo_id[keep], mass[kept]
+    prefer = tables.preference(cells.redshift[cell], mass)
     return Hosts(
         halo_id=halo_id,
-        first_satellite=first_satellite[keep],
-        satellites=satellites[keep],
-        position=position,
-        velocity=velocity + _unresolved(known, cells, cell, halo_id),
+        first_satellite=first_satellite[kept],
+        satellites=satellites[kept],
+        position=position[keep],
+        velocity=velocity[keep] + _unresolved(known, cells, cell, halo_id),
         log10_mass=mass,
         environment=prefer.environment(cells.score[cell]),
     )
 
 
+def _drawn(known: Structure, tables: HostTables, cells: Cells, cell: np.ndarray, halo_id: np.ndarray):
+    """Masses [dex(Msun)] and numbers of satellites of hosts, and which of the hosts there are, bool."""
+    mass = drawn_masses(known, tables, cells, cell, halo_id)
+    mean = known.satellites.mean_number(mass)
+    satellites = counters.poisson(mean, counters.uniform(known.seed, "satellite number", halo_id))
+    stays = np.ones(len(mass), bool)
+    if known.f_nl != 0.0:
+        stays = _stays(known, tables, cells, cell, halo_id, mass)
+    return mass, np.where(stays, satellites, 0), stays
+
+
+def drawn_masses(known: Structure, tables: HostTables, cells: Cells, cell: np.ndarray, halo_id: np.ndarray):
+    """Masses [dex(Msun)] of hosts of some cells."""
+    pick, survival = (counters.uniform(known.seed, name, halo_id) for name in ("host row", "host mass"))
+    return tables.masses(cells.redshift, cells.score, cell, pick, survival)
+
+
+def _stays(known: Structure, tables: HostTables, cells: Cells, cell: np.ndarray, halo_id: np.ndarray, mass: np.ndarray):
+    """Which of twice too many hosts a long primordial potential leaves: half, and more or fewer as it asks, bool."""
+    redshift = cells.redshift[cell]
+    resolved = known.short_share * tables.at_mass("resolved", redshift, mass)
+    response = primordial_response(tables.at_mass("first_bias", redshift, mass), resolved)
+    chance = 0.5 * np.clip(1.0 + known.f_nl * response * cells.primordial[cell], 0.0, 2.0)
+    return counters.uniform(known.seed, "host stays", halo_id) < chance
+
+
 def _numbered(known: Structure, tables: HostTables, cells: Cells, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cell and id of every host of some blocks, Poisson in number in each cell."""
     mean = tables.mean_number(cells.redshift, cells.score) * known.cell**3
+    if known.f_nl != 0.0:
+        mean = 2.0 * mean  # some of which do not stay
     chunk = chunks.chunk_number(cells.place)
     number = counters.philox(known.seed, "host number", chunk).poisson(mean).reshape(-1, CELLS_PER_BLOCK)
     per_block = number.sum(axis=1)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+COLLAPSE = 1.686  # linear overdensity at which a sphere collapses
 NARROWEST = 0.25  # chosen: least variance of overdensity where halos of one mass form, in units of the variance of all
 
 
@@ -38,3 +39,13 @@ def preference(sigma: np.ndarray, b1: np.ndarray, b2: np.ndarray) -> Preference:
     Jeong & Schmidt 2018, Phys. Rep. 733, 1, Sec. 3.
     """
     return Preference(b1 * sigma, np.maximum(1.0 + (b2 - b1**2) * sigma**2, NARROWEST))
+
+
+def primordial_response(b1: np.ndarray, resolved: np.ndarray) -> np.ndarray:
+    """How the number of hosts changes with f_nl times a long primordial potential, beyond what cells already make.
+
+    2 delta_c b1 - 2 b2 sigma^2,  with b1 and b2 Lagrangian and sigma that of the short waves in cells, whose amplitude
+    the potential changes by 2 f_nl phi
+    Source: Dalal et al. 2008, PRD 77, 123514; Slosar et al. 2008, JCAP 08, 031, Eq. 27.
+    """
+    return 2.0 * COLLAPSE * b1 - 2.0 * resolved

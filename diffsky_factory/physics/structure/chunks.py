@@ -4,6 +4,7 @@ Waves are the sum of long ones, from one coarse box, and short ones, from white 
 makes the short waves from its own noise and a border of its neighbours', so that chunks agree where they touch.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ class Filters(NamedTuple):
     waves: Wavenumbers
     overdensity: np.ndarray  # smoothed for displacements
     smoothing: np.ndarray  # from that to the overdensity that halos know
+    per_potential: np.ndarray  # overdensity today per primordial potential
 
 
 class LinearChunk(NamedTuple):
@@ -49,6 +51,7 @@ class LinearChunk(NamedTuple):
     overdensity: np.ndarray  # (32, 32, 32), linear, today
     first: np.ndarray  # (34, 34, 34, 3) Mpc
     second: np.ndarray  # (34, 34, 34, 3) Mpc
+    primordial: np.ndarray  # (32, 32, 32), Gaussian potential of long waves; 0 where it plays no part
 
 
 class MoveRates(NamedTuple):
@@ -89,15 +92,15 @@ def node_positions(chunk: tuple[int, int, int], cell: float) -> list[np.ndarray]
     return [(CELLS * place - 0.5 + np.arange(NODES)) * cell for place in chunk]
 
 
-def filters(power: LinearPower, cell: float) -> Filters:
-    """Filters of the short waves for cells of a size [Mpc]."""
+def filters(power: LinearPower, cell: float, per_potential: Callable[[np.ndarray], np.ndarray]) -> Filters:
+    """Filters of the short waves for cells of a size [Mpc]; per_potential is a function of wavenumber [1/Mpc]."""
     waves = wavenumbers(PADDED, cell)
     k = waves.size
     overdensity = np.sqrt(power(k) * (1.0 - long_waves.long_share(k)) / cell**3)
     overdensity[0, 0, 0] = 0.0
     fewer = np.exp(-0.5 * waves.squared * (DISPLACEMENT_SMOOTHING * cell) ** 2)
     more = np.exp(-0.5 * waves.squared * (SMOOTHING**2 - DISPLACEMENT_SMOOTHING**2) * cell**2)
-    return Filters(cell, waves, overdensity * fewer, more)
+    return Filters(cell, waves, overdensity * fewer, more, per_potential(k))
 
 
 def overdensity_variance(known: Filters, long: LongWaves) -> float:
@@ -130,8 +133,10 @@ def noise(seed: int, chunk: tuple[int, int, int]) -> np.ndarray:
     return found
 
 
-def linear_chunk(seed: int, known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int]) -> LinearChunk:
-    """The waves of a chunk and its displacement fields, from the spline coefficients of the long potential.
+def linear_chunk(
+    seed: int, known: Filters, long: LongWaves, chunk: tuple[int, int, int], f_nl: float = 0.0
+) -> LinearChunk:
+    """The waves of a chunk and its displacement fields.
 
     psi1 = -grad phi1,  laplacian phi1 = delta;   psi2 = grad phi2,
     laplacian phi2 = sum_{i<j} (phi1_ii phi1_jj - phi1_ij^2), of waves smoothed as halos know them
@@ -139,17 +144,37 @@ def linear_chunk(seed: int, known: Filters, coefficients: np.ndarray, chunk: tup
     smoothed waves alone: Kitaura & Hess 2013, MNRAS 435, L78.
     """
     short = scipy.fft.rfftn(noise(seed, chunk), overwrite_x=True) * known.overdensity
+    primordial = np.zeros((CELLS,) * 3)
+    if f_nl != 0.0:
+        primordial, coupled = _coupled(known, long.primordial, chunk, short)
+        short += f_nl * coupled
     over, smooth = short / known.waves.squared, short * known.smoothing
-    inside = long_waves.window(coefficients, tuple(x[0] for x in node_positions(chunk, known.cell)), NODES, known.cell)
+    inside = long_waves.window(
+        long.potential, tuple(x[0] for x in node_positions(chunk, known.cell)), NODES, known.cell
+    )
     *slopes, xx, yy, zz = long_waves.derivatives(inside, (*FIRST, *SECOND[:3]))
-    second_waves = _second_order(known, coefficients, chunk, smooth)
+    second_waves = _second_order(known, long.potential, chunk, smooth)
     first, second = np.empty((2, NODES, NODES, NODES, 3))
     for axis, k in enumerate(known.waves[:3]):
         slope = 1j * _odd(k)
         first[..., axis] = _back_inside(over * slope, INNER) - slopes[axis]
         second[..., axis] = _back_inside(second_waves * -slope, INNER)
     overdensity = _back_inside(smooth, CENTRE) + (xx + yy + zz)[1:-1, 1:-1, 1:-1]
-    return LinearChunk(overdensity, first, second)
+    return LinearChunk(overdensity, first, second, primordial)
+
+
+def _coupled(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], short: np.ndarray):
+    """Long primordial potential (32, 32, 32), and waves of overdensity that its product with the short one adds.
+
+    phi^2 = phi_L^2 + 2 phi_L phi_S + phi_S^2, of which the first is among the long waves.
+    """
+    corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
+    at = long_waves.window(coefficients, corner, PADDED, known.cell)
+    (far,) = long_waves.derivatives(at, ((0, 0, 0),))
+    near = scipy.fft.irfftn(short / known.per_potential, s=(PADDED,) * 3)
+    added = scipy.fft.rfftn((2.0 * far + near) * near, overwrite_x=True) * known.per_potential
+    added[0, 0, 0] = 0.0
+    return far[CENTRE, CENTRE, CENTRE], added
 
 
 def _second_order(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], smooth: np.ndarray):

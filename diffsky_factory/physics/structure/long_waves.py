@@ -1,5 +1,6 @@
 """Waves longer than some 200 Mpc: one coarse periodic box around the observer, evaluated anywhere by splines."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -63,13 +64,29 @@ class LongWaves(NamedTuple):
     potential: np.ndarray  # (256, 256, 256) float32 spline coefficients of phi [Mpc^2] today, its Laplacian is delta
     overdensity_variance: float
     displacement_variance: float  # Mpc^2, along one axis
+    primordial: np.ndarray  # (256, 256, 256) float32 of the Gaussian primordial potential; empty where it plays no part
 
 
-def long_waves(seed: int, power: LinearPower) -> LongWaves:
-    """The long waves of a seed."""
+def long_waves(
+    seed: int, power: LinearPower, f_nl: float = 0.0, per_potential: Callable[[np.ndarray], np.ndarray] | None = None
+) -> LongWaves:
+    """The long waves of a seed.
+
+    f_nl : of the primordial potential, phi + f_nl (phi^2 - <phi^2>), phi Gaussian
+    per_potential : overdensity today per primordial potential at a wavenumber [1/Mpc], where f_nl is not 0
+    """
     amplitude, squared = amplitudes(power), wavenumbers(NODES, STEP).squared
     variance, moved = mean_square(amplitude, NODES), mean_square(amplitude / np.sqrt(squared), NODES) / 3.0
-    return LongWaves(spline_coefficients(seed, -amplitude / squared), variance, moved)
+    noise = philox(seed, "long waves", 0).standard_normal((NODES,) * 3)
+    waves = scipy.fft.rfftn(noise, overwrite_x=True) * amplitude
+    primordial = np.empty((0, 0, 0), np.float32)
+    if f_nl != 0.0:
+        ratio = per_potential(np.sqrt(squared))
+        field = scipy.fft.irfftn(waves / ratio, s=(NODES,) * 3)
+        primordial = spline_coefficients(waves / ratio)
+        coupled = scipy.fft.rfftn(f_nl * (field**2 - np.mean(field**2)), overwrite_x=True)
+        waves += np.where(squared < HIGHEST**2, ratio * coupled, 0.0)
+    return LongWaves(spline_coefficients(-waves / squared), variance, moved, primordial)
 
 
 def amplitudes(power: LinearPower) -> np.ndarray:
@@ -81,14 +98,11 @@ def amplitudes(power: LinearPower) -> np.ndarray:
     return octant[np.ix_(mirror, mirror, np.arange(len(half)))]
 
 
-def spline_coefficients(seed: int, amplitude: np.ndarray) -> np.ndarray:
-    """Coefficients (n, n, n) float32 of the spline through a field made by a filter from the noise of a seed."""
-    n = amplitude.shape[0]
-    noise = philox(seed, "long waves", 0).standard_normal((n, n, n))
-    waves = scipy.fft.rfftn(noise, overwrite_x=True)
-    waves *= amplitude
+def spline_coefficients(waves: np.ndarray) -> np.ndarray:
+    """Coefficients (n, n, n) float32 of the spline through the field of some waves (n, n, n // 2 + 1)."""
+    n = waves.shape[0]
     both, half = _response(np.fft.fftfreq(n)), _response(np.fft.rfftfreq(n))
-    waves /= both[:, None, None] * both[None, :, None] * half[None, None, :]
+    waves = waves / (both[:, None, None] * both[None, :, None] * half[None, None, :])
     return scipy.fft.irfftn(waves, s=(n, n, n), overwrite_x=True).astype(np.float32)
 
 

@@ -34,15 +34,16 @@ class LinearPower(NamedTuple):
         k = self.wavenumber
         return np.trapezoid(weight * self.power * k**3 / (2.0 * np.pi**2), np.log(k), axis=-1)
 
-    def primordial(self, cosmology: Cosmology) -> np.ndarray:
-        """Matter overdensity today per primordial potential of the same wavenumber, 1, at each wavenumber.
+    def per_potential(self, cosmology: Cosmology, early: float, k: np.ndarray) -> np.ndarray:
+        """Matter overdensity today per primordial potential of the same wavenumber [1/Mpc], any shape; 0 for k = 0.
 
-        delta = M phi,  M = 2 c^2 k^2 T(k) D / (3 Om0 H0^2),  D = 1 / (1 + z) when matter ruled; D today is 1 here,
-        and the caller divides by the growth since then.
+        delta = M phi,  M = 2 c^2 k^2 T(k) D / (3 Om0 H0^2),  D = a when matter ruled: 1 / early today, early = D1 / a
         Source: Slosar et al. 2008, JCAP 08, 031, Eq. 4.
         """
-        c = cosmology
-        return 2.0 * self.wavenumber**2 * self.transfer * (HUBBLE_DISTANCE / c.h) ** 2 / (3.0 * c.Om0)
+        c, k = cosmology, np.asarray(k, np.float64)
+        log_k = np.log(np.where(k > 0.0, k, 1.0))
+        transfer = np.exp(np.interp(log_k, np.log(self.wavenumber), np.log(self.transfer)))
+        return 2.0 * k**2 * transfer * (HUBBLE_DISTANCE / c.h) ** 2 / (3.0 * c.Om0 * early)
 
 
 def linear_power(cosmology: Cosmology, model: str = "eisenstein98") -> LinearPower:
