@@ -35,7 +35,7 @@ PLAIN_COLUMNS = ["galaxy_id", "is_central", "ra", "dec", "redshift", "log10_halo
 
 @pytest.fixture(scope="session")
 def tiny():
-    """Recipe of 2205 galaxies in four tiles and three bands."""
+    """Recipe of 1851 galaxies in four tiles and three bands."""
     return load_recipe(TINY)
 
 
