@@ -14,7 +14,7 @@ from tests.benchmarks import synthetic_structure as measure
 REDSHIFT, CHUNKS = 0.5, 3
 MASS = 12.0, 12.4  # dex(Msun)
 STEPS = 60  # snapshots
-SCATTER = 0.06  # dex, of masses about a smooth history; real trees leave residuals of 0.05 dex
+SCATTERS = 0.03, 0.06  # dex, of masses about a smooth history: fits leave 0.02 and 0.04, of real trees 0.05
 MEMORY = 1.0  # Gyr, over which a halo that is above its smooth history stays so, as after a merger
 
 pytestmark = pytest.mark.slow
@@ -32,8 +32,8 @@ def halos(universe):
     return {name: values[some] for name, values in rows.items()}
 
 
-@pytest.fixture(scope="module")
-def histories(universe, halos):
+@pytest.fixture(scope="module", params=SCATTERS)
+def histories(request, universe, halos):
     """Masses at the snapshots as a halo finder would give them, and the same of their fits, (halo, time)."""
     n, now = len(halos["halo_id"]), float(age_64(universe.cosmology, np.array([REDSHIFT]))[0])
     today = float(age_today_64(universe.cosmology))
@@ -53,31 +53,30 @@ def histories(universe, halos):
         growth = HaloGrowth(*(np.asarray(p)[:, None] for p in parameters.T))
         return np.asarray(log10_mass(growth, time, today))
 
-    found = np.maximum.accumulate(masses(drawn) + wander(n, time), axis=1)
+    found = np.maximum.accumulate(masses(drawn) + wander(n, time, request.param), axis=1)
     fits = dff.fit_growth(time, found.astype(np.float32), cosmology=universe.cosmology)
     assert fits["has_mah_fit"].mean() > 0.99
     return time, found, np.where(fits["has_mah_fit"][:, None], masses(fits["mah_parameters"]), found)
 
 
-def wander(n, time) -> np.ndarray:
+def wander(n, time, scatter) -> np.ndarray:
     """Departures of n halos from a smooth history [dex], (n, time): normal, remembered for a while."""
     rng, kept = np.random.default_rng(2), np.exp(-(time[1] - time[0]) / MEMORY)
-    steps = rng.normal(0.0, SCATTER, (len(time), n))
+    steps = rng.normal(0.0, scatter, (len(time), n))
     for i in range(1, len(time)):
         steps[i] = kept * steps[i - 1] + np.sqrt(1.0 - kept**2) * steps[i]
     return steps.T
 
 
-def forms_early(time, masses) -> np.ndarray:
-    """Whether half of the mass was there earlier than in the median halo, of narrow bins of mass, (halo,) bool."""
+def half_mass_time(time, masses) -> np.ndarray:
+    """When half of the mass was there [Gyr], (halo,)."""
     half = masses[:, -1:] - np.log10(2.0)
     last = np.argmax(masses >= half, axis=1)
     before = np.maximum(last - 1, 0)
     rows = np.arange(len(masses))
     low, high = masses[rows, before], masses[rows, last]
     share = np.clip((half[:, 0] - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
-    formed = time[before] + share * (time[last] - time[before])
-    return formed < np.median(formed)
+    return time[before] + share * (time[last] - time[before])
 
 
 def test_the_split_of_the_halo_matter_correlation_survives_the_fit(universe, halos, histories):
@@ -90,8 +89,9 @@ def test_the_split_of_the_halo_matter_correlation_survives_the_fit(universe, hal
     matter = measure.overdensity(matter)
     position = np.stack([halos[axis] for axis in "xyz"], axis=-1)
 
-    def split(masses) -> float:
-        early = forms_early(histories[0], masses)
+    def split(formed) -> float:
+        """Correlation with matter of the earlier half over that of the later half."""
+        early = formed < np.median(formed)
         found = []
         for some in (early, ~early):
             grid = np.zeros_like(matter)
@@ -100,7 +100,11 @@ def test_the_split_of_the_halo_matter_correlation_survives_the_fit(universe, hal
             found.append(measure.over_bins(xi))
         return found[0] / found[1]
 
-    simulated, fitted = split(histories[1]), split(histories[2])
+    time, *masses = histories
+    formed = [half_mass_time(time, found) for found in masses]
+    simulated, fitted = (split(when) for when in formed)
     print(f"early over late: {simulated:.3f} as simulated, {fitted:.3f} as fitted")
     assert simulated > 1.2  # there is something to keep
-    assert fitted / simulated == pytest.approx(1.0, abs=0.08)  # 1.054 measured: departures blur the simulated split
+    assert fitted / simulated == pytest.approx(1.0, abs=0.05)
+    missed = np.corrcoef(formed[1] - formed[0], halos["environment"])[0, 1]
+    assert abs(missed) < 0.05  # what the fit gets wrong does not know the surroundings

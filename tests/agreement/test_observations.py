@@ -20,13 +20,6 @@ def counted():
     return dff.make_mock("example", **AREA, bands=bands, columns=["redshift", "mag_true"]).load()
 
 
-@pytest.fixture(scope="module")
-def weighed():
-    """Galaxies of 0.84 deg^2 at 0.2 < z < 1.1 with their surviving mass [dex(Msun), Chabrier], in memory."""
-    reference("obs", "smf.csv")
-    return with_surviving_mass(dff.make_mock("example", **AREA, redshift=[0.2, 1.1], bands=[], columns=WITHOUT_LIGHT))
-
-
 def with_surviving_mass(ds):
     ds = ds.load()
     return ds.assign(log10_surviving=("galaxy", measure.surviving_log10_mass(ds) + measure.KROUPA_TO_CHABRIER))
@@ -40,12 +33,20 @@ def test_counts_agree_with_hsc_between_magnitude_20_and_24(counted, band, tolera
     assert np.all(np.abs(residual) < tolerance), dict(zip(limits, residual.round(3)))
 
 
-@pytest.mark.parametrize(("low", "high", "most_massive"), [(0.2, 0.5, 11.2), (0.5, 0.8, 11.2), (0.8, 1.1, 11.0)])
-def test_mass_functions_agree_with_cosmos_within_a_quarter_dex(weighed, low, high, most_massive):
-    ds = weighed.sky.zslice(low, high)
+# of structure along one line of sight the nearest bin would be off by 0.1 dex: more of them, the nearer
+@pytest.mark.parametrize(
+    ("low", "high", "most_massive", "lines_of_sight"), [(0.2, 0.5, 11.2, 9), (0.5, 0.8, 11.2, 3), (0.8, 1.1, 11.0, 2)]
+)
+def test_mass_functions_agree_with_cosmos(low, high, most_massive, lines_of_sight):
+    """Within 0.15 dex up to 10^10.8 Msun and 0.3 dex above, where the model has 0.25 dex too many at z < 0.5."""
+    reference("obs", "smf.csv")
+    pixels = list(range(1000, 12 * 4**6, 12 * 4**6 // lines_of_sight))
+    area = {"region": {"order": 6, "pixels": pixels}, "tiles": {"order": 6, "block": 16384}}
+    ds = with_surviving_mass(dff.make_mock("example", **area, redshift=[low, high], bands=[], columns=WITHOUT_LIGHT))
     residual, mass = mass_function_residual(ds, "Weaver2023_COSMOS2020", low, high)
     compared = (mass > 9.2) & (mass < most_massive)
-    assert np.all(np.abs(residual[compared]) < 0.25), dict(zip(mass[compared], residual[compared].round(2)))
+    tolerance = np.where(mass < 10.8, 0.15, 0.3)
+    assert np.all(np.abs(residual) < tolerance, where=compared), dict(zip(mass[compared], residual[compared].round(2)))
 
 
 def test_the_mass_function_today_is_within_three_tenths_of_a_dex_of_gama():

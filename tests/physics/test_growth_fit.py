@@ -58,6 +58,15 @@ def test_an_exact_history_comes_back(exact):
     np.testing.assert_allclose(fit["mah_parameters"][:, 4], growth().t_peak, atol=1e-5)
 
 
+def test_all_histories_that_are_nearly_exact_are_fitted(exact):
+    """Their loss has a flat and narrow valley: the search may be in it without being at its end."""
+    rng = np.random.default_rng(3)
+    nearly = np.repeat(exact, 20, axis=0) + rng.normal(0.0, 0.003, (20 * len(exact), len(TIME)))
+    fit = fit_growth(TIME, nearly, today=TODAY)
+    assert np.all(fit["mah_fit_quality"] == FitQuality.FITTED)
+    assert np.sqrt(fit["mah_fit_loss"]).max() < 0.01
+
+
 def test_gaps_change_an_exact_history_by_nothing(exact):
     exact = exact[growth().t_peak == TODAY]  # of the others, the time of the peak may be in a gap
     gaps = np.where(np.random.default_rng(1).random(exact.shape) < 0.4, np.nan, exact)

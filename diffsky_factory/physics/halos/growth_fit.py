@@ -30,6 +30,7 @@ PARTS = 8  # of a block, in which the others are gathered; chosen
 MOST_STEPS = 12  # chosen: half of the fits take one, the slowest of 1,239 real histories take 10
 TOLERANCE = 3e-4  # of the loss, that the next step may gain; chosen
 FLOOR = 1e-9  # dex^2, likewise; chosen: 3e-5 dex, a few roundings of a mass in 32 bits
+CLOSE = 0.01  # dex, chosen: of a history that is followed this closely, no more is asked
 COLLINEAR = 1e-6  # of the product of two variances, below which they are one direction; chosen: the rounding of 32 bits
 
 
@@ -38,7 +39,7 @@ class FitQuality(IntEnum):
 
     FITTED = 0
     TOO_FEW_POINTS = 1  # fewer than can tell the numbers apart, or no history at all
-    NOT_CONVERGED = 2  # the loss was still falling when the steps were used up; the numbers are of the lowest loss
+    NOT_CONVERGED = 2  # large and still falling when the steps were used up; the numbers are of the lowest loss
     GAPS = 3  # a star formation history with missing times, which cannot be summed to masses
 
 
@@ -128,7 +129,7 @@ def fit_growth(log10_mass: Vector, time: Vector, today: Scalar, lowest: Scalar =
     x = jnp.log10(time / today)
     logtc, best, converged = refine(target, x, today, *scan(target, x, today))
     numbers = (target.log10_largest_mass + best.level, logtc, best.early, best.late, time[target.peak])
-    quality = jnp.where(converged, FitQuality.FITTED, FitQuality.NOT_CONVERGED)
+    quality = jnp.where(converged | (best.loss < CLOSE**2), FitQuality.FITTED, FitQuality.NOT_CONVERGED)
     return GrowthFit(
         jnp.where(target.enough[:, None], jnp.stack(numbers, axis=-1), jnp.nan),
         jnp.where(target.enough, best.loss, jnp.nan),

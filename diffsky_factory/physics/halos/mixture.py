@@ -139,9 +139,13 @@ def halo_growth_history(
 
 
 class AssemblyBiasParameters(NamedTuple):
-    """How much of a halo's growth its surroundings know."""
+    """How much of a halo's growth its surroundings know.
 
-    correlation: Annotated[Scalar, Within(-0.95, 0.95)] = 0.4  # chosen: of early formation with environment
+    With the default, of halos of 10^12 Msun at z = 0.5 the half that forms early correlates with matter 1.4 times as
+    much as the half that forms late (tests/agreement/test_assembly_bias.py).
+    """
+
+    correlation: Annotated[Scalar, Within(-0.95, 0.95)] = 0.12  # chosen: of early formation with environment
 
 
 def _with_environment(
