@@ -15,6 +15,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.resources import resource
 
 KINDS = ("simulations", "templates", "filters", "igm", "calibrations", "halo_growth", "recipes")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was compiled
 USER_PATH = "DIFFSKY_FACTORY_CATALOG_PATH"
 """Environment variable: folders, in the layout of `catalogs/`, that are searched before the project's own."""
 
@@ -107,7 +108,7 @@ def check_sha256(path: Path, expected: str) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A yaml file that holds a mapping; raises InputError naming the file where it cannot be read as one."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = yaml.load(Path(path).read_text(), LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
     except yaml.YAMLError as error:

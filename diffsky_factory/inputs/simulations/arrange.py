@@ -111,11 +111,16 @@ def _penultimate(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:
     return row
 
 
+def redshift_shell(redshift: np.ndarray) -> np.ndarray:
+    """Number of the shell, int16: the first by which groups are ordered."""
+    return np.floor(np.log1p(redshift) / SHELL_WIDTH).astype(np.int16)
+
+
 def _order(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:
     """Rows in the order of the tile."""
     halo_id = columns["halo_id"]
     heads = np.flatnonzero(hosts.row == np.arange(len(halo_id)))
-    shell = np.floor(np.log1p(columns["redshift"][heads]) / SHELL_WIDTH)
+    shell = redshift_shell(columns["redshift"][heads])
     place = tiles.finest_pixel(columns["ra"][heads], columns["dec"][heads])
     rank = np.empty(len(halo_id), np.int64)
     rank[heads[np.lexsort((halo_id[heads], place, shell))]] = np.arange(len(heads))
@@ -130,9 +135,7 @@ def _check(columns: dict[str, np.ndarray]) -> None:
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"the columns differ in length: {lengths}; give one value per halo in each")
-    for name, values in columns.items():
-        if np.issubdtype(values.dtype, np.floating):
-            _refuse(~np.isfinite(values), name, values, "it is not finite", "drop the row or give it a value")
+    check_finite(columns)
     halo_id, redshift, mass = columns["halo_id"], columns["redshift"], columns["log10_halo_mass"]
     for name in ("halo_id", "host_halo_id", "penultimate_host_halo_id"):
         if name in columns and columns[name].dtype != np.int64:
@@ -145,6 +148,13 @@ def _check(columns: dict[str, np.ndarray]) -> None:
     _refuse(redshift <= 0.0, "redshift", redshift, "it is not positive", "drop halos at the observer")
     outside = (mass <= MASS_RANGE[0]) | (mass >= MASS_RANGE[1])
     _refuse(outside, "log10_halo_mass", mass, f"outside {MASS_RANGE} dex(Msun)", "is it log10, in Msun without h?")
+
+
+def check_finite(columns: dict[str, np.ndarray]) -> None:
+    """Refuse the first number that is not finite, with its column and row."""
+    for name, values in columns.items():
+        if np.issubdtype(values.dtype, np.floating):
+            _refuse(~np.isfinite(values), name, values, "it is not finite", "drop the row or give it a value")
 
 
 def _repeated(ids: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ from diffsky_factory.inputs.simulations import (
     synthetic_structure,
     synthetic_tables,
 )
-from diffsky_factory.inputs.simulations.arrange import arrange
 from diffsky_factory.inputs.simulations.synthetic_halos import COLUMNS, halos_of_patch
 from diffsky_factory.inputs.simulations.synthetic_structure import Structure
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
@@ -29,7 +28,7 @@ from diffsky_factory.sky.regions import FullSky, Region, region, share_inside
 PLANCK_2015 = Cosmology()
 SMDPL_SUBHALOS = SubhaloMassFunctionParameters()
 DEFAULT_REGION = {"order": 5, "pixels": (5461,)}
-PATCH_ORDER = 5  # chosen: halos are made for 3.4 deg^2 at once, or less where fewer are asked for
+PATCH_ORDER = 3  # chosen: halos are made for 54 deg^2 at once, or less where fewer are asked for or there are many
 PATCH_FINER = 2  # chosen: orders by which a patch is coarser than the tile it is made for, so that tiles share it
 MOST_HOSTS = 1.5e6  # chosen: in a patch, 200 MB
 MARGIN = 0.12  # chosen: redshift by which hosts may come from beyond, or satellites lie beyond, the farthest host
@@ -149,10 +148,7 @@ class Synthetic:
         Satellites may lie beyond redshift_min, redshift_max or the pixel by a virial radius: groups stay whole.
         """
         known = _structure(self)
-        parts = [halos_of_patch(known, part, self.log10_mass_min) for part in self._parts(order, pixel, where)]
-        if not parts:
-            return arrange({name: np.empty(0, kind) for name, kind in COLUMNS.items()})
-        return arrange(parts[0] if len(parts) == 1 else _joined(parts))
+        return halos_of_patch(known, synthetic_patches.joined(self._parts(order, pixel, where)), self.log10_mass_min)
 
     def box(self, redshift: float, corner: tuple[int, int, int], chunks: int) -> dict[str, np.ndarray]:
         """Hosts at one redshift from a cube of chunks^3 chunks, the first at a corner, -512 to 511 along each axis.
@@ -271,10 +267,6 @@ def _patch_order(universe: Synthetic) -> int:
     while hosts * tiles.pixel_area(order) > MOST_HOSTS:
         order += 1
     return order
-
-
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
 
 
 def _region(where: Mapping | Region | None) -> Region:

@@ -1,6 +1,7 @@
 """Hosts of the synthetic universe on a patch of the sky, from the chunks that reach it."""
 
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -65,9 +66,17 @@ def _patch(key, known: Structure, order: int, pixel: int, region: Region, redshi
     places = chunks_in_reach(known, look)
     with ThreadPoolExecutor(threads()) as pool:
         found = list(pool.map(partial(_seen, key, known, look, redshift), places))
-    joined = [np.concatenate(column) for column in zip(*found)] if found else _nothing()
-    order_on_sky = np.lexsort((joined[4], joined[0]))
-    return Patch(*(column[order_on_sky] for column in joined))
+    every = [np.concatenate(column) for column in zip(*found)] if found else _nothing()
+    order_on_sky = np.lexsort((every[4], every[0]))
+    return Patch(*(column[order_on_sky] for column in every))
+
+
+def joined(patches: Iterable[Patch]) -> Patch:
+    """The hosts of patches of ascending pixels."""
+    found = list(patches)
+    if len(found) == 1:
+        return found[0]
+    return Patch(*(np.concatenate(column) for column in zip(*found))) if found else Patch(*_nothing())
 
 
 def threads() -> int:
