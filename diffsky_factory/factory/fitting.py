@@ -1,5 +1,6 @@
 """Fits of tabulated histories: in memory, and from a source of any size into a store, piece by piece."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -216,6 +217,12 @@ def fit_histories(
         return _finish(source, path, store.read_layout(path), client, workers or cores(), progress, start)
 
 
+def _digest(piece: Mapping[str, np.ndarray]) -> str:
+    """What tells the histories of a piece from others of the same number: SHA-256 of ids and masses."""
+    parts = (np.ascontiguousarray(piece[name]) for name in ("halo_id", MASSES))
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
 def plan_fits(histories: Histories, lowest: float = -np.inf) -> Layout:
     """Layout of the store of the fits of a source; reads its first piece that has rows.
 
@@ -242,6 +249,7 @@ def plan_fits(histories: Histories, lowest: float = -np.inf) -> Layout:
         "time": [float(t) for t in histories.time],
         "lowest": None if np.isneginf(lowest) else float(lowest),
         "source": dict(histories.attributes),
+        "first_piece": _digest(first),
     }
     size = min(max(counts), LARGEST_SHARD)
     return Layout(

@@ -103,6 +103,10 @@ def test_workers_of_a_cluster_write_the_same_fits(whole, tmp_path):
 def test_other_histories_do_not_go_into_a_store(whole):
     with pytest.raises(InputError, match="choose another place"):
         dff.fit_histories(source(pieces=3), whole)
+    heavier = source()  # as many, of the same ids
+    heavier.dataset["log10_halo_mass_history"] = heavier.dataset.log10_halo_mass_history + 0.1
+    with pytest.raises(InputError, match="choose another place"):
+        dff.fit_histories(heavier, whole)
     with pytest.raises(InputError, match="holds fits of histories"):
         dff.resume(whole)
     with tasks.alone(whole), pytest.raises(InputError, match="another process is building it"):

@@ -30,6 +30,16 @@ def stated_cosmology(entry: SimulationEntry, source: object) -> Cosmology:
     return agreed_cosmology(entry, {}, source)
 
 
+def require_box(entry: SimulationEntry, source: object, snapshot: str) -> None:
+    """Raise an InputError where the entry leaves out h, the box or the scale factors that the files do not tell."""
+    missing = [name for name in ("steps", "box_size") if not getattr(entry, name)]
+    if missing or "h" not in entry.cosmology:
+        raise InputError(
+            f"{source}: does not tell {missing[0] if missing else 'h'}; state it in the entry, with "
+            f"cosmology: {{h: ..}}, box_size and steps: {{number of the {snapshot}: scale factor}}"
+        )
+
+
 def picked(entry: SimulationEntry, usual: Mapping[str, str]) -> dict[str, str]:
     """Our name of each column -> the simulation's: the usual one, or the one that the entry's `columns` say."""
     unknown = sorted(set(entry.columns) - set(usual))

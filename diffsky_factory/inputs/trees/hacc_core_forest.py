@@ -15,6 +15,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.simulations.stated import require_box
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     NONE,
@@ -67,12 +68,7 @@ class HaccCoreForest:
                     if len(dataset(file["data"], name, path)) != n:
                         raise InputError(f"{path}: {len(file['data'][name])} {name} for {n} nodes; copy it again")
                 _roots(file, path)
-        missing = [name for name in ("steps", "box_size") if not getattr(self.entry, name)]
-        if missing or "h" not in self.entry.cosmology:
-            raise InputError(
-                f"{self.files[0]}: does not tell {missing[0] if missing else 'h'}; state it in the entry, with "
-                "cosmology: {h: ..}, box_size and steps: {number of the step: scale factor}"
-            )
+        require_box(self.entry, self.files[0], "step")
         with_fits = [path for path in self.files if self._fits_of(path).is_file()]
         if with_fits and len(with_fits) < len(self.files):
             lacking = next(path for path in self.files if path not in with_fits)

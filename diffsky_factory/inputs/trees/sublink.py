@@ -14,6 +14,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.simulations.stated import require_box
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     PLACE_AND_MOTION,
@@ -58,12 +59,7 @@ class SubLink:
                 for name in (*IDS, *VALUES, self._mass):
                     if len(dataset(file, name, path)) != n:
                         raise InputError(f"{path}: {len(file[name])} values of {name} for {n} nodes; copy it again")
-        missing = [name for name in ("steps", "box_size") if not getattr(self.entry, name)]
-        if missing or "h" not in self.entry.cosmology:
-            raise InputError(
-                f"{self.files[0]}: does not tell {missing[0] if missing else 'h'}; state it in the entry, with "
-                "cosmology: {h: ..}, box_size and steps: {number of the snapshot: scale factor}"
-            )
+        require_box(self.entry, self.files[0], "snapshot")
 
     @property
     def _mass(self) -> str:
