@@ -207,6 +207,7 @@ def of_set(fixed) -> tuple[str, ...]:
     return tuple(name for name, held in OUTPUTS.items() if held == fixed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixed", SETS, ids=lambda fixed: "drawn" if fixed else "mean")
 def test_every_gradient_with_respect_to_parameters_is_finite_and_that_of_differences(fixed):
     wanted = of_set(fixed)
@@ -224,6 +225,7 @@ def test_every_gradient_with_respect_to_parameters_is_finite_and_that_of_differe
             assert a == pytest.approx(b, rel=1e-3, abs=2e-5 * s), name
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_mean_magnitude_is_that_of_differences_for_each_parameter():
     wanted = of_set(())
     at = wanted.index("mag_mean")

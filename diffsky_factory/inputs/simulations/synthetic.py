@@ -28,7 +28,7 @@ from diffsky_factory.sky.regions import FullSky, Region, region, share_inside
 PLANCK_2015 = Cosmology()
 SMDPL_SUBHALOS = SubhaloMassFunctionParameters()
 DEFAULT_REGION = {"order": 5, "pixels": (5461,)}
-PATCH_ORDER = 3  # chosen: halos are made for 54 deg^2 at once, or less where fewer are asked for or there are many
+PATCH_ORDER = 4  # chosen: halos are made for 13 deg^2 at once, or less where fewer are asked for or there are many
 PATCH_FINER = 2  # chosen: orders by which a patch is coarser than the tile it is made for, so that tiles share it
 MOST_HOSTS = 1.5e6  # chosen: in a patch, 200 MB
 MARGIN = 0.12  # chosen: redshift by which hosts may come from beyond, or satellites lie beyond, the farthest host
