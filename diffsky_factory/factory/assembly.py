@@ -35,7 +35,8 @@ from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
 from diffsky_factory.physics.stars.merging_nodes import NODES
 from diffsky_factory.physics.stars.merging_rounds import ROUNDS
 from diffsky_factory.physics.stars.star_formation import StarFormation
-from diffsky_factory.sky.cosmology import Cosmology, age_64
+from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.distance_table import age_at
 from diffsky_factory.sky.regions import FullSky, region, share_inside
 
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
@@ -155,7 +156,7 @@ class Assembly:
         """Halos of a tile, arranged, with what follows from them alone."""
         halos = self.simulation.halos(self.recipe.tiles.order, pixel, self.region)
         halos["galaxy_id"] = halos["halo_id"]
-        halos["cosmic_time"] = age_64(self.cosmology, halos["redshift"])
+        halos["cosmic_time"] = age_at(self.cosmology, halos["redshift"])
         halos["satellite_weight"] = np.ones(len(halos["halo_id"]))
         return halos
 

@@ -17,7 +17,8 @@ from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.physics import default_parameters, stages
 from diffsky_factory.physics.light.spectra import SpectrumTable
-from diffsky_factory.sky.cosmology import Cosmology, age_64
+from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.distance_table import age_at
 
 
 def evaluate(
@@ -136,7 +137,7 @@ def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[
     if "redshift" in columns:
         if n and np.min(columns["redshift"]) < 0:
             raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")
-        columns.setdefault("cosmic_time", age_64(cosmology, columns["redshift"]))
+        columns.setdefault("cosmic_time", age_at(cosmology, columns["redshift"]))
     return columns
 
 

@@ -1,12 +1,15 @@
-"""Distances and redshifts of many halos from tables: numpy float64, the same number whatever the batch."""
+"""Distances, redshifts and times of many halos from tables: numpy float64, the same number whatever the batch."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from diffsky_factory.sky.cosmology import (
+    HUBBLE_TIME,
     SPEED_OF_LIGHT,
     Cosmology,
+    age_64,
     comoving_distance_64,
     hubble_ratio,
     in_float64,
@@ -14,6 +17,7 @@ from diffsky_factory.sky.cosmology import (
 )
 
 NODES_OF_TABLE = 4096  # chosen: 3 Mpc apart at z = 6, cubic steps of 1e-12
+HIGHEST_REDSHIFT = 20.0  # chosen: of the table of ages
 
 hubble_ratio_64 = in_float64(hubble_ratio)
 
@@ -58,3 +62,25 @@ def distance_table(cosmology: Cosmology, z_max: float) -> CubicTable:
     slope = SPEED_OF_LIGHT / 100.0 / cosmology.h * (1.0 + z) / hubble_ratio_64(cosmology, z)
     step = log_z[1]
     return CubicTable(0.0, step, comoving_distance_64(cosmology, z), slope * step)
+
+
+def age_at(cosmology: Cosmology, redshift: np.ndarray) -> np.ndarray:
+    """Cosmic time [Gyr] at redshifts (n,), 0 <= z: as `age_64`, up to z = 20 from a table and twenty times as fast.
+
+    Error: < 1e-11 relative against age_64 (tests/sky/test_distance_table.py)
+    """
+    redshift = np.asarray(redshift, np.float64)
+    found = _age_table(Cosmology(*map(float, cosmology)))(np.log1p(redshift))
+    beyond = redshift > HIGHEST_REDSHIFT
+    if np.any(beyond):
+        found[beyond] = age_64(cosmology, redshift[beyond])
+    return found
+
+
+@lru_cache(maxsize=8)
+def _age_table(cosmology: Cosmology) -> CubicTable:
+    """Cosmic time [Gyr] as a function of ln(1 + z)."""
+    log_z = np.linspace(0.0, np.log1p(HIGHEST_REDSHIFT), NODES_OF_TABLE)
+    z = np.expm1(log_z)
+    slope = -HUBBLE_TIME / cosmology.h / hubble_ratio_64(cosmology, z)
+    return CubicTable(0.0, log_z[1], age_64(cosmology, z), slope * log_z[1])

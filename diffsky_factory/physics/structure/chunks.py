@@ -5,6 +5,7 @@ makes the short waves from its own noise and a border of its neighbours', so tha
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ CELLS = 32  # chosen: along a chunk; 256 Mpc with cells of 8 Mpc
 PADDING = 16  # chosen: cells of the border; displacements inside are then good to 0.5 % of their rms
 PADDED = CELLS + 2 * PADDING
 BRICK = 16  # cells along a piece of noise: borders and chunks are whole pieces
+BRICKS = 1024  # chosen: pieces of noise that are kept, 34 MB
 NODES = CELLS + 2  # along a chunk, with one node on each side, between which displacements are interpolated
 AXIS = 1024  # chunks along the lattice, the observer at the middle: 262 Gpc with cells of 8 Mpc
 SMOOTHING = 0.75  # cells, chosen: Gaussian, of the overdensity that halos know; second-order bias then fits in
@@ -127,9 +129,8 @@ def noise(seed: int, chunk: tuple[int, int, int]) -> np.ndarray:
     found = np.empty((PADDED,) * 3)
     first = [(CELLS * place - PADDING) // BRICK for place in chunk]
     for i, j, k in np.ndindex(each, each, each):
-        brick = philox(seed, *_brick(first[0] + i, first[1] + j, first[2] + k)).standard_normal((BRICK,) * 3)
         a, b, c = (slice(BRICK * x, BRICK * (x + 1)) for x in (i, j, k))
-        found[a, b, c] = brick
+        found[a, b, c] = _brick(seed, first[0] + i, first[1] + j, first[2] + k)
     return found
 
 
@@ -227,8 +228,9 @@ def _odd(k: np.ndarray) -> np.ndarray:
     return np.where(np.abs(k) < 0.9999 * np.abs(k).max(), k, 0.0)
 
 
-def _brick(i: int, j: int, k: int) -> tuple[str, int]:
-    """Stream and number of a piece of noise, on a lattice of 4096 along each axis."""
+@lru_cache(maxsize=BRICKS)
+def _brick(seed: int, i: int, j: int, k: int) -> np.ndarray:
+    """A piece of noise, by its place on a lattice of 4096 along each axis; chunks share it with their neighbours."""
     half = 2048
     number = ((i + half) * 4096 + j + half) * 4096 + k + half
-    return f"noise {number >> 32}", number & 0xFFFFFFFF
+    return philox(seed, f"noise {number >> 32}", number & 0xFFFFFFFF).standard_normal((BRICK,) * 3)
