@@ -108,9 +108,12 @@ def test_without_an_earlier_infall_there_is_one_round():
             np.testing.assert_array_equal(value, by_default[name], err_msg=name)
 
 
+LARGEST_GROUP = 8
+
+
 def nested_groups(rng, n):
     """Rows of hosts of groups with satellites of satellites, side by side."""
-    size = rng.integers(1, 9, n)
+    size = rng.integers(1, LARGEST_GROUP + 1, n)
     top = np.repeat(np.cumsum(size) - size, size)
     own = np.arange(len(top))
     # a host earlier in the group: no chain returns to itself
@@ -121,7 +124,8 @@ def nested_groups(rng, n):
 def test_mergers_conserve_the_sum(seed, kind):
     rng = np.random.default_rng(seed)
     top, host = nested_groups(rng, 60)
-    n = len(top)
+    n = 60 * LARGEST_GROUP  # one shape for all: the rest are hosts alone
+    top, host = (np.concatenate([rows, np.arange(len(rows), n)]) for rows in (top, host))
     satellite = (top != np.arange(n))[:, None]
     p = np.where(satellite, rng.beta(0.5, 0.5, (n, 2)), 0.0).astype(kind)
     x = (10.0 ** rng.normal(9.0, 1.5, (n, 3))).astype(kind)
