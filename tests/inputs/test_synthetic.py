@@ -9,7 +9,7 @@ from scipy import integrate
 from scipy.stats import kstest
 
 from diffsky_factory.inputs.simulations import synthetic_patches, synthetic_structure
-from diffsky_factory.inputs.simulations.arrange import REQUIRED
+from diffsky_factory.inputs.simulations.arrange import REQUIRED, arrange
 from diffsky_factory.inputs.simulations.synthetic import Synthetic, _structure, _tables_at
 from diffsky_factory.inputs.simulations.synthetic_structure import IDS_PER_CHUNK
 from diffsky_factory.physics.halos import satellites
@@ -61,6 +61,12 @@ def assert_same(a, b):
 def test_a_tile_alone_is_the_tile_in_a_larger_run_bit_for_bit(order, halos):
     pixels = tiles.finer(TILE[1], TILE[0], order)
     assert_same(by_id(joined(UNIVERSE, order, pixels)), by_id(halos))
+
+
+@pytest.mark.parametrize(("order", "pixel"), [TILE, (3, 200), (9, 5)], ids=["tile", "of several patches", "empty or so"])
+def test_halos_pass_the_checks_of_files_and_are_in_their_order(order, pixel):
+    found = Synthetic(**{**OPTIONS, "log10_mass_min": 12.5}).halos(order, pixel)
+    assert_same(arrange({name: values for name, values in found.items() if name != "host_row"}), found)
 
 
 def test_another_instance_and_process_order_give_the_same_halos(halos):

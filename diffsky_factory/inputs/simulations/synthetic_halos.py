@@ -27,8 +27,8 @@ class Groups(NamedTuple):
     satellite: np.ndarray  # (satellites,) int64
     size: np.ndarray  # (hosts,) int64, host and satellites
 
-    def column(self, of_hosts: np.ndarray, of_satellites: np.ndarray) -> np.ndarray:
-        """A column from that of the hosts and that of the satellites."""
+    def column(self, of_hosts: np.ndarray, of_satellites: np.ndarray | bool) -> np.ndarray:
+        """A column from that of the hosts and that of the satellites, or their common value."""
         found = np.empty(len(self.host) + len(self.satellite), of_hosts.dtype)
         found[self.host], found[self.satellite] = of_hosts, of_satellites
         return found
