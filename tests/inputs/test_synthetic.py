@@ -63,7 +63,7 @@ def test_a_tile_alone_is_the_tile_in_a_larger_run_bit_for_bit(order, halos):
     assert_same(by_id(joined(UNIVERSE, order, pixels)), by_id(halos))
 
 
-@pytest.mark.parametrize(("order", "pixel"), [TILE, (3, 200), (9, 5)], ids=["tile", "of several patches", "empty or so"])
+@pytest.mark.parametrize(("order", "pixel"), [TILE, (3, 200), (9, 5)], ids=["tile", "of patches", "small"])
 def test_halos_pass_the_checks_of_files_and_are_in_their_order(order, pixel):
     found = Synthetic(**{**OPTIONS, "log10_mass_min": 12.5}).halos(order, pixel)
     assert_same(arrange({name: values for name, values in found.items() if name != "host_row"}), found)
