@@ -16,7 +16,7 @@ from diffsky_factory.factory import checks
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.planning import available_cores, plan_build
 from diffsky_factory.factory.recipe import Recipe, load_recipe
-from diffsky_factory.factory.tasks import alone, finished, peak_memory
+from diffsky_factory.factory.tasks import alone, finished, peak_memory, unfinished
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs import store
@@ -122,22 +122,18 @@ def _check_same(path: Path, found: Layout, planned: Layout) -> None:
 def _finish(path: Path, layout: Layout, client: Any, workers: int | None, progress, start: float) -> Summary:
     """Build what is missing or damaged; for who holds the lock."""
     _check_inputs(path, layout)
-    store.remove_leftovers(path)
-    tiles = range(len(layout.pixels))
-    todo = [tile for tile in tiles if store.damage(path, layout, tile)]
-    if todo or store.metadata_damage(path, layout):
-        store.begin(path, layout)
-    done, rows = len(tiles) - len(todo), layout.rows - sum(layout.row_counts[tile] for tile in todo)
+    tiles, todo = len(layout.pixels), unfinished(path, layout)
+    done, rows = tiles - len(todo), layout.rows - sum(layout.row_counts[tile] for tile in todo)
     peak, refused = 0.0, []
     if progress:
-        progress(done, len(tiles), rows, layout.rows)
+        progress(done, tiles, rows, layout.rows)
     for tile, memory, error in finished(_attempt, todo, client, workers or available_cores(), str(path.absolute())):
         if error is not None:
             refused.append(error)
             continue
         done, rows, peak = done + 1, rows + layout.row_counts[tile], max(peak, memory)
         if progress:
-            progress(done, len(tiles), rows, layout.rows)
+            progress(done, tiles, rows, layout.rows)
     if refused:
         more = f"; so do {len(refused) - 1} other tiles" if len(refused) > 1 else ""
         raise checks.CheckError(f"{min(refused, key=str)}{more}")
@@ -148,7 +144,7 @@ def _finish(path: Path, layout: Layout, client: Any, workers: int | None, progre
     return Summary(
         path=str(path),
         rows=layout.rows,
-        tiles=len(tiles),
+        tiles=tiles,
         built=len(todo),
         built_rows=sum(layout.row_counts[tile] for tile in todo),
         area=layout.attributes["area_deg2"],

@@ -19,7 +19,7 @@ from diffsky_factory.core.cache import keep_compiled_kernels
 from diffsky_factory.core.columns import column, columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.kernel import cores
-from diffsky_factory.factory.tasks import alone, finished, peak_memory
+from diffsky_factory.factory.tasks import alone, finished, peak_memory, unfinished
 from diffsky_factory.inputs.simulations.histories import MASSES, Histories, TabulatedHistories
 from diffsky_factory.inputs.simulations.registry import open_histories
 from diffsky_factory.outputs import store
@@ -210,11 +210,12 @@ def fit_histories(
     with alone(path):
         if not (path / store.PLAN).exists():
             store.create(path, layout)
-        if store.read_layout(path).hash != layout.hash:
+        begun = store.read_layout(path)
+        if begun.hash != layout.hash:
             raise InputError(
                 f"{path}: holds something else than fits of these histories; choose another place or remove it"
             )
-        return _finish(source, path, store.read_layout(path), client, workers or cores(), progress, start)
+        return _finish(source, path, begun, client, workers or cores(), progress, start)
 
 
 def _digest(piece: Mapping[str, np.ndarray]) -> str:
@@ -279,20 +280,16 @@ def _array(name: str) -> ArrayLayout:
 
 def _finish(histories, path: Path, layout: Layout, client, workers: int, progress, start: float) -> FitSummary:
     """Fit the pieces that are missing or damaged; for who holds the lock."""
-    store.remove_leftovers(path)
-    pieces = range(len(layout.pixels))
-    todo = [piece for piece in pieces if store.damage(path, layout, piece)]
-    if todo or store.metadata_damage(path, layout):
-        store.begin(path, layout)
-    done, rows, peak = len(pieces) - len(todo), layout.rows - sum(layout.row_counts[piece] for piece in todo), 0.0
+    pieces, todo = len(layout.pixels), unfinished(path, layout)
+    done, rows, peak = pieces - len(todo), layout.rows - sum(layout.row_counts[piece] for piece in todo), 0.0
     if progress:
-        progress(done, len(pieces), rows, layout.rows)
+        progress(done, pieces, rows, layout.rows)
     source = histories if client is None else client.scatter(histories, broadcast=True)
     at_once = max(cores() // min(workers, max(len(todo), 1)), 1) if client is None else 1
     for piece, memory in finished(fit_piece, todo, client, workers, source, str(path.absolute()), at_once):
         done, rows, peak = done + 1, rows + layout.row_counts[piece], max(peak, memory)
         if progress:
-            progress(done, len(pieces), rows, layout.rows)
+            progress(done, pieces, rows, layout.rows)
     if not store.is_complete(path):
         tables = {
             "index/pieces/row_start": layout.row_starts,
@@ -302,7 +299,7 @@ def _finish(histories, path: Path, layout: Layout, client, workers: int, progres
     return FitSummary(
         path=str(path),
         rows=layout.rows,
-        pieces=len(pieces),
+        pieces=pieces,
         fitted=len(todo),
         fitted_rows=sum(layout.row_counts[piece] for piece in todo),
         seconds=time.perf_counter() - start,

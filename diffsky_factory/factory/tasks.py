@@ -13,6 +13,7 @@ import filelock
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import store
+from diffsky_factory.outputs.layout import Layout
 
 
 @contextmanager
@@ -29,6 +30,15 @@ def alone(path: Path):
         yield
     finally:
         lock.release()
+
+
+def unfinished(path: Path, layout: Layout) -> list[int]:
+    """Tiles or pieces of a store that are missing or damaged, which it is made ready for; for who holds the lock."""
+    store.remove_leftovers(path)
+    todo = [tile for tile in range(len(layout.pixels)) if store.damage(path, layout, tile)]
+    if todo or store.metadata_damage(path, layout):
+        store.begin(path, layout)
+    return todo
 
 
 def finished(function: Callable, todo: Iterable[int], client: Any, workers: int, *given: Any) -> Iterator[Any]:

@@ -76,6 +76,7 @@ def main() -> None:
     """Run all cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
     found = {name: measured("tests.benchmarks.halos", name, 600_000) for name in CASES}
     print(f"{'case':>10} {'halos/s':>12} {'peak MB':>8}")
     for name, result in found.items():
@@ -84,7 +85,6 @@ def main() -> None:
     for name in ("ours", "ours_wider"):
         if found[name] and found["diffhalos"]:
             print(f"ratio {name} {found[name]['per_s'] / found['diffhalos']['per_s']:.1f}")
-    arguments = parser.parse_args()
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
 
