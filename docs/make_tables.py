@@ -7,6 +7,7 @@ they are up to date.
 import ast
 from pathlib import Path
 
+from diffsky_factory.core.axes import Axis, axes
 from diffsky_factory.core.columns import columns
 from diffsky_factory.core.resources import resource
 from diffsky_factory.inputs.calibrations import load_calibration
@@ -37,12 +38,31 @@ def columns_page() -> str:
             column = columns()[name]
             low, high = column.range
             called = ", ".join(f"{peer}: `{alias}`" for peer, alias in column.aliases.items())
-            unit, axes = column.unit or "-", ", ".join(column.axes) or "-"
+            unit, tail = column.unit or "-", ", ".join(column.axes) or "-"
             meaning = " ".join([column.description, column.convention]).strip()
             writer = f"`{writers[name]}`" if name in writers else "-"
-            rows.append((f"`{name}`", unit, column.dtype, axes, f"{low:g} to {high:g}", meaning, writer, called or "-"))
+            rows.append((f"`{name}`", unit, column.dtype, tail, f"{low:g} to {high:g}", meaning, writer, called or "-"))
         parts.append(_table(header, rows))
-    return "\n".join(parts)
+    return "\n".join([*parts, _axes_section()])
+
+
+def _axes_section() -> str:
+    rows = [_axis(one) for one in axes().values()]
+    return "\n".join(
+        [
+            "## Axes\n",
+            "What columns have besides the rows, from `schemas/axes.yaml`. Labels in words are the same in every\n"
+            "mock; others are those of the recipe or of a table. An axis that is *read alone* is computed, stored and\n"
+            "read one label at a time. Columns of a *large* axis are computed when asked for, apart from the others.\n",
+            _table(("axis", "unit", "labels", "meaning", "read alone", "large"), rows),
+        ]
+    )
+
+
+def _axis(axis: Axis) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in axis.labels) or f"of {axis.of}"
+    read_alone, large = ("yes" if flag else "-" for flag in (axis.read_alone, axis.large))
+    return f"`{axis.name}`", axis.unit or "-", labels, axis.description, read_alone, large
 
 
 def catalogs_page() -> str:

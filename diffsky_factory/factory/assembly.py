@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from diffsky_factory.core.axes import BANDS, axis
 from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
+from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import Recipe, recipe_from_text
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
@@ -24,17 +26,12 @@ from diffsky_factory.inputs.simulations.registry import Simulation, open_simulat
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
 from diffsky_factory.physics.halos.fitted import FITTED
-from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid
+from diffsky_factory.physics.halos.growth import TimeGrid
 from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
-from diffsky_factory.physics.light.populations import POPULATIONS, SEQUENCES
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.physics.stars.ages import TemplateGrid
-from diffsky_factory.physics.stars.components import COMPONENTS
 from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
-from diffsky_factory.physics.stars.merging_nodes import NODES
-from diffsky_factory.physics.stars.merging_rounds import ROUNDS
-from diffsky_factory.physics.stars.star_formation import StarFormation
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import age_at
 from diffsky_factory.sky.regions import FullSky, region, share_inside
@@ -107,9 +104,8 @@ class Assembly:
         known |= {*self.defaults, *halo_growth_parameters(), *self.calibration.by_class()}
         needed = self.plan(recipe.columns).constants
         check_templates(needed, recipe.templates)
-        if not recipe.bands and (
-            BandTable in needed or any("band" in self.column(name).axes for name in recipe.columns)
-        ):
+        taken_from = {axis(one).of for name in recipe.columns for one in self.column(name).axes}
+        if not recipe.bands and (BandTable in needed or BANDS in taken_from):
             raise InputError(f"recipe '{recipe.name}', bands: none are given, and its columns have a band axis")
         if not recipe.lines and LineTable in needed:
             raise InputError(f"recipe '{recipe.name}', lines: none are given, and its columns have a line axis")
@@ -194,33 +190,9 @@ class Assembly:
             raise InputError(error.args[0]) from error
 
     @property
-    def axes(self) -> dict[str, tuple[str | float, ...]]:
+    def axes(self) -> dict[str, Labels]:
         """Labels of the axes that columns have besides the rows."""
-        numbers = {
-            "time": (TimeGrid, "time"),
-            "age": (TemplateGrid, "log10_age"),
-            "metallicity": (TemplateGrid, "log10_metallicity"),
-            "wavelength": (SpectrumTable, "wavelength"),
-            "template_wavelength": (SpectrumTable, "template_wavelength"),
-        }
-        return {
-            "band": self.recipe.bands,
-            "line": self.lines,
-            "mah_parameter": HaloGrowth._fields,
-            "sfh_parameter": StarFormation._fields,
-            "population": POPULATIONS,
-            "sequence": SEQUENCES,
-            "burst": ("without", "with"),
-            "component": COMPONENTS,
-            "xyz": ("x", "y", "z"),
-            "merging_round": ROUNDS,
-            "merging_node": NODES,
-            **{
-                axis: tuple(float(f"{value:.6g}") for value in getattr(self.constants[kind], field))
-                for axis, (kind, field) in numbers.items()
-                if kind in self.constants
-            },
-        }
+        return axis_labels(self.recipe.bands, self.lines, self.constants)
 
     def _kernel(self, wanted: tuple[str, ...], given: frozenset[str], bands: Sequence[int] | None) -> Kernel:
         key = (wanted, given, None if bands is None else tuple(bands))

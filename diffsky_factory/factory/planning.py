@@ -10,8 +10,10 @@ import numpy as np
 import psutil
 
 from diffsky_factory import __version__
+from diffsky_factory.core.axes import axis_read_alone
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
+from diffsky_factory.factory.axis_labels import Labels
 from diffsky_factory.outputs.layout import ArrayLayout, Layout
 
 COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
@@ -97,12 +99,12 @@ def array_layouts(assembly: Assembly, names: Sequence[str]) -> tuple[ArrayLayout
     found = []
     for name in names:
         column = assembly.column(name)
-        group = "photometry" if "band" in column.axes else "galaxies"
+        group = "photometry" if axis_read_alone(column.axes) else "galaxies"
         found.append(ArrayLayout(group, name, column.dtype, column.axes, column.attributes))
     return tuple(found)
 
 
-def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, tuple[str | float, ...]]:
+def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, Labels]:
     """Labels of the axes that the named columns have."""
     used = dict.fromkeys(axis for name in names for axis in assembly.column(name).axes)
     return {axis: assembly.axes[axis] for axis in used}

@@ -4,23 +4,23 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import columns
 from diffsky_factory.core.errors import InputError
 
 LARGEST_SPECTRA = 4 * 2**30  # bytes of spectra that one call, or one tile, may give; chosen: half of a small computer
-SPECTRAL_AXES = frozenset({"wavelength", "template_wavelength"})
 
 
 def is_spectral(name: str) -> bool:
-    """Whether a column has an axis of wavelengths."""
-    return name in columns() and not SPECTRAL_AXES.isdisjoint(columns()[name].axes)
+    """Whether a column is a spectrum: of an axis that is large and read as a whole."""
+    return name in columns() and any(axis(one).large and not axis(one).read_alone for one in columns()[name].axes)
 
 
 def check_spectra(what: str, rows: int, points: Mapping[str, int], remedies: Iterable[str]) -> None:
     """Raise InputError where spectra of a number of galaxies would take more than LARGEST_SPECTRA.
 
     what     : whose spectra they are, to begin the message with
-    points   : numbers of one galaxy, of each column that has an axis of wavelengths
+    points   : numbers of one galaxy, of each column that is a spectrum
     remedies : what to do about it
     """
     taken = rows * sum(number * np.dtype(columns()[name].dtype).itemsize for name, number in points.items())

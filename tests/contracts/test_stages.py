@@ -16,6 +16,7 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.parameters import bounds
 from diffsky_factory.core.plan import plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
+from diffsky_factory.factory.axis_labels import axis_labels
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.inputs.calibrations import load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
@@ -138,6 +139,13 @@ def test_all_outputs_are_finite_and_within_the_range_of_the_schema(everything):
         assert np.all(np.isfinite(values)), name
         assert values.min() >= low, (name, values.min())
         assert values.max() <= high, (name, values.max())
+
+
+def test_every_output_has_the_axes_of_the_schema(everything):
+    columns, _, constants = everything
+    labels = axis_labels(BANDS, LINES, constants)
+    for name, values in columns.items():
+        assert values.shape[1:] == tuple(len(labels[axis]) for axis in column(name).axes), name
 
 
 @pytest.mark.parametrize("stage", [s for s in ALL if s.of == "galaxy"], ids=lambda stage: stage.name)

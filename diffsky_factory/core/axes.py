@@ -1,0 +1,71 @@
+"""Axes: what columns have besides the rows, read from `schemas/axes.yaml`, the only place that says so."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+
+import yaml
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from diffsky_factory.core.resources import resource
+
+BANDS, LINES = "bands", "lines"
+"""What the labels of an axis are `of` where a recipe gives them; for all others it is a table, as Table.field."""
+
+
+class Axis(BaseModel):
+    """One axis: its labels or what they are taken from, their unit and meaning, and how columns of it are handled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    long_name: str
+    unit: str
+    description: str
+    labels: tuple[str, ...] = ()  # where they are the same in every mock
+    of: str = ""  # BANDS, LINES or Table.field, where they are not
+    read_alone: bool = False  # a reader wants one label at a time: each is computed, stored and read by itself
+    large: bool = False  # a column of it is much larger than others: it is computed when asked for, apart from them
+
+    @model_validator(mode="after")
+    def _labels_from_one_place(self) -> "Axis":
+        if bool(self.labels) == bool(self.of):
+            raise ValueError(f"axis '{self.name}': give its labels or what they are of, one of the two")
+        return self
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Attributes of the coordinate that holds the labels, on disk and in memory."""
+        return {"units": self.unit, "long_name": self.long_name, "description": self.description}
+
+
+@cache
+def axes() -> dict[str, Axis]:
+    """All axes by name; raises ValueError where two entries share one."""
+    found: dict[str, Axis] = {}
+    for entry in yaml.safe_load(resource("schemas", "axes.yaml").read_text()):
+        one = Axis(**entry)
+        if one.name in found:
+            raise ValueError(f"axes.yaml: axis '{one.name}' is already defined")
+        found[one.name] = one
+    return found
+
+
+def axis(name: str) -> Axis:
+    """The axis of this name; raises KeyError that lists near matches."""
+    known = axes()
+    if name not in known:
+        near = get_close_matches(name, known, n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise KeyError(f"no axis '{name}' in schemas/axes.yaml{hint}")
+    return known[name]
+
+
+def axis_read_alone(names: Iterable[str]) -> str | None:
+    """The one of a column's axes whose labels are read one at a time; None where all are read together."""
+    return next((name for name in names if axis(name).read_alone), None)
+
+
+def any_large(names: Iterable[str]) -> bool:
+    """Whether one of a column's axes makes it large."""
+    return any(axis(name).large for name in names)
