@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
 from diffsky_factory.core.resources import resource
+
+Attributes = dict[str, str | int | float | list[int]]
 
 
 class Column(BaseModel):
@@ -17,10 +19,11 @@ class Column(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    long_name: str = ""  # label of a plot; without one, the name in words
     unit: str
     dtype: Literal["bool", "int8", "int64", "float32", "float64"]
     axes: tuple[str, ...] = ()
-    range: tuple[float, float]
+    range: tuple[int | float, int | float]  # integers as they are: the largest has no float64
     ucd: str
     description: str
     convention: str = ""
@@ -29,23 +32,32 @@ class Column(BaseModel):
     row_number: bool = False  # values are rows of the arrays at hand, which move with the rows; never stored
 
     @property
-    def attributes(self) -> dict[str, Any]:
-        """Attributes of the array on disk and in memory."""
-        attributes = {
+    def label(self) -> str:
+        """A few words for the axis of a plot, beside the unit, which says where a number is a logarithm."""
+        return self.long_name or self.name.removeprefix("log10_").replace("_", " ")
+
+    @property
+    def attributes(self) -> Attributes:
+        """Attributes of the array on disk and in memory, after the CF conventions: texts, numbers, lists of integers.
+
+        A truth value has no range, and that of an integer is given in integers.
+        """
+        attributes: Attributes = {
             "units": self.unit,
-            "long_name": self.name.replace("_", " "),
+            "long_name": self.label,
             "description": self.description,
             "ucd": self.ucd,
-            "valid_min": self.range[0],
-            "valid_max": self.range[1],
         }
+        if self.dtype != "bool":
+            number = float if self.dtype.startswith("float") else int
+            attributes["valid_min"], attributes["valid_max"] = map(number, self.range)
         if self.convention:
             attributes["convention"] = self.convention
-        if self.flags:  # as the CF conventions have it, Sect. 3.5
+        if self.flags:  # Sect. 3.5 of the conventions
             attributes["flag_values"] = list(self.flags.values())
             attributes["flag_meanings"] = " ".join(self.flags)
         if self.aliases:
-            attributes["aliases"] = dict(self.aliases)
+            attributes["aliases"] = "; ".join(f"{peer}: {alias}" for peer, alias in self.aliases.items())
         return attributes
 
 
