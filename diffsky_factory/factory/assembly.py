@@ -154,6 +154,8 @@ class Assembly:
         halos["galaxy_id"] = halos["halo_id"]
         halos["cosmic_time"] = age_at(self.cosmology, halos["redshift"])
         halos["satellite_weight"] = np.ones(len(halos["halo_id"]))
+        if "weight" not in halos:  # a simulation may have weights of its own
+            halos["weight"] = np.ones(len(halos["halo_id"]), np.float32)
         return halos
 
     def galaxies(
@@ -207,7 +209,7 @@ class Assembly:
             return self._kernels[key]
 
 
-FROM_HALOS = ("galaxy_id", "cosmic_time", "satellite_weight", "host_row")
+FROM_HALOS = ("galaxy_id", "cosmic_time", "satellite_weight", "weight", "host_row")
 
 
 def _some_bands(table: BandTable, bands: Sequence[int]) -> BandTable:

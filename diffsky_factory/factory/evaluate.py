@@ -134,6 +134,7 @@ def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[
     columns.setdefault("galaxy_id", own)
     columns.setdefault("is_central", columns["host_row"] == own)
     columns.setdefault("satellite_weight", np.ones(n))
+    columns.setdefault("weight", np.ones(n))
     if "redshift" in columns:
         if n and np.min(columns["redshift"]) < 0:
             raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")

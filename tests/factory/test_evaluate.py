@@ -37,6 +37,12 @@ def test_no_rows_give_no_rows():
     assert evaluate(empty, ["log10_stellar_mass"])["log10_stellar_mass"].shape == (0,)
 
 
+def test_a_row_stands_for_one_object_unless_it_says_otherwise():
+    np.testing.assert_array_equal(evaluate(MASS, ["weight"])["weight"], np.ones(3))
+    given = np.array([3.0, 1.0, 20.0])
+    np.testing.assert_array_equal(evaluate({**MASS, "weight": given}, ["weight"])["weight"], given)
+
+
 def test_given_draws_take_the_place_of_drawn_ones():
     columns = {"merging_probability_mean_by_round": np.array([[0.0, 0.3], [0.0, 0.3]])}
     draws = {"merging_monte_carlo.draw_merging": np.array([0.1, 0.9])}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.catalogs import open_catalog
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.mock import make_mock
@@ -196,3 +197,20 @@ def test_nodes_and_surviving_masses_are_columns_like_others(tiny):
 def test_a_store_keeps_no_row_numbers(tiny):
     with pytest.raises(InputError, match="'penultimate_host_row' holds row numbers"):
         make_mock(tiny, columns=["penultimate_host_row"])
+
+
+def test_a_row_stands_for_one_object_where_the_simulation_has_no_weights(tiny):
+    weight = make_mock(tiny, columns=["galaxy_id", "weight"]).weight
+    assert weight.dtype == np.float32
+    assert np.all(weight.values == 1.0)
+    assert "weight" not in tiny.columns
+
+
+def test_weights_of_the_simulation_are_used_as_they_are(tiny, monkeypatch):
+    halos = Synthetic.halos
+    monkeypatch.setattr(
+        Synthetic, "halos", lambda *given: {**(found := halos(*given)), "weight": np.arange(len(found["halo_id"]))}
+    )
+    parts = Assembly(tiny)
+    known = parts.halos(tiny.region.pixels[0])
+    np.testing.assert_array_equal(parts.galaxies(known, ["weight"])["weight"], np.arange(len(known["halo_id"])))
