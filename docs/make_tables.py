@@ -88,7 +88,8 @@ def catalogs_page() -> str:
         "A recipe's `igm`; `none` is none.\n",
         _table(("name", "what it is", "references"), _absorptions()),
         "## Filters\n",
-        "A band is named `<set>_<band>`, such as `lsst_r`. Curves come from the packages named, pinned by hash.\n",
+        "A band is named `<set>_<band>`, such as `lsst_r`; the name of a set stands for all of its bands. Curves come\n"
+        "from the packages named, pinned by hash.\n",
         _table(("set", "bands", "what it is", "includes", "from", "reference"), _filters()),
     ]
     return "\n".join(parts)

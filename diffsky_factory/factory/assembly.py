@@ -18,7 +18,7 @@ from diffsky_factory.factory.recipe import Recipe, recipe_from_text
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
 from diffsky_factory.factory.tables import check_templates, line_names, spectrum_wavelengths, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.filters import band_names, load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.igm import check_absorption
 from diffsky_factory.inputs.simulations.completed import Completion
@@ -194,7 +194,7 @@ class Assembly:
     @property
     def axes(self) -> dict[str, Labels]:
         """Labels of the axes that columns have besides the rows."""
-        return axis_labels(self.recipe.bands, self.lines, self.constants)
+        return axis_labels(band_names(self.recipe.bands), self.lines, self.constants)
 
     def _kernel(self, wanted: tuple[str, ...], given: frozenset[str], bands: Sequence[int] | None) -> Kernel:
         key = (wanted, given, None if bands is None else tuple(bands))

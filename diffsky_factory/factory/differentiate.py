@@ -16,6 +16,7 @@ from diffsky_factory.factory.evaluate import requested
 from diffsky_factory.factory.tables import DEFAULT_IGM
 from diffsky_factory.inputs.calibrations import Calibration
 from diffsky_factory.inputs.entries import near
+from diffsky_factory.inputs.filters import Bands
 from diffsky_factory.physics import INGREDIENTS
 from diffsky_factory.sky.cosmology import Cosmology
 
@@ -54,7 +55,7 @@ def differentiable(
     *,
     calibration: str | Calibration = "c260710",
     draws: Mapping[str, np.ndarray] | None = None,
-    bands: Sequence[str] = (),
+    bands: Bands = (),
     lines: Sequence[str] = (),
     wavelengths: tuple[float, float] | None = None,
     templates: str = "bc03_miles_kroupa",

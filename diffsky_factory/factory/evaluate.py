@@ -13,6 +13,7 @@ from diffsky_factory.factory.kernel import Kernel, Precision, cores
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
 from diffsky_factory.factory.tables import DEFAULT_IGM, check_templates, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
+from diffsky_factory.inputs.filters import Bands
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.physics import default_parameters, stages
@@ -27,7 +28,7 @@ def evaluate(
     *,
     calibration: str | Calibration = "c260710",
     draws: Mapping[str, np.ndarray] | None = None,
-    bands: Sequence[str] = (),
+    bands: Bands = (),
     lines: Sequence[str] = (),
     wavelengths: tuple[float, float] | None = None,
     templates: str = "bc03_miles_kroupa",
@@ -48,7 +49,8 @@ def evaluate(
                   A given column is used as it is, where a stage would have written it.
     wanted      : names of columns of the schema
     draws       : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
-    bands       : names of filters, such as "lsst_r", for columns with a band axis
+    bands       : for columns with a band axis: names of filters, such as "lsst_r", of sets, such as "lsst", and curves
+                  of one's own, such as {"mine": (wavelength, transmission)}; all of `inputs.filters.band_list`
     lines       : names of emission lines, such as "Halpha", or ("all",), for columns with a line axis
     wavelengths : range [Angstrom] of columns with a wavelength axis, which are at the points of the templates in it
                   (`factory.tables.spectrum_wavelengths`); all of them without a range

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
+from diffsky_factory.inputs.filters import Curve, band_list
 
 SCHEMA = "diffsky-factory/recipe/1"
 
@@ -134,7 +135,7 @@ class Recipe(Record):
     replace: dict[str, str] = Field(default={})
     templates: str = "bc03_miles_kroupa"
     igm: str = "inoue_2014"
-    bands: tuple[str, ...] = ()
+    bands: tuple[str | Curve, ...] = ()
     lines: tuple[str, ...] = ()
     wavelengths: tuple[float, float] | None = None
     columns: tuple[str, ...] = STORED_COLUMNS
@@ -168,7 +169,12 @@ class Recipe(Record):
             return value
         return {name: rival.path if isinstance(rival, Stage) else rival for name, rival in value.items()}
 
-    @field_validator("bands", "lines", "columns")
+    @field_validator("bands", mode="before", json_schema_input_type=str | tuple[str | Curve, ...])
+    @classmethod
+    def _one_by_one(cls, value: Any) -> tuple[str | Curve, ...]:
+        return band_list(value)
+
+    @field_validator("lines", "columns")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         twice = sorted({name for name in value if value.count(name) > 1})

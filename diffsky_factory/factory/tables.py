@@ -15,7 +15,8 @@ from diffsky_factory.inputs import igm as igm_models
 from diffsky_factory.inputs import templates as template_files
 from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
 from diffsky_factory.inputs.entries import entry_path, near
-from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.filter_curves import FilterCurve
+from diffsky_factory.inputs.filters import Bands, load_filters
 from diffsky_factory.inputs.igm import transmission_of_points
 from diffsky_factory.inputs.templates import Templates, load_templates, spectra_with_lines
 from diffsky_factory.physics.halos.growth import TimeGrid
@@ -37,7 +38,7 @@ NODE_SPACING = 0.005
 
 def tables(
     templates: str,
-    bands: Sequence[str],
+    bands: Bands,
     cosmology: Cosmology,
     redshift_max: float,
     igm: str = DEFAULT_IGM,
@@ -47,6 +48,7 @@ def tables(
 ) -> dict[type, Any]:
     """Time grid, template grid, cosmology, and tables of bands, lines and, where they are wanted, spectra, by type.
 
+    bands       : as in `inputs.filters.band_list`
     wavelengths : range [Angstrom] in which spectra are given, at rest and as observed; all of the templates without
     """
     known: dict[type, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
@@ -54,8 +56,9 @@ def tables(
     known[TemplateGrid] = TemplateGrid(ssp.log10_age, ssp.log10_metallicity)
     if ssp.living_mass is not None:
         known[SurvivingMassTable] = SurvivingMassTable(ssp.living_mass)
-    if bands:
-        known[BandTable] = band_table(templates, tuple(bands), nodes, igm)
+    curves = load_filters(bands)
+    if curves:
+        known[BandTable] = band_table(templates, curves, nodes, igm)
     if lines:
         known[LineTable] = line_table(templates, line_names(templates, lines))
     if spectra:
@@ -82,9 +85,9 @@ def redshift_nodes(redshift_max: float) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=4)
-def band_table(templates: str, bands: tuple[str, ...], nodes: tuple[float, ...], igm: str) -> BandTable:
+def band_table(templates: str, curves: tuple[FilterCurve, ...], nodes: tuple[float, ...], igm: str) -> BandTable:
     """Templates through the gas between galaxies and bands at redshift nodes, in 32 bits; kept on disk."""
-    ssp, curves, redshifts = load_templates(templates), load_filters(bands), np.asarray(nodes)
+    ssp, redshifts = load_templates(templates), np.asarray(nodes)
 
     def make() -> dict[str, np.ndarray]:
         luminosity = band_luminosity_table(ssp, curves, redshifts, igm)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.filters import FilterCurve
+from diffsky_factory.inputs.filter_curves import FilterCurve
 from diffsky_factory.inputs.igm import LYMAN_ALPHA, NONE, line_transmission, transmission_of_points
 from diffsky_factory.inputs.templates import LIGHT_SPEED, Templates
 

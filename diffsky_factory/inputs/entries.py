@@ -69,7 +69,8 @@ def _problem(record: type[Record], item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         return f"no field {field!r}; {near(str(item['loc'][-1]), _fields(record, item['loc'][:-1]))}"
     given = f" (got {item['input']!r})" if item["type"] not in ("missing", "value_error") else ""
-    return f"{field}: {' '.join(item['msg'].removeprefix('Value error, ').split())}" + given
+    place = f"{field}: " if field else ""  # none where it is about several fields
+    return place + " ".join(item["msg"].removeprefix("Value error, ").split()) + given
 
 
 def _fields(record: type[Record], place: tuple) -> list[str]:

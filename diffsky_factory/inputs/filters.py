@@ -1,52 +1,28 @@
-"""Filter curves by name: transmission of a band, pinned by hash to the package that carries it.
+"""Bands: filter curves by name, pinned by hash to the package that carries them, and curves of one's own.
 
-A curve T counts photons: the AB magnitude is -2.5 log10( int T L_nu dl / l  /  int T AB0 dl / l ). Sets
-published as effective areas (GALEX, Roman) or electrons per photon (WISE, IRAC) are such curves as they
-stand. Between its points a curve is linear, outside it is zero. Its overall height is of no matter.
+Sets published as effective areas (GALEX, Roman) or electrons per photon (WISE, IRAC) are curves that count photons as
+they stand.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+from astropy import units
+from pydantic import BeforeValidator, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, Reference, entry_names, near, read_entry
-
-FILE_SUFFIXES = (".txt", ".dat", ".ecsv", ".csv", ".par")
-
-
-@dataclass(frozen=True, eq=False)
-class FilterCurve:
-    """Transmission of one band; arrays (n,) are float64 and read-only, without needless zeros at the ends.
-
-    Raises InputError for curves that are empty, not finite, negative, or whose wavelengths do not increase.
-    """
-
-    name: str
-    wavelength: np.ndarray  # Angstrom, as observed
-    transmission: np.ndarray  # photons counted per photon that arrives, up to a factor
-    note: str = ""
-
-    def __post_init__(self):
-        wavelength = np.asarray(self.wavelength, dtype=np.float64)
-        transmission = np.asarray(self.transmission, dtype=np.float64)
-        _check_curve(self.name, wavelength, transmission)
-        lit = np.flatnonzero(transmission)
-        used = slice(max(lit[0] - 1, 0), lit[-1] + 2)  # one zero on each side ends the slope
-        for field, values in (("wavelength", wavelength), ("transmission", transmission)):
-            values = values[used].copy()
-            values.setflags(write=False)
-            object.__setattr__(self, field, values)
-
-    @property
-    def effective_wavelength(self) -> float:
-        """int T l dl / int T dl by the trapezoidal rule over the curve's points, Angstrom."""
-        light = np.trapezoid(self.transmission, self.wavelength)
-        return float(np.trapezoid(self.transmission * self.wavelength, self.wavelength) / light)
+from diffsky_factory.inputs.entries import Record, Reference, checked, entry_names, near, read_entry
+from diffsky_factory.inputs.filter_curves import (
+    FILE_SUFFIXES,
+    FilterCurve,
+    curve_sha256,
+    problem_of_curve,
+    read_curve_file,
+)
+from diffsky_factory.inputs.package_curves import read_package_curve, read_unpinned_curve
 
 
 class Band(Record):
@@ -68,57 +44,140 @@ class FilterSetEntry(Record):
     bands: dict[str, Band]
 
 
+def _in_unit(unit: units.UnitBase) -> BeforeValidator:
+    """Validator: numbers as they are, and quantities converted, rounded to 1e-6 as their last bits are of no matter."""
+
+    def convert(values: Any) -> list[float]:
+        try:
+            if isinstance(values, units.Quantity):
+                return np.round(values.to_value(unit).astype(np.float64), 6).tolist()
+            return np.asarray(values, np.float64).tolist()
+        except (TypeError, ValueError, units.UnitsError) as error:
+            raise ValueError(f"numbers are wanted, or a quantity that becomes {unit or 'a number'}: {error}") from error
+
+    return BeforeValidator(convert)
+
+
+class Curve(Record):
+    """A band of one's own as data: its name, wavelengths as observed [Angstrom], and photons counted of each."""
+
+    name: str
+    wavelength: Annotated[tuple[float, ...], _in_unit(units.Angstrom)]
+    transmission: Annotated[tuple[float, ...], _in_unit(units.dimensionless_unscaled)]
+
+    @field_validator("name")
+    @classmethod
+    def _names_an_array(cls, name: str) -> str:
+        if not name.strip() or "/" in name or name.startswith((".", "__")):
+            raise ValueError("a name has no slash, and begins neither with a dot nor with two underscores")
+        return name
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> "Curve":
+        problem = problem_of_curve(np.array(self.wavelength), np.array(self.transmission))
+        if problem:
+            raise ValueError(problem)
+        return self
+
+
+Bands = str | Path | Curve | FilterCurve | Iterable[str | Path | Curve | FilterCurve | Mapping] | Mapping[str, Any]
+"""What `band_list` takes."""
+
+
 def list_filters(filter_set: str | None = None) -> list[str]:
-    """Names that `load_filters` knows, `<set>_<band>`: of one set, or of all."""
+    """Names of all bands that are pinned, `<set>_<band>`: of one set, or of all."""
     names = entry_names("filters") if filter_set is None else [filter_set]
     return [f"{name}_{band}" for name in names for band in _filter_set(name).bands]
 
 
-def load_filters(names: Iterable[str | Path] | Mapping[str, object]) -> tuple[FilterCurve, ...]:
-    """Curves in the order asked for.
+def band_list(bands: Bands) -> tuple[str | Curve, ...]:
+    """Bands one by one, in the order asked for: names of curves that are known, and curves of one's own.
 
-    A name is `<set>_<band>`, such as lsst_r, or the path of a file (.txt .dat .csv .par .ecsv) of two
-    columns, wavelength (Angstrom, where the file has no units) and transmission. A mapping gives names of
-    one's own to such names and paths, or to pairs: `load_filters({"mine": (wavelength, transmission)})`.
-    Raises InputError for unknown names, listing near ones, for unusable curves, and where the installed
-    package no longer has the curve that its entry pins.
+    A band is one of
+        lsst_r                            a name, `<set>_<band>`
+        lsst                              a set: all of its bands, in its order
+        speclite:decam2014-g              a curve of an installed package, speclite or sedpy, as it is there
+        mine.txt                          a file (.txt .dat .csv .par .ecsv) of two columns, wavelength (Angstrom, where
+                                          the file has no units) and transmission; read now, and named by its stem
+        {name, wavelength, transmission}  a curve: a mapping, a `Curve` or a `FilterCurve`
+    One band may stand by itself. A mapping gives names of one's own to bands, or to pairs of arrays:
+    `{"mine": (wavelength, transmission)}`; astropy quantities are converted.
+    Raises InputError for what is no band, and where two have one name.
     """
-    if isinstance(names, str):
-        raise InputError(f"names is a list of bands; for one band write [{names!r}]")
-    if isinstance(names, Mapping):
-        return tuple(_own_curve(name, given) for name, given in names.items())
-    return tuple(_curve(name) for name in names)
-
-
-def curve_sha256(wavelength: np.ndarray, transmission: np.ndarray) -> str:
-    """Hash of a curve: of its wavelengths, then its transmissions, as little-endian float64.
-
-    Wavelengths in Angstrom are first rounded to 1e-6, as the last bits of a change of unit differ between
-    versions of astropy.
-    """
-    values = np.concatenate([np.round(wavelength, 6), transmission])
-    return hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
-
-
-def read_package_curve(package: str, curve: str) -> tuple[np.ndarray, np.ndarray]:
-    """Wavelength (Angstrom, rounded to 1e-6) and transmission of a curve of an installed package.
-
-    Packages are speclite, and astro-sedpy, where `file:column` names a column of a file of many.
-    """
-    if package == "speclite":
-        import speclite.filters
-
-        response = speclite.filters.load_filter(curve)
-        wavelength, transmission = response.wavelength, response.response
-    elif package == "astro-sedpy":
-        from sedpy.observate import Filter
-
-        file, _, column = curve.partition(":")
-        response = Filter(file, trans_colname=column or None)
-        wavelength, transmission = response.wavelength, response.transmission
+    if isinstance(bands, str | Path | Curve | FilterCurve) or _is_curve(bands):
+        bands = [bands]
+    if isinstance(bands, Mapping):
+        found = [_renamed(name, given) for name, given in bands.items()]
+    elif isinstance(bands, Iterable):
+        found = [one for band in bands for one in _each(band)]
     else:
-        raise InputError(f"no reader for filter curves of {package!r}; there are speclite and astro-sedpy")
-    return np.round(np.asarray(wavelength, np.float64), 6), np.asarray(transmission, np.float64)
+        raise InputError(f"{bands!r} is no list of bands; give their names")
+    names = [_name(band) for band in found]
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise InputError(f"band {twins[0]!r} is given twice")
+    return tuple(found)
+
+
+def band_names(bands: Bands) -> tuple[str, ...]:
+    """Labels of the band axis, each once; arguments and errors are those of `band_list`."""
+    return tuple(map(_name, band_list(bands)))
+
+
+def load_filters(bands: Bands) -> tuple[FilterCurve, ...]:
+    """Curves of bands, in the order asked for; arguments as in `band_list`.
+
+    Raises InputError for unknown names, listing near ones, for unusable curves, and where the installed package no
+    longer has the curve that its entry pins.
+    """
+    return tuple(_curve(band) for band in band_list(bands))
+
+
+def _is_curve(bands: object) -> bool:
+    return isinstance(bands, Mapping) and {"wavelength", "transmission"} <= set(bands)
+
+
+def _name(band: str | Curve) -> str:
+    return band.name if isinstance(band, Curve) else band
+
+
+def _each(band: object) -> tuple[str | Curve, ...]:
+    """A band as names and curves; several where it is a set."""
+    if isinstance(band, Curve):
+        return (band,)
+    if isinstance(band, FilterCurve):
+        return (_own(band.name, band.wavelength, band.transmission),)
+    if isinstance(band, Mapping):
+        return (checked(Curve, dict(band), f"filter {band.get('name', '')!r}"),)
+    if isinstance(band, Path) or (isinstance(band, str) and band.endswith(FILE_SUFFIXES)):
+        return _each(read_curve_file(Path(band).stem, Path(band)))
+    if isinstance(band, str):
+        return tuple(list_filters(band)) if band in entry_names("filters") else (str(band),)
+    raise InputError(f"{band!r} is neither the name of a band, a path nor a curve")
+
+
+def _renamed(name: str, given: object) -> Curve:
+    """A band, or a pair of arrays, under a name of one's own."""
+    if isinstance(given, str | Path | Curve | FilterCurve) or _is_curve(given):
+        found = load_filters(given)
+        if len(found) != 1:
+            raise InputError(f"filter {name!r}: {given!r} has {len(found)} bands; give one")
+        return _own(name, found[0].wavelength, found[0].transmission)
+    try:
+        wavelength, transmission = given
+    except (TypeError, ValueError):
+        raise InputError(f"filter {name!r} is neither a name, a path nor a pair (wavelength, transmission)") from None
+    return _own(name, wavelength, transmission)
+
+
+def _own(name: str, wavelength: object, transmission: object) -> Curve:
+    return checked(Curve, {"name": name, "wavelength": wavelength, "transmission": transmission}, f"filter {name!r}")
+
+
+def _curve(band: str | Curve) -> FilterCurve:
+    if isinstance(band, Curve):
+        return FilterCurve(band.name, band.wavelength, band.transmission, "a curve of one's own")
+    return _package_curve(band) if ":" in band else _pinned_curve(band)
 
 
 @cache
@@ -126,21 +185,9 @@ def _filter_set(name: str) -> FilterSetEntry:
     return read_entry("filters", name, FilterSetEntry)[0]
 
 
-def _curve(name: str | Path) -> FilterCurve:
-    if isinstance(name, Path) or name.endswith(FILE_SUFFIXES):
-        return _file_curve(Path(name).stem, Path(name))
-    return _pinned_curve(name)
-
-
-def _own_curve(name: str, given: object) -> FilterCurve:
-    if isinstance(given, str | Path):
-        found = _curve(given)
-        return FilterCurve(name, found.wavelength, found.transmission, found.note)
-    try:
-        wavelength, transmission = given
-    except (TypeError, ValueError):
-        raise InputError(f"filter {name!r} is neither a name, a path nor a pair (wavelength, transmission)") from None
-    return FilterCurve(name, wavelength, transmission, "given as arrays")
+@cache
+def _package_curve(name: str) -> FilterCurve:
+    return FilterCurve(name, *read_unpinned_curve(name), "of the package that is installed, not pinned")
 
 
 @cache
@@ -160,40 +207,3 @@ def _pinned_curve(name: str) -> FilterCurve:
             "you mean as a file"
         )
     return FilterCurve(name, wavelength, transmission, f"{filter_set.title}; {filter_set.includes}")
-
-
-def _file_curve(name: str, path: Path) -> FilterCurve:
-    if not path.exists():
-        raise InputError(f"filter {name!r}: no file {path}")
-    try:
-        columns = _ecsv_columns(path) if path.suffix == ".ecsv" else np.loadtxt(path, usecols=(0, 1), unpack=True)
-    except (ValueError, IndexError, TypeError) as error:
-        raise InputError(f"filter {name!r}: {path} does not have two columns of numbers: {error}") from error
-    return FilterCurve(name, *columns, note=f"file {path.name}")
-
-
-def _ecsv_columns(path):
-    """First two columns of an ECSV file, the first converted to Angstrom where it has a unit."""
-    from astropy.table import Table
-    from astropy.units import Angstrom
-
-    table = Table.read(path, format="ascii.ecsv")
-    wavelength, transmission = (table[name] for name in table.colnames[:2])
-    factor = 1.0 if wavelength.unit is None else wavelength.unit.to(Angstrom)
-    return np.asarray(wavelength, np.float64) * factor, np.asarray(transmission, np.float64)
-
-
-def _check_curve(name, wavelength, transmission):
-    if wavelength.ndim != 1 or wavelength.shape != transmission.shape or len(wavelength) < 2:
-        raise InputError(
-            f"filter {name!r}: wavelength {wavelength.shape} and transmission {transmission.shape} "
-            "must be two lists of the same length, of two points or more"
-        )
-    if not (np.all(np.isfinite(wavelength)) and np.all(np.isfinite(transmission))):
-        raise InputError(f"filter {name!r} has values that are not finite")
-    if not np.all(np.diff(wavelength) > 0.0) or wavelength[0] <= 0.0:
-        raise InputError(f"filter {name!r}: wavelengths must be positive and increase; sort the curve")
-    if np.any(transmission < 0.0):
-        raise InputError(f"filter {name!r} has negative transmission, lowest {transmission.min():g}; set it to zero")
-    if not np.any(transmission > 0.0):
-        raise InputError(f"filter {name!r} is empty: its transmission is zero everywhere")

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from astropy import units
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.evaluate import evaluate
+from diffsky_factory.inputs.filters import load_filters
 
 LOST = np.array([[0.0, 0.0], [0.0, 0.5], [0.0, 1.0]])
 MASS = {
@@ -108,3 +110,35 @@ def test_bands_are_asked_for_where_they_are_needed():
         "is_central": np.ones(2, bool),
     }
     assert "bands=" in refused(columns, ["mag_true"])
+
+
+SHINING = {
+    "log10_halo_mass": np.array([11.5, 12.5]),
+    "redshift": np.array([0.1, 0.2]),
+    "is_central": np.ones(2, bool),
+}
+
+
+def magnitudes(bands):
+    return evaluate(SHINING, ["mag_mean"], bands=bands)["mag_mean"]
+
+
+def test_bands_of_ones_own_are_seen_as_those_with_names():
+    (curve,) = load_filters("lsst_i")
+    of_arrays = {"mine": (0.1 * curve.wavelength * units.nm, curve.transmission)}
+    expected = magnitudes(["lsst_i"])
+    assert expected.shape == (2, 1)
+    np.testing.assert_array_equal(magnitudes(["lsst_r", curve])[:, 1:], expected)
+    np.testing.assert_array_equal(magnitudes("speclite:lsst2023-i"), expected)
+    np.testing.assert_allclose(magnitudes(of_arrays), expected, atol=1e-5)
+
+
+def test_a_file_that_changes_is_another_band(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("4000 0\n4500 1\n5000 0\n")
+    blue = magnitudes([file])
+    file.write_text("8000 0\n8500 1\n9000 0\n")
+    red = magnitudes([file])
+    assert np.all(red < blue - 0.1)
+    file.write_text("4000 0\n4500 1\n5000 0\n")
+    np.testing.assert_array_equal(magnitudes([file]), blue)

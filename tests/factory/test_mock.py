@@ -199,6 +199,14 @@ def test_a_store_keeps_no_row_numbers(tiny):
         make_mock(tiny, columns=["penultimate_host_row"])
 
 
+def test_bands_of_ones_own_are_labels_of_the_axis(tiny):
+    curve = {"name": "mine", "wavelength": [5000.0, 6000.0, 7000.0], "transmission": [0.0, 1.0, 0.0]}
+    mock = make_mock(tiny, bands=["lsst_g", curve, "lsst_i"], columns=["mag_true"])
+    assert mock.band.values.tolist() == ["lsst_g", "mine", "lsst_i"]
+    blue, mine, red = mock.sky.in_tiles(mock.sky.tiles[:1]).mag_true.values.T
+    assert np.median(blue) > np.median(mine) > np.median(red)
+
+
 def test_a_row_stands_for_one_object_where_the_simulation_has_no_weights(tiny):
     weight = make_mock(tiny, columns=["galaxy_id", "weight"]).weight
     assert weight.dtype == np.float32

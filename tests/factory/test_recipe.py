@@ -1,5 +1,8 @@
 """Recipes: what they accept, and one line for everything they do not."""
 
+import json
+
+import jsonschema
 import pytest
 
 from diffsky_factory.core.errors import InputError
@@ -7,7 +10,9 @@ from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.catalogs import list_catalogs
 from diffsky_factory.factory.planning import plan_build
 from diffsky_factory.factory.recipe import Recipe, load_recipe, recipe_from_text
+from diffsky_factory.factory.records import json_schema
 from diffsky_factory.inputs.entries import entry_names
+from diffsky_factory.inputs.filters import band_names, list_filters
 
 CONE = {"ra": 10.0, "dec": -5.0, "radius": 0.5}
 
@@ -32,6 +37,25 @@ def test_a_recipe_comes_back_from_its_text(name):
 def test_small_numbers_survive_the_text():
     recipe = load_recipe("example", region={"cone": {**CONE, "radius": 1e-05}}, redshift=[1e-06, 1e-05])
     assert recipe_from_text(recipe.text) == recipe
+
+
+def test_sets_of_bands_are_written_out_and_names_stay_as_they_are():
+    assert load_recipe("example", bands="euclid").bands == tuple(list_filters("euclid"))
+    assert load_recipe("example", bands=["lsst"]).text == load_recipe("example", bands=list_filters("lsst")).text
+    assert json.loads(load_recipe("example", bands=["lsst_r"]).text)["bands"] == ["lsst_r"]
+
+
+def test_curves_of_ones_own_are_part_of_the_recipe(tmp_path):
+    file = tmp_path / "narrow.txt"
+    file.write_text("4000 0\n5000 0.8\n6000 0\n")
+    box = {"name": "box", "wavelength": [6000.0, 6000.1, 7000.0, 7000.1], "transmission": [0.0, 1.0, 1.0, 0.0]}
+    recipe = load_recipe("example", bands=["lsst_r", box, str(file)])
+    file.write_text("4000 0\n5000 0.8\n9000 0\n")
+    assert recipe_from_text(recipe.text) == load_recipe(recipe) == recipe
+    assert band_names(recipe.bands) == ("lsst_r", "box", "narrow")
+    assert recipe.bands[2].wavelength == (4000.0, 5000.0, 6000.0)
+    assert load_recipe("example", bands=["lsst_r", box, file]).hash != recipe.hash
+    jsonschema.validate(json.loads(recipe.text), json.loads(json_schema("recipes")))
 
 
 def test_quantities_are_converted_where_they_enter():
@@ -84,7 +108,11 @@ def test_quantities_are_converted_where_they_enter():
         ({"tiles": {"order": 7, "blok": 64}}, ["tiles.blok", "did you mean block"]),
         ({"tiles": {"block": 1}}, ["tiles.block", "64"]),
         ({"tiles": 7}, ["tiles", "7"]),
-        ({"bands": "lsst_r"}, ["bands", "'lsst_r'"]),
+        ({"bands": "lsst_rr"}, ["lsst_rr", "did you mean lsst_r"]),
+        ({"bands": 5}, ["bands", "5 is no list of bands"]),
+        ({"bands": ["lsst_r", "lsst"]}, ["bands", "'lsst_r' is given twice"]),
+        ({"bands": ["speclite:lsst2023-q"]}, ["speclite", "did you mean lsst2023"]),
+        ({"bands": [{"name": "mine", "wavelength": [1], "transmission": [1]}]}, ["bands", "'mine'", "two points"]),
         ({"bands": ["lsst_r", "lsst_rr"]}, ["lsst_rr", "did you mean lsst_r"]),
         ({"bands": ["lsst_r", "lsst_r"]}, ["bands", "'lsst_r' is given twice"]),
         ({"bands": []}, ["bands", "none are given"]),
@@ -123,7 +151,7 @@ def test_bad_input_is_one_line_that_names_the_field(changes, wanted):
         ("a: [1, 2\n", ["line 2", "not valid YAML"]),
         ("1: 2\nsimulation: synthetic\n", ["no field '1'"]),
         ("schema: other/1\nsimulation: synthetic\n", ["schema", "diffsky-factory/recipe/1"]),
-        ("simulation: synthetic\nbands: [1]\n", ["bands.0"]),
+        ("simulation: synthetic\nbands: [1]\n", ["bands", "1 is neither the name of a band"]),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named_with_what_is_wrong(tmp_path, text, wanted):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffsky_factory.factory.tables import NODE_SPACING, redshift_nodes
+from diffsky_factory.factory.tables import NODE_SPACING, band_table, redshift_nodes
 from diffsky_factory.inputs.band_tables import band_luminosity_table, spectrum_luminosity_table
 from diffsky_factory.inputs.filters import list_filters, load_filters
 from diffsky_factory.inputs.templates import load_templates
@@ -40,3 +40,12 @@ def test_lines_that_cross_features_of_a_band_between_nodes_are_few(populations):
     assert np.mean(error < 0.001) > 0.75
     assert np.percentile(error, 99.0) < 0.025
     assert error.max() < 0.15
+
+
+def test_a_table_of_bands_is_made_once_for_the_same_curves():
+    nodes = redshift_nodes(0.1)
+    one, same = ({"mine": ([4000.0, 4500.0, 5000.0], [0.0, 1.0, 0.0])} for _ in range(2))
+    other = {"mine": ([4000.0, 4500.0, 5000.0], [0.0, 1.0, 0.5])}
+    tables = [band_table("bc03_miles_kroupa", load_filters(bands), nodes, "none") for bands in (one, same, other)]
+    assert tables[0] is tables[1]
+    assert not np.array_equal(tables[0].luminosity, tables[2].luminosity)

@@ -2,18 +2,17 @@
 
 import numpy as np
 import pytest
+from astropy import units
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs import filters
 from diffsky_factory.inputs.entries import entry_names, read_entry
-from diffsky_factory.inputs.filters import (
-    FilterCurve,
-    FilterSetEntry,
-    curve_sha256,
-    list_filters,
-    load_filters,
-)
+from diffsky_factory.inputs.filter_curves import FilterCurve, curve_sha256
+from diffsky_factory.inputs.filters import Curve, FilterSetEntry, band_list, band_names, list_filters, load_filters
+from diffsky_factory.inputs.package_curves import package_curve_names
 
 TRIANGLE = (np.array([4000.0, 5000.0, 6000.0]), np.array([0.0, 1.0, 0.0]))
+CURVE = {"wavelength": [4000.0, 5000.0, 6000.0], "transmission": [0.0, 1.0, 0.0]}
 
 
 def test_every_listed_filter_loads_and_is_a_sound_curve():
@@ -78,9 +77,54 @@ def test_an_unknown_band_lists_near_ones(name, near):
         load_filters([name])
 
 
-def test_one_bare_string_is_refused_with_the_right_spelling():
-    with pytest.raises(ValueError, match=r"write \['lsst_r'\]"):
-        load_filters("lsst_r")
+def test_one_name_by_itself_is_one_band_or_one_set():
+    assert load_filters("lsst_r") == load_filters(["lsst_r"])
+    assert band_names("euclid") == tuple(list_filters("euclid"))
+    with pytest.raises(ValueError, match=r"no filter 'lsst_Y'; did you mean .*lsst_y"):
+        load_filters("lsst_Y")
+
+
+def test_a_set_among_bands_is_all_of_its_bands_in_its_order():
+    expected = ("sdss_u", "lsst_u", "lsst_g", "lsst_r", "lsst_i", "lsst_z", "lsst_y", "roman_F106")
+    assert band_list(["sdss_u", "lsst", "roman_F106"]) == band_names(["sdss_u", "lsst", "roman_F106"]) == expected
+
+
+@pytest.mark.parametrize("bands", [["lsst_r", "lsst_r"], ["lsst_r", "lsst"], ["lsst_r", {"name": "lsst_r", **CURVE}]])
+def test_two_bands_of_one_name_are_refused_by_that_name(bands):
+    for function in (band_list, band_names, load_filters):
+        with pytest.raises(InputError, match="band 'lsst_r' is given twice"):
+            function(bands)
+
+
+# curves of an installed package
+
+
+def test_a_band_of_a_package_is_read_as_it_is_there():
+    unpinned, pinned = load_filters(["speclite:lsst2023-r", "lsst_r"])
+    assert unpinned.name == "speclite:lsst2023-r"
+    np.testing.assert_array_equal(unpinned.transmission, pinned.transmission)
+    names = ["speclite:decam2014-g", "sedpy:sdss_r0", "sedpy:spherex_band1:ch01"]
+    assert [curve.name for curve in load_filters(names)] == list(band_names(names)) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("speclite:decam2014-q", "speclite has no curve 'decam2014-q'; did you mean .*decam2014-r"),
+        ("sedpy:sdss_r9", "astro-sedpy has no curve 'sdss_r9'; did you mean .*sdss_r0"),
+        ("sedpy:spherex_band1:ch99", "no filter 'sedpy:spherex_band1:ch99': astro-sedpy cannot read it"),
+        ("speklite:decam2014-g", "no package 'speklite'; did you mean speclite"),
+    ],
+)
+def test_an_unknown_curve_of_a_package_lists_near_ones(name, wanted):
+    with pytest.raises(InputError, match=wanted):
+        load_filters([name])
+
+
+def test_every_curve_that_is_pinned_is_among_those_of_its_package():
+    for name in entry_names("filters"):
+        entry, _ = read_entry("filters", name, FilterSetEntry)
+        assert {band.curve.split(":")[0] for band in entry.bands.values()} <= set(package_curve_names(entry.package))
 
 
 def test_a_package_that_changes_a_curve_is_an_error_that_says_so(monkeypatch):
@@ -109,6 +153,63 @@ def test_a_pair_of_arrays_is_a_curve():
     (curve,) = load_filters({"mine": TRIANGLE})
     assert curve.name == "mine"
     assert curve.effective_wavelength == pytest.approx(5000.0)
+
+
+@pytest.mark.parametrize(
+    "band",
+    [{"name": "mine", **CURVE}, Curve(name="mine", **CURVE), FilterCurve("mine", *TRIANGLE)],
+    ids=lambda b: type(b),
+)
+def test_a_curve_is_a_band_by_itself_and_among_others(band):
+    assert band_names(band) == ("mine",)
+    assert band_names(["lsst_r", band]) == ("lsst_r", "mine")
+    assert load_filters(band) == load_filters([band]) == load_filters({"mine": TRIANGLE})
+
+
+def test_quantities_are_converted_to_angstrom():
+    wavelength = [400.0, 500.0, 600.0] * units.nm
+    assert load_filters({"mine": (wavelength, TRIANGLE[1])}) == load_filters({"mine": TRIANGLE})
+    percent = [0.0, 100.0, 0.0] * units.percent
+    assert load_filters({"name": "mine", "wavelength": wavelength, "transmission": percent}) == load_filters(
+        {"mine": TRIANGLE}
+    )
+    with pytest.raises(InputError, match=r"filter 'mine': wavelength: .*Angstrom.*not convertible"):
+        load_filters({"mine": (TRIANGLE[0] * units.s, TRIANGLE[1])})
+
+
+def test_curves_are_equal_where_their_names_and_numbers_are():
+    curve = FilterCurve("t", *TRIANGLE)
+    same, other = FilterCurve("t", *TRIANGLE, note="again"), FilterCurve("t", TRIANGLE[0], 0.5 * TRIANGLE[1])
+    assert curve == same != other != FilterCurve("u", *TRIANGLE)
+    assert hash(curve) == hash(same)
+    assert len({curve, same, other}) == 2
+
+
+@pytest.mark.parametrize(
+    ("band", "wanted"),
+    [
+        ({"name": "mine", "wavelength": [1, 2]}, "filter 'mine': transmission: Field required"),
+        ({"name": "mine", "wavelenght": [1, 2]}, "no field 'wavelenght'; did you mean wavelength"),
+        ({**CURVE}, "name: Field required"),
+        ({"name": "a/b", **CURVE}, "name: a name has no slash"),
+        ({"name": "mine", "wavelength": ["a", "b"], "transmission": [1, 1]}, "wavelength: numbers are wanted"),
+        ({"name": "mine", "wavelength": [[1, 2]], "transmission": [[1, 1]]}, "filter 'mine': wavelength.0"),
+        ({"name": "mine", "wavelength": [2, 1], "transmission": [1, 1]}, "filter 'mine': wavelengths must be positive"),
+        (5, "5 is neither the name of a band, a path nor a curve"),
+    ],
+    ids=str,
+)
+def test_a_band_that_is_none_says_what_is_wrong(band, wanted):
+    with pytest.raises(InputError, match=wanted) as caught:
+        load_filters([band])
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_list_of_bands_is_refused():
+    with pytest.raises(InputError, match="5 is no list of bands"):
+        load_filters(5)
+    with pytest.raises(InputError, match="filter 'mine': 'lsst' has 6 bands"):
+        load_filters({"mine": "lsst"})
 
 
 def test_a_mapping_may_rename_a_known_band():
