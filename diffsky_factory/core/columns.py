@@ -1,13 +1,13 @@
 """Columns: what each name means, read from `schemas/columns`, the only place that says so."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from diffsky_factory.core.errors import did_you_mean
 from diffsky_factory.core.resources import resource
 
 
@@ -66,9 +66,7 @@ def column(name: str) -> Column:
     """The column of this name; raises KeyError that lists near matches."""
     known = columns()
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise KeyError(f"no column '{name}' in schemas/columns{hint}")
+        raise KeyError(f"no column '{name}' in schemas/columns{did_you_mean(name, known)}")
     return known[name]
 
 

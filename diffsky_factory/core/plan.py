@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import jax
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
 
@@ -108,6 +107,5 @@ def _writers(stages: tuple[Stage, ...]) -> dict[str, Stage]:
 
 
 def _no_writer(column: str, reader: str, known: set[str]) -> str:
-    near = get_close_matches(column, known, n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    hint = did_you_mean(column, known)
     return f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}"

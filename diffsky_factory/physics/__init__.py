@@ -1,11 +1,10 @@
 """The galaxy model: its stages in order of flow, the rivals of some, and its ingredients' parameters."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.imports import imported, is_path
 from diffsky_factory.core.stage import Stage, derived
 from diffsky_factory.physics import black_holes
@@ -243,5 +242,4 @@ def _rival(rival: str | Stage) -> Stage:
 
 def _known(name: str, known: Mapping[str, Stage], what: str) -> None:
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        raise InputError(f"no {what} '{name}'" + (f"; did you mean {', '.join(near)}?" if near else ""))
+        raise InputError(f"no {what} '{name}'{did_you_mean(name, known)}")
