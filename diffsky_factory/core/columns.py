@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from diffsky_factory.core.errors import did_you_mean
 from diffsky_factory.core.resources import resource
+from diffsky_factory.core.scopes import split
 
 
 class Column(BaseModel):
@@ -33,7 +34,7 @@ class Column(BaseModel):
         """Attributes of the array on disk and in memory."""
         attributes = {
             "units": self.unit,
-            "long_name": self.name.replace("_", " "),
+            "long_name": split(self.name)[1].replace("_", " "),
             "description": self.description,
             "ucd": self.ucd,
             "valid_min": self.range[0],
@@ -63,14 +64,17 @@ def columns() -> dict[str, Column]:
 
 
 def column(name: str) -> Column:
-    """The column of this name; raises KeyError that lists near matches."""
-    known = columns()
-    if name not in known:
-        raise KeyError(f"no column '{name}' in schemas/columns{did_you_mean(name, known)}")
-    return known[name]
+    """The column of this name; under a scope, that of its last word, called by the whole of its name.
+
+    Raises KeyError that lists near matches.
+    """
+    known, (scope, last) = columns(), split(name)
+    if last not in known:
+        raise KeyError(f"no column '{last}' in schemas/columns{did_you_mean(last, known)}")
+    return known[last].model_copy(update={"name": name}) if scope else known[last]
 
 
 def row_numbers(names: Iterable[str]) -> list[str]:
     """Those of the names that are columns of row numbers."""
     known = columns()
-    return [name for name in names if name in known and known[name].row_number]
+    return [name for name in names if (last := split(name)[1]) in known and known[last].row_number]

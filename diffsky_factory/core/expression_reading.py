@@ -18,6 +18,7 @@ from diffsky_factory.core.expression_terms import (
     Variable,
 )
 from diffsky_factory.core.expression_words import Words, words_of
+from diffsky_factory.core.scopes import split
 
 Axes = tuple[tuple[str, tuple[Label, ...]], ...]
 DEEPEST = 100  # terms within terms; chosen: far below what Python can recurse
@@ -113,7 +114,7 @@ class _Reader:
         self._wrong(node, f"axis '{axis[0]}' has no {text}{did_you_mean(text, labels) or '; it has ' + _some(labels)}")
 
     def _kind(self, name: str) -> Kind:
-        plain = name.rpartition("/")[2]
+        plain = split(name)[1]
         schema = columns()[plain].dtype if plain in columns() else "float64"
         dtype = str(self.dtypes.get(name, schema))
         return "truth" if dtype == "bool" else "integer" if "int" in dtype else "number"
@@ -181,7 +182,7 @@ class _Reader:
     def _flags(self, node: ast.expr) -> dict[str, int]:
         """Names of the values of a column, where the schema has them."""
         word = self._word(node) if isinstance(node, ast.Name) else None
-        plain = word.text.rpartition("/")[2] if word and word.text in self.known else ""
+        plain = split(word.text)[1] if word and word.text in self.known else ""
         return columns()[plain].flags if plain in columns() else {}
 
     def _flag(self, node: ast.expr, flags: Mapping[str, int]) -> Constant | None:
