@@ -8,14 +8,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from diffsky_factory.core.constants import Key, constant
 from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.scopes import split
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
 
 KEPT = "kept for the gradient"  # name of small results that are dear to make again
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Branch(Stage):
     """Runs a plan once per case, each with some columns replaced, and stacks what it writes along axis 1.
 
@@ -26,17 +28,15 @@ class Branch(Stage):
     cases: tuple[Mapping[str, Any], ...]
     outputs: Mapping[str, str]
 
-    def stream(self, draw: str) -> str:
-        """Streams of the inner stages are already full names."""
-        return draw
-
     def only(self, columns: frozenset[str]) -> "Branch":
         """The branch that makes some of its columns, and runs no stage that they do not need."""
         return _part(self, columns)
 
-    def apply(self, constants: Mapping[type, Any], rows: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    def apply(self, constants: Mapping[Key, Any], rows: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """The stacked columns, (block, case, ...)."""
         n = next(iter(rows.values())).shape[0]
+        rows = self.taken(rows)
+        known = {inner: constant(key, constants) for inner, key in zip(self.inner.constants, self.constants.values())}
 
         def replaced(value):  # the name of a column, or one value for all rows
             return rows[value] if isinstance(value, str) else jnp.full(n, value)
@@ -48,16 +48,20 @@ class Branch(Stage):
         # one case after another: compiled once, and no more memory than one, also in the gradient
         @partial(jax.checkpoint, prevent_cse=False, policy=jax.checkpoint_policies.save_only_these_names(KEPT))
         def one(case):
-            return self.inner.run({**shared, **case}, constants, draws)
+            return self.inner.run({**shared, **case}, known, draws)
 
         out = jax.lax.map(one, stacked)
-        return {column: jnp.moveaxis(out[name], 0, 1) for name, column in self.outputs.items()}
+        return {column: jnp.moveaxis(out[name], 0, 1) for name, column in zip(self.outputs, self.writes)}
 
 
 @lru_cache
 def _part(whole: Branch, columns: frozenset[str]) -> Branch:
-    outputs = {name: column for name, column in whole.outputs.items() if column in columns}
-    return whole if outputs == whole.outputs else branch(whole.name, whole.inner.stages, whole.cases, outputs)
+    kept = [column in columns for column in whole.writes]
+    if all(kept):
+        return whole
+    outputs = {name: column for (name, column), wanted in zip(whole.outputs.items(), kept) if wanted}
+    part = branch(split(whole.name)[1], whole.inner.stages, whole.cases, outputs)
+    return part.under(whole.scope) if whole.scope else part
 
 
 def branch(
@@ -65,7 +69,7 @@ def branch(
 ) -> Branch:
     """Declare a branch.
 
-    stages  : of the model, in order of flow; what does not follow from the replaced columns is read, not run again
+    stages  : of the model; what does not follow from the replaced columns is read, not run again
     cases   : per case, the columns replaced: by another column (its name) or by a value
     outputs : inner column -> name of the stacked column
     """
@@ -80,9 +84,10 @@ def branch(
         name=name,
         function=inner.run,
         of="block",
-        constants={kind.__name__: kind for kind in inner.constants},
+        constants={f"constant_{i}": key for i, key in enumerate(inner.constants)},
         reads=tuple(dict.fromkeys([*reads, *sorted(substitutes)])),
         draws=draws,
+        streams={stream: stream for stream in draws},
         writes=tuple(outputs.values()),
         inner=inner,
         cases=tuple(cases),
@@ -92,9 +97,11 @@ def branch(
 
 def _downstream(stages: Sequence[Stage], changed: set[str]) -> list[Stage]:
     """The stages that read, directly or not, a column that is replaced."""
-    found = []
-    for stage in stages:
-        if changed & set(stage.reads) and not set(stage.writes) <= changed:
-            found.append(stage)
-            changed = changed | set(stage.writes)
-    return found
+    found, before = set(), -1
+    while len(found) > before:
+        before = len(found)
+        for stage in stages:
+            if stage not in found and changed & set(stage.reads) and not set(stage.writes) <= changed:
+                found.add(stage)
+                changed = changed | set(stage.writes)
+    return [stage for stage in stages if stage in found]

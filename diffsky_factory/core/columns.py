@@ -1,14 +1,15 @@
 """Columns: what each name means, read from `schemas/columns`, the only place that says so."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cache
 from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from diffsky_factory.core.errors import did_you_mean
 from diffsky_factory.core.resources import resource
+from diffsky_factory.core.scopes import split
 
 Attributes = dict[str, str | int | float | list[int]]
 
@@ -34,7 +35,7 @@ class Column(BaseModel):
     @property
     def label(self) -> str:
         """A few words for the axis of a plot, beside the unit, which says where a number is a logarithm."""
-        return self.long_name or self.name.removeprefix("log10_").replace("_", " ")
+        return self.long_name or split(self.name)[1].removeprefix("log10_").replace("_", " ")
 
     @property
     def attributes(self) -> Attributes:
@@ -75,16 +76,17 @@ def columns() -> dict[str, Column]:
 
 
 def column(name: str) -> Column:
-    """The column of this name; raises KeyError that lists near matches."""
-    known = columns()
-    if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise KeyError(f"no column '{name}' in schemas/columns{hint}")
-    return known[name]
+    """The column of this name; under a scope, that of its last word, called by the whole of its name.
+
+    Raises KeyError that lists near matches.
+    """
+    known, (scope, last) = columns(), split(name)
+    if last not in known:
+        raise KeyError(f"no column '{last}' in schemas/columns{did_you_mean(last, known)}")
+    return known[last].model_copy(update={"name": name}) if scope else known[last]
 
 
 def row_numbers(names: Iterable[str]) -> list[str]:
     """Those of the names that are columns of row numbers."""
     known = columns()
-    return [name for name in names if name in known and known[name].row_number]
+    return [name for name in names if (last := split(name)[1]) in known and known[last].row_number]

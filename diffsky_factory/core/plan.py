@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import jax
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.constants import Key
+from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
 
@@ -38,14 +38,18 @@ class Plan:
         return {stage.stream(name): law for stage in self.stages for name, law in stage.draws.items()}
 
     @property
-    def constants(self) -> tuple[type, ...]:
-        """Types of the parameters and tables the stages take."""
-        return tuple(dict.fromkeys(kind for stage in self.stages for kind in stage.constants.values()))
+    def constants(self) -> tuple[Key, ...]:
+        """Keys of the parameters and tables the stages take: types, and of stages under a scope (type, scope)."""
+        return tuple(dict.fromkeys(key for stage in self.stages for key in stage.constants.values()))
 
     def run(
-        self, columns: Mapping[str, jax.Array], constants: Mapping[type, Any], draws: Mapping[str, jax.Array]
+        self, columns: Mapping[str, jax.Array], constants: Mapping[Key, Any], draws: Mapping[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        """The wanted columns, from the given ones; traceable, one fused kernel under jit."""
+        """The wanted columns, from the given ones; traceable, one fused kernel under jit.
+
+        constants : by key; what a scope has none of its own of is that of the type alone
+        draws     : by name of the stream
+        """
         rows = dict(columns)
         for stage in self.stages:
             own = {name: draws[stage.stream(name)] for name in stage.draws}
@@ -57,8 +61,9 @@ class Plan:
 def plan(stages: Iterable[Stage], given: Iterable[str], wanted: Iterable[str]) -> Plan:
     """Order the stages that the wanted columns need.
 
-    A given column wins over the stage that would write it. Raises PlanError, naming the column and the
-    stages, for a column that nobody writes, that two stages write, or that depends on itself.
+    A given column wins over the stage that would write it, and for a stage under a scope a column of the scope over the
+    plain one. Raises PlanError, naming the column and the stages, for a column that nobody writes, that two stages
+    write, or that depends on itself.
     """
     stages, given, wanted = tuple(stages), frozenset(given), tuple(wanted)
     order = _ordered(stages, given, wanted)
@@ -70,7 +75,8 @@ def plan(stages: Iterable[Stage], given: Iterable[str], wanted: Iterable[str]) -
 
 
 def _ordered(stages: tuple[Stage, ...], given: frozenset[str], wanted: tuple[str, ...]) -> tuple[Stage, ...]:
-    writers = _writers(stages)
+    names = given.union(*(stage.writes for stage in stages))
+    writers = writers_of(stage.among(names) for stage in stages)
     order: list[Stage] = []
     open_names: list[str] = []
 
@@ -95,7 +101,8 @@ def _ordered(stages: tuple[Stage, ...], given: frozenset[str], wanted: tuple[str
     return tuple(order)
 
 
-def _writers(stages: tuple[Stage, ...]) -> dict[str, Stage]:
+def writers_of(stages: Iterable[Stage]) -> dict[str, Stage]:
+    """The stage that writes each column; raises PlanError, naming both, where two write one."""
     writers: dict[str, Stage] = {}
     for stage in stages:
         for column in stage.writes:
@@ -108,6 +115,5 @@ def _writers(stages: tuple[Stage, ...]) -> dict[str, Stage]:
 
 
 def _no_writer(column: str, reader: str, known: set[str]) -> str:
-    near = get_close_matches(column, known, n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    hint = did_you_mean(column, known)
     return f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}"

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from diffsky_factory.core.constants import Key, held, key_of, kind_of, scope_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
+from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.evaluate import requested
 from diffsky_factory.factory.tables import DEFAULT_IGM
@@ -25,7 +27,8 @@ from diffsky_factory.sky.cosmology import Cosmology
 class Galaxies:
     """Call it with parameters, by group, to have the wanted columns as JAX arrays in the order of the rows given.
 
-    parameters : those of the calibration that the wanted columns need, by the published name of their group
+    parameters : those of the calibration that the wanted columns need, by the published name of their group, and those
+                 that a scope has of its own, "lsst_y10/scatter"
     columns    : what is known of the galaxies
     A group that is left out stays as it is, and so does a column. Draws are the same in every call.
     """
@@ -33,7 +36,7 @@ class Galaxies:
     parameters: dict[str, Any]
     columns: dict[str, jax.Array]
     order: Plan
-    constants: dict[type, Any]
+    constants: dict[Key, Any]
     draws: dict[str, jax.Array]
 
     def __call__(
@@ -45,8 +48,8 @@ class Galaxies:
             for name in given:
                 if name not in known:
                     raise InputError(f"no {what} '{name}' in this request; {near(name, known)}")
-        constants = {**self.constants, **{type(self.parameters[name]): value for name, value in parameters.items()}}
-        return self.order.run({**self.columns, **columns}, constants, self.draws)
+        changed = {key_of(type(self.parameters[name]), split(name)[0]): value for name, value in parameters.items()}
+        return self.order.run({**self.columns, **columns}, {**self.constants, **changed}, self.draws)
 
 
 def differentiable(
@@ -62,7 +65,8 @@ def differentiable(
     igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
     replace: Mapping[str, str | Stage] | None = None,
-    constants: Sequence[Any] = (),
+    add: Sequence[str | Stage] = (),
+    constants: Sequence[Any] | Mapping[Key, Any] = (),
     seed: int = 0,
 ) -> Galaxies:
     """Galaxies as a function of the parameters: `jax.grad(lambda p: loss(galaxies(p)))(galaxies.parameters)`.
@@ -75,13 +79,19 @@ def differentiable(
     `replace={"merging_monte_carlo": "merging_mean"}` are derivatives of expectations.
     """
     order, known, columns = requested(
-        *(columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology, replace, constants)
+        *(columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology),
+        *(replace, add, constants),
     )
     missing = {name: law for name, law in order.draws.items() if name not in (draws or {})}
     drawn = draw_all(row_keys(seed, id_words(columns["galaxy_id"])), missing) if missing else {}
-    used = {kind: jax.tree.map(_real, known[kind]) for kind in order.constants}
+    used = {key: jax.tree.map(_real, known[key]) for key in dict.fromkeys(held(key, known) for key in order.constants)}
     return Galaxies(
-        parameters={group: used[kind] for group, kind in INGREDIENTS.items() if kind in used},
+        parameters={
+            scoped(scope_of(key), group): used[key]
+            for group, kind in INGREDIENTS.items()
+            for key in used
+            if kind_of(key) is kind
+        },
         columns={name: _real(columns[name]) for name in order.reads},
         order=order,
         constants=used,

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.columns import row_numbers
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.constants import Key, held, kind_of, said
+from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.scopes import split
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel, Precision, cores
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
@@ -35,7 +37,8 @@ def evaluate(
     igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
     replace: Mapping[str, str | Stage] | None = None,
-    constants: Sequence[Any] = (),
+    add: Sequence[str | Stage] = (),
+    constants: Sequence[Any] | Mapping[Key, Any] = (),
     seed: int = 0,
     block: int = 4096,
     precision: Precision = "float32",
@@ -57,13 +60,17 @@ def evaluate(
     igm         : absorption between galaxies, as in `inputs.igm`; "none" for none
     replace     : rival stages, such as {"merging_monte_carlo": "merging_mean"}; one of your own as it is, or by its
                   path "module:attribute"
-    constants   : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name
+    add         : stages besides those of the model, given or by their paths; under a scope their columns have its name:
+                  add=["lsst_y10/my_survey:noise"] writes "lsst_y10/mag_obs"
+    constants   : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name; those of a
+                  scope by type and scope: {(Noise, "lsst_y10"): Noise(26.8), Noise: Noise(25.0)}
     Returns the wanted columns as numpy arrays in the order of the rows given.
     Raises InputError for unequal lengths, values that are not finite or spectra of more than 4 GiB, PlanError for a
     column that cannot be had.
     """
     order, known, columns = requested(
-        *(columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology, replace, constants)
+        *(columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology),
+        *(replace, add, constants),
     )
     # host groups side by side, so that blocks hold whole groups
     host = np.asarray(columns["host_row"])
@@ -81,38 +88,55 @@ def evaluate(
 
 
 class Requested(NamedTuple):
-    """What a request comes to: stages in order, parameters and tables by type, columns with their defaults."""
+    """What a request comes to: stages in order, parameters and tables by key, columns with their defaults."""
 
     order: Plan
-    known: dict[type, Any]
+    known: dict[Key, Any]
     columns: dict[str, np.ndarray]
 
 
 def requested(
-    columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology, replace, constants
+    columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology, replace, add, constants
 ) -> Requested:
     """The request of `evaluate`, with its arguments, checked before anything is computed."""
     cosmology = cosmology or Cosmology()
     columns = _completed(columns, cosmology)
-    model = stages(replace)
+    model = stages(replace, add=add)
     order = plan(model, columns, wanted)
     calibration = load_calibration(calibration) if isinstance(calibration, str) else calibration
     redshift_max = float(np.max(columns.get("redshift", 0.1), initial=0.1))
+    kinds = {kind_of(key) for key in order.constants}
     known = {
         **default_parameters(model),
         **halo_growth_parameters(),  # of histories for halos that come without one
         **calibration.by_class(),
-        **tables(templates, bands, cosmology, redshift_max, igm, lines, wavelengths, SpectrumTable in order.constants),
-        **{type(value): value for value in constants},
+        **tables(templates, bands, cosmology, redshift_max, igm, lines, wavelengths, SpectrumTable in kinds),
+        **_by_key(constants, model),
     }
-    check_templates([kind for kind in order.constants if kind not in known], templates)
-    missing = [kind.__name__ for kind in order.constants if kind not in known]
+    unknown = [key for key in order.constants if held(key, known) is None]
+    check_templates([kind_of(key) for key in unknown], templates)
+    missing = [said(key) for key in unknown]
     if missing:
         raise InputError(
             f"{', '.join(wanted)}: needs {', '.join(missing)}; give bands=, lines=, calibration= or constants="
         )
     _check_draws(draws or {}, order.draws, len(columns["host_row"]))
     return Requested(order, known, columns)
+
+
+def _by_key(constants: Sequence[Any] | Mapping[Key, Any], model: Sequence[Stage]) -> dict[Key, Any]:
+    """Constants by key; raises InputError for a key that is none of its value, or of a scope that no stage is under."""
+    if not isinstance(constants, Mapping):
+        return {type(value): value for value in constants}
+    scopes = sorted({stage.scope for stage in model} - {""})
+    for key, value in constants.items():
+        scope = key[1] if isinstance(key, tuple) and len(key) == 2 else ""
+        if key not in (type(value), (type(value), scope)):
+            raise InputError(f"constants: {key!r} stands before a {type(value).__name__}, in place of its type")
+        if scope and scope not in scopes:
+            hint = did_you_mean(scope, scopes) or f"; there are {', '.join(scopes) or 'none'}"
+            raise InputError(f"constants: no stage is under the scope '{scope}'{hint}")
+    return dict(constants)
 
 
 def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[str, np.ndarray]:
@@ -170,9 +194,12 @@ def _check_rows(columns: Mapping[str, np.ndarray], n: int) -> None:
 
 def _check_size(kernel: Kernel, columns: Mapping[str, np.ndarray]) -> None:
     """Raise InputError where the spectra that a kernel would give are too many."""
-    if any(map(is_spectral, kernel.plan.wanted)):
+    if any(is_spectral(split(name)[1]) for name in kernel.plan.wanted):
         shapes = kernel.template({name: columns[name] for name in kernel.plan.reads})
-        points = {name: int(np.prod(shape)) for name, (shape, _) in shapes.items() if is_spectral(name)}
+        points: dict[str, int] = {}
+        for name, (shape, _) in shapes.items():
+            if is_spectral(last := split(name)[1]):
+                points[last] = points.get(last, 0) + int(np.prod(shape))
         remedies = "give fewer galaxies at a time", "or a range of wavelengths: wavelengths=(low, high)"
         check_spectra("evaluate", len(columns["host_row"]), points, remedies)
 

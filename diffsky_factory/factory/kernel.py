@@ -14,6 +14,7 @@ import numpy as np
 
 from diffsky_factory.core.cache import keep_compiled_kernels
 from diffsky_factory.core.columns import row_numbers
+from diffsky_factory.core.constants import Key, held
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
@@ -31,7 +32,7 @@ class Kernel:
     def __init__(
         self,
         plan: Plan,
-        constants: Mapping[type, Any],
+        constants: Mapping[Key, Any],
         *,
         seed: int,
         block: int = 16384,
@@ -42,8 +43,10 @@ class Kernel:
         self.plan, self.seed, self.block, self.precision, self.at_once = plan, seed, block, precision, at_once
         keep_compiled_kernels()
         with self._precision():
-            known = [self._real(constants[kind]) for kind in plan.constants]
-            self.constants = jax.device_put(known)  # once, not per block
+            keys = [held(key, constants) or key for key in plan.constants]
+            known = {key: self._real(constants[key]) for key in keys}
+            known = dict(zip(known, jax.device_put(list(known.values()))))  # once, not per block
+            self.constants = [known[key] for key in keys]
         self._compiling = threading.Lock()
         self._sizes: set[int] = set()  # rows of the blocks it is compiled for
 
@@ -157,6 +160,6 @@ def _compiled(plan: Plan):
     def kernel(columns, constants, words, given, seed):
         missing = {name: law for name, law in plan.draws.items() if name not in given}
         draws = draw_all(row_keys(seed, words), missing) if missing else {}
-        return plan.run(columns, {type(value): value for value in constants}, {**draws, **given})
+        return plan.run(columns, dict(zip(plan.constants, constants)), {**draws, **given})
 
     return kernel

@@ -1,13 +1,15 @@
 """The galaxy model: its stages in order of flow, the rivals of some, and its ingredients' parameters."""
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.constants import kind_of
+from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.imports import imported, is_path
-from diffsky_factory.core.stage import Stage, derived
+from diffsky_factory.core.plan import writers_of
+from diffsky_factory.core.scopes import split
+from diffsky_factory.core.stage import Stage, derived, stage_at
 from diffsky_factory.physics import black_holes
 from diffsky_factory.physics.halos import growth, infall, mixture, population
 from diffsky_factory.physics.halos.fitted import fitted_or_drawn
@@ -188,25 +190,30 @@ def parameter_class(group: str) -> type | None:
 def default_parameters(stages: Iterable[Stage]) -> dict[type, Any]:
     """Defaults of the parameter classes of stages that no published calibration has, and of those of other packages."""
     published = {kind for group, kind in INGREDIENTS.items() if group not in UNPUBLISHED}
-    kinds = {kind for stage in stages for kind in stage.constants.values()} - published
+    kinds = {kind_of(key) for stage in stages for key in stage.constants.values()} - published
     return {kind: kind() for kind in kinds if set(getattr(kind, "_field_defaults", ())) == set(kind._fields)}
 
 
-def stages(replace: Mapping[str, str | Stage] | None = None, *, fitted: bool = False) -> tuple[Stage, ...]:
+def stages(
+    replace: Mapping[str, str | Stage] | None = None, *, fitted: bool = False, add: Sequence[str | Stage] = ()
+) -> tuple[Stage, ...]:
     """The stages of a model in which some are replaced by a rival; with `fitted`, growth is as fitted where it was.
 
-    A rival is named; one of another package is named `module:attribute`, or given as it is.
-    Raises InputError for an unknown name, listing near matches, or a rival that writes other columns.
+    A rival is named; one of another package is named `module:attribute`, or given as it is. So are stages to add, which
+    may be under a scope: `lsst_y10/photometry`, `lsst_y10/module:attribute`.
+    Raises InputError for an unknown name, listing near matches, a rival that writes other columns, or an added stage
+    whose name is taken, and PlanError for a column that two stages write.
     """
-    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted)
+    added = tuple(_found(one, "stage") for one in add)
+    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted, added)
 
 
 @lru_cache
-def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool) -> tuple[Stage, ...]:
+def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool, added: tuple[Stage, ...]) -> tuple[Stage, ...]:
     chosen = {stage.name: stage for stage in STAGES}
     for name, rival in replace:
         _known(name, chosen, "stage")
-        rival = _rival(rival)
+        rival = _found(rival, "rival")
         if set(rival.writes) != set(chosen[name].writes):
             raise InputError(
                 f"'{rival.name}' cannot replace '{name}': it writes {', '.join(rival.writes)}, "
@@ -215,8 +222,22 @@ def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool) -> tuple
         chosen[name] = rival
     if fitted:
         chosen["halo_growth_history"] = fitted_or_drawn(chosen["halo_growth_history"])
-    model = (*chosen.values(), *_at_other_wavelengths(chosen))
-    return (*model, populations.both_sequences(model))
+    model = (*chosen.values(), *_at_other_wavelengths(chosen), *(one for one in added if not one.scope))
+    whole = (*model, *(one for one in added if one.scope), populations.both_sequences(model))
+    _check_added(added, whole)
+    return whole
+
+
+def _check_added(added: Sequence[Stage], model: Sequence[Stage]) -> None:
+    """Raise InputError where an added stage has the name of another, PlanError where it writes a column of another."""
+    names = [stage.name for stage in model]
+    for stage in added:
+        if names.count(stage.name) > 1:
+            raise InputError(
+                f"add: there is a stage '{stage.name}' already; replace it, give yours another name, or a scope"
+            )
+    if added:
+        writers_of(model)
 
 
 def _at_other_wavelengths(chosen: Mapping[str, Stage]) -> tuple[Stage, ...]:
@@ -230,18 +251,20 @@ def _at_other_wavelengths(chosen: Mapping[str, Stage]) -> tuple[Stage, ...]:
     )
 
 
-def _rival(rival: str | Stage) -> Stage:
-    if isinstance(rival, str) and not is_path(rival):
-        known = {stage.name: stage for stage in (*STAGES, *RIVALS)}
-        _known(rival, known, "rival")
-        return known[rival]
-    found = rival if isinstance(rival, Stage) else imported(rival)
-    if not isinstance(found, Stage):
-        raise InputError(f"{rival!r} is no stage: declare the function with diffsky_factory.core.stage.stage")
-    return found
+def _found(given: str | Stage, what: str) -> Stage:
+    """A stage of this package by its name, or of another by its path, either under a scope; or as it is given."""
+    if isinstance(given, Stage):
+        return given
+    if not isinstance(given, str):
+        raise InputError(f"{given!r} is no stage: declare the function with diffsky_factory.core.stage.stage")
+    if is_path(given):
+        return stage_at(given)
+    scope, name = split(given)
+    known = {stage.name: stage for stage in (*STAGES, *RIVALS)}
+    _known(name, known, what)
+    return known[name].under(scope) if scope else known[name]
 
 
 def _known(name: str, known: Mapping[str, Stage], what: str) -> None:
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        raise InputError(f"no {what} '{name}'" + (f"; did you mean {', '.join(near)}?" if near else ""))
+        raise InputError(f"no {what} '{name}'{did_you_mean(name, known)}")

@@ -127,6 +127,32 @@ def test_no_two_streams_share_a_code():
     assert len({crc32(stream.encode()) for stream in streams}) == len(streams)
 
 
+def test_no_two_streams_share_a_code_under_the_scopes_of_surveys_either():
+    scopes = ("lsst_y1", "lsst_y10", "roman_hlwas", "euclid_wide", "desi", "spherex")
+    streams = {s.stream(name) for s in ALL for name in s.draws}
+    streams |= {s.under(scope).stream(name) for s in ALL for name in s.draws for scope in scopes}
+    assert len({crc32(stream.encode()) for stream in streams}) == len(streams)
+    assert len(streams) == (1 + len(scopes)) * len({s.stream(name) for s in ALL for name in s.draws})
+
+
+@pytest.mark.parametrize("stage", [*ALL, stages()[-1]], ids=lambda stage: stage.name)
+def test_a_stage_is_the_same_under_a_scope_but_for_names(stage):
+    scoped = stage.under("lsst_y10")
+    assert scoped.function is stage.function
+    assert inspect.getdoc(scoped.function) == inspect.getdoc(stage.function)
+    assert (scoped.of, scoped.draws, scoped.arguments) == (stage.of, stage.draws, stage.arguments)
+    assert scoped.name == f"lsst_y10/{stage.name}"
+    assert scoped.writes == tuple(f"lsst_y10/{name}" for name in stage.writes)
+    assert scoped.constants == {name: (kind, "lsst_y10") for name, kind in stage.constants.items()}
+    assert [scoped.stream(name) for name in scoped.draws] == [f"lsst_y10/{stage.stream(name)}" for name in stage.draws]
+    assert scoped.among(scoped.writes).reads == stage.reads
+    assert scoped.among({f"lsst_y10/{name}" for name in stage.reads}).reads == tuple(
+        f"lsst_y10/{name}" for name in stage.reads
+    )
+    for name in scoped.writes:
+        assert column(name).unit == column(name.removeprefix("lsst_y10/")).unit
+
+
 def test_every_rival_writes_what_a_stage_writes():
     written = [set(stage.writes) for stage in STAGES]
     assert all(set(rival.writes) in written for rival in RIVALS)

@@ -1,11 +1,12 @@
 """Growth of halos whose own histories were fitted, and of those among them that have none."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 
-from diffsky_factory.core.stage import Derived, Stage
+from diffsky_factory.core.stage import Stage
 
 FITTED = ("fitted_mah_parameters", "has_mah_fit")
 """Columns that a simulation with fits of its halos' histories gives."""
@@ -26,5 +27,5 @@ def fitted_or_drawn(drawn: Stage) -> Stage:
 
     function.__name__ = name = f"fitted_or_{drawn.name}"
     function.__doc__ = f"Growth as fitted, or as in {drawn.name}."
-    reads = (*drawn.reads, *FITTED)
-    return Derived(name, function, drawn.of, drawn.constants, reads, drawn.draws, drawn.writes, drawn)
+    reads, arguments = (*drawn.reads, *FITTED), (*drawn.arguments, *FITTED)
+    return replace(drawn, name=name, function=function, reads=reads, arguments=arguments)

@@ -7,7 +7,7 @@ Source: mixtures of normals by conditioning, e.g. Bishop 2006, Pattern Recogniti
 the form of one history is of Hearin et al. 2021, OJAp 4, 7.
 """
 
-from dataclasses import fields
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import jax
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtr, ndtri
 
 from diffsky_factory.core.parameters import Within
-from diffsky_factory.core.stage import Derived, stage
+from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Normal4, Scalar, Uniform, Vector
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
 
@@ -248,9 +248,8 @@ def _correlated_component(
     return jnp.where(correlation == 0.0, first, picked), rest
 
 
-_declared = stage(_with_environment)
-halo_growth_with_environment = Derived(
-    **{field.name: getattr(_declared, field.name) for field in fields(_declared)}
-    | {"name": "halo_growth_with_environment"},
-    base=halo_growth_history,  # the same random numbers, so that only the correlation makes a difference
+halo_growth_with_environment = replace(
+    stage(_with_environment),
+    name="halo_growth_with_environment",
+    streams=halo_growth_history.streams,  # the same random numbers, so that only the correlation makes a difference
 )
