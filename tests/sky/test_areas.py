@@ -82,6 +82,12 @@ def test_tiles_share_out_the_cones_of_a_field(radius):
     assert sum(shares) * tiles.pixel_area(3) == pytest.approx(0.5 * on_the_border.area, **CLOSE)
 
 
+@pytest.mark.parametrize("dec", [0.0, 41.0, 41.81031, -70.0])
+def test_borders_along_the_rings_of_pixels_are_as_good_as_any(dec):
+    one, other = Rectangle((10.0, 80.0), (dec - 5.0, dec + 4.0)), Rectangle((45.0, 130.0), (dec, dec + 9.0))
+    assert area_of([one, other]) == pytest.approx(Rectangle((45.0, 80.0), (dec, dec + 4.0)).area, **CLOSE)
+
+
 def test_polygons_are_cut_in_parts_that_sum_to_them():
     for where in (region(ARROW), region({"polygon": {"ra": [0, 120, 240], "dec": [70, 60, 50]}})):
         east, west = Rectangle((0.0, 180.0), (-90.0, 90.0)), Rectangle((180.0, 0.0), (-90.0, 90.0))
