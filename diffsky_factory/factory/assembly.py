@@ -128,7 +128,7 @@ class Assembly:
         return self.simulation.area(self.region)
 
     def tile_areas(self, pixels: Sequence[int]) -> tuple[float, ...]:
-        """Area [deg^2] of the mock in each of its tiles; they sum to `area`. To 1e-3 where a region cuts a tile."""
+        """Area [deg^2] of the mock in each of its tiles; they sum to `area`. To 1e-4 where a region cuts a tile."""
         order = self.recipe.tiles.order
         inside = region(self.region)
         if isinstance(inside, FullSky) and len(pixels) == 12 * 4**order:

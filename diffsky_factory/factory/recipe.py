@@ -14,6 +14,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
+from diffsky_factory.sky import regions
 
 SCHEMA = "diffsky-factory/recipe/1"
 
@@ -62,23 +63,46 @@ class Rectangle(Record):
     def _ascending(self) -> "Rectangle":
         if not -90.0 <= self.dec[0] < self.dec[1] <= 90.0:
             raise ValueError(f"dec: -90 <= low < high <= 90 is wanted, not {list(self.dec)}")
+        regions.region({"rectangle": self.model_dump()})
+        return self
+
+
+class Polygon(Record):
+    """Vertices [deg] in order, joined by great circles; the smaller side is inside."""
+
+    ra: tuple[Angle, ...]
+    dec: tuple[Angle, ...]
+
+    @model_validator(mode="after")
+    def _simple(self) -> "Polygon":
+        regions.region({"polygon": self.model_dump()})
         return self
 
 
 class Region(Record):
-    """Part of the sky: whole HEALPix pixels (NESTED) of an order, a cone, a rectangle, or all of it."""
+    """Part of the sky: whole HEALPix pixels (NESTED) of an order, a cone, a rectangle, a polygon, a MOC, or all of it.
+
+    moc : text of a multi-order coverage map, or the path of its FITS file, of which the text is kept
+    """
 
     pixels: tuple[int, ...] | None = None
     order: int | None = Field(default=None, ge=0, le=12)
     cone: Cone | None = None
     rectangle: Rectangle | None = None
+    polygon: Polygon | None = None
+    moc: str | None = None
     full_sky: bool = False
+
+    @field_validator("moc", mode="before")
+    @classmethod
+    def _moc_as_text(cls, value: Any) -> Any:
+        return None if value is None else regions.moc_region(value).plain["moc"]
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Region":
-        kinds = [self.pixels is not None, self.cone is not None, self.rectangle is not None, self.full_sky]
-        if sum(kinds) != 1:
-            raise ValueError("give pixels with their order, a cone, a rectangle, or full_sky: true")
+        kinds = (self.pixels, self.cone, self.rectangle, self.polygon, self.moc, self.full_sky or None)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("give pixels with their order, a cone, a rectangle, a polygon, a moc, or full_sky: true")
         if self.pixels is not None:
             if not self.pixels:
                 raise ValueError("no pixel is given")

@@ -1,234 +1,125 @@
-"""Parts of the sky: HEALPix pixels, a cone, a rectangle, all of it. Each knows its tiles, area and what is inside."""
+"""Parts of the sky as recipes write them: from a mapping to a region, or to the reason why it is none."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.sky import coordinates, tiles
+from diffsky_factory.sky.areas import area_of, share_inside, shared_area
+from diffsky_factory.sky.cell_sets import Moc, Pixels, moc_region, pixels_region
+from diffsky_factory.sky.combined import AllOf, AnyOf
+from diffsky_factory.sky.polygons import Polygon, polygon_region
+from diffsky_factory.sky.shapes import Cone, FullSky, Rectangle
+
+__all__ = [
+    "FORMS",
+    "AllOf",
+    "AnyOf",
+    "Cone",
+    "FullSky",
+    "Moc",
+    "Pixels",
+    "Polygon",
+    "Rectangle",
+    "Region",
+    "area_of",
+    "moc_region",
+    "region",
+    "share_inside",
+    "shared_area",
+]
 
 FORMS = (
-    '{"full_sky": true}, {"pixels": [...], "order": k}, {"cone": {"ra": .., "dec": .., "radius": ..}} '
-    'or {"rectangle": {"ra": [.., ..], "dec": [.., ..]}}'
+    '{"full_sky": true}, {"pixels": [...], "order": k}, {"cone": {"ra": .., "dec": .., "radius": ..}}, '
+    '{"rectangle": {"ra": [.., ..], "dec": [.., ..]}}, {"polygon": {"ra": [...], "dec": [...]}}, '
+    '{"moc": "3/1-5 4/100"}, {"any": [region, ...]} or {"all": [region, ...]}'
 )
 
-SHARE_STEPS = 6  # chosen: 4096 points in a pixel, of which those near a border err by half their size
+Region = FullSky | Pixels | Cone | Rectangle | Polygon | Moc | AnyOf | AllOf
 
 
-@dataclass(frozen=True)
-class FullSky:
-    """The whole sphere."""
+def region(given: Any) -> Region:
+    """A region from its plain form, as recipes write it; a region is returned as it is, a `mocpy.MOC` as a region.
 
-    area = tiles.FULL_SKY
-
-    def pixels(self, order: int) -> np.ndarray:
-        """Pixels at an order that overlap the region, ascending."""
-        return np.arange(12 * 4**order, dtype=np.int64)
-
-    def covers(self, order: int, pixel: int) -> bool:
-        """Whether a pixel lies wholly inside."""
-        return True
-
-    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-        """Whether each position [deg] lies inside, bool."""
-        return np.ones(np.shape(ra), bool)
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """A set of HEALPix pixels of one order, NESTED."""
-
-    order: int
-    numbers: tuple[int, ...]
-
-    @cached_property
-    def _sorted(self) -> np.ndarray:
-        return np.unique(np.asarray(self.numbers, np.int64))
-
-    @property
-    def area(self) -> float:
-        """deg^2."""
-        return len(self._sorted) * tiles.pixel_area(self.order)
-
-    def pixels(self, order: int) -> np.ndarray:
-        """Pixels at an order that overlap the region, ascending."""
-        if order <= self.order:
-            return np.unique(tiles.coarser(self._sorted, self.order, order))
-        children = np.arange(4 ** (order - self.order), dtype=np.int64)
-        return (self._sorted[:, None] * len(children) + children).ravel()
-
-    def covers(self, order: int, pixel: int) -> bool:
-        """Whether a pixel lies wholly inside."""
-        if order >= self.order:
-            return bool(self._has(tiles.coarser(np.array([pixel]), order, self.order))[0])
-        factor = 4 ** (self.order - order)
-        first, last = np.searchsorted(self._sorted, [pixel * factor, (pixel + 1) * factor])
-        return bool(last - first == factor)
-
-    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-        """Whether each position [deg] lies inside, bool."""
-        return self._has(tiles.pixel(ra, dec, self.order))
-
-    def _has(self, pixels: np.ndarray) -> np.ndarray:
-        at = np.minimum(np.searchsorted(self._sorted, pixels), len(self._sorted) - 1)
-        return self._sorted[at] == pixels
-
-
-@dataclass(frozen=True)
-class Cone:
-    """All directions within radius of a centre, degrees."""
-
-    ra: float
-    dec: float
-    radius: float
-
-    @property
-    def area(self) -> float:
-        """deg^2: 2 pi (1 - cos radius) steradian."""
-        return tiles.FULL_SKY * np.sin(0.5 * np.deg2rad(self.radius)) ** 2
-
-    def pixels(self, order: int) -> np.ndarray:
-        """Pixels at an order that overlap the region, ascending; a few that only touch it may be among them."""
-        return tiles.within_cone(self.ra, self.dec, self.radius, order)
-
-    def covers(self, order: int, pixel: int) -> bool:
-        """Whether a pixel lies wholly inside; false also for a few at the rim that do."""
-        import healpy
-
-        rim = self.radius - np.rad2deg(healpy.max_pixrad(2**order))
-        return rim > 0.0 and bool(self._within(*tiles.centres(np.array([pixel]), order), rim)[0])
-
-    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-        """Whether each position [deg] lies inside, bool."""
-        return self._within(ra, dec, self.radius)
-
-    def _within(self, ra, dec, radius) -> np.ndarray:
-        # the chord keeps its digits for small cones, where the cosine loses half of them
-        chord = coordinates.cartesian(ra, dec, np.ones(np.shape(ra))) - coordinates.cartesian(
-            np.array(self.ra), np.array(self.dec), np.array(1.0)
-        )
-        return np.sum(chord**2, axis=-1) <= 4.0 * np.sin(0.5 * np.deg2rad(radius)) ** 2
-
-
-@dataclass(frozen=True)
-class Rectangle:
-    """Between two meridians and two parallels [deg]; ra runs eastward from the first to the second, over 0 too."""
-
-    ra: tuple[float, float]
-    dec: tuple[float, float]
-
-    @property
-    def width(self) -> float:
-        """Of right ascension [deg], up to 360."""
-        return (self.ra[1] - self.ra[0]) % 360.0 or 360.0
-
-    @property
-    def area(self) -> float:
-        """deg^2."""
-        south, north = np.sin(np.deg2rad(self.dec))
-        return float(self.width * np.rad2deg(north - south))
-
-    def pixels(self, order: int) -> np.ndarray:
-        """Pixels at an order that overlap the region, ascending; a few that only touch it may be among them."""
-        import healpy
-
-        ra, dec = self.ra[0] + 0.5 * self.width, 0.5 * (self.dec[0] + self.dec[1])
-        corners = coordinates.cartesian(
-            *np.meshgrid(self.ra[0] + self.width * np.linspace(0.0, 1.0, 9), self.dec), np.ones((2, 9))
-        )
-        chord = np.linalg.norm(corners - coordinates.cartesian(np.array(ra), np.array(dec), np.array(1.0)), axis=-1)
-        radius = 180.0 if self.width > 180.0 else np.rad2deg(2.0 * np.arcsin(min(1.0, 0.5 * chord.max())))
-        found = tiles.within_cone(ra, dec, min(1.1 * radius, 180.0), order)  # a parallel bulges beyond its corners
-        return found[self._inside(*tiles.centres(found, order), np.rad2deg(healpy.max_pixrad(2**order)))]
-
-    def covers(self, order: int, pixel: int) -> bool:
-        """Whether a pixel lies wholly inside; false also for a few at the rim that do."""
-        import healpy
-
-        rim = np.rad2deg(healpy.max_pixrad(2**order))
-        return bool(self._inside(*tiles.centres(np.array([pixel]), order), -rim)[0])
-
-    def inside(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-        """Whether each position [deg] lies inside, bool."""
-        return self._inside(ra, dec, 0.0)
-
-    def _inside(self, ra: np.ndarray, dec: np.ndarray, rim: float) -> np.ndarray:
-        """As `inside`, of the rectangle made wider by a rim [deg] on all sides."""
-        at = np.clip(np.abs(dec) + max(rim, 0.0), 0.0, 90.0)
-        wider = np.minimum(np.abs(rim) / np.maximum(np.cos(np.deg2rad(at)), 1e-9), 360.0) * np.sign(rim)
-        half = 0.5 * self.width
-        middle = self.ra[0] + half
-        within = np.abs((np.asarray(ra) - middle + 180.0) % 360.0 - 180.0) <= half + wider
-        return (within | (self.width == 360.0)) & (dec >= self.dec[0] - rim) & (dec <= self.dec[1] + rim)
-
-
-Region = FullSky | Pixels | Cone | Rectangle
-
-
-def region(given: Mapping | Region) -> Region:
-    """A region from its plain form, as recipes write it; a region is returned as it is.
-
-    Raises InputError, naming what is wrong and the three forms, for anything else.
+    full_sky : all of it
+    pixels, order : HEALPix pixels of an order, NESTED
+    cone : within a radius of a point [deg]
+    rectangle : between two meridians, eastward from the first to the second, and two parallels [deg]; the whole circle
+        is written [0, 360]
+    polygon : vertices [deg] joined by great circles; the smaller side is inside
+    moc : text of a multi-order coverage map, the path of its FITS file, or a `mocpy.MOC`
+    any, all : what lies in any, or in all, of a list of regions
+    Raises InputError, naming what is wrong and the forms, for anything else.
     """
     if isinstance(given, Region):
         return given
+    if hasattr(given, "to_depth29_ranges") or isinstance(given, Path):
+        return moc_region(given)
     if not isinstance(given, Mapping):
         raise InputError(f"a region is a mapping, not {given!r}: one of {FORMS}")
     keys = set(given)
     if keys == {"full_sky"} and given["full_sky"] is True:
         return FullSky()
     if keys == {"pixels", "order"}:
-        return _pixels(given["order"], given["pixels"])
-    if keys == {"cone"} and isinstance(given["cone"], Mapping) and set(given["cone"]) == {"ra", "dec", "radius"}:
-        return _cone(**{name: float(value) for name, value in given["cone"].items()})
-    if keys == {"rectangle"} and isinstance(given["rectangle"], Mapping) and set(given["rectangle"]) == {"ra", "dec"}:
-        return _rectangle(**{name: tuple(float(x) for x in pair) for name, pair in given["rectangle"].items()})
+        return pixels_region(given["order"], given["pixels"])
+    if keys == {"moc"}:
+        return moc_region(given["moc"])
+    name = next(iter(keys)) if len(keys) == 1 else None
+    value = given.get(name)
+    if name in SHAPES and isinstance(value, Mapping):
+        fields, make = SHAPES[name]
+        if set(value) == set(fields):
+            return make(*(_numbers(f"{name}, {field}", value[field]) for field in fields))
+    if name in COMBINATIONS and isinstance(value, list | tuple):
+        if not value:
+            raise InputError(f"{name}: no region is given; it is a list of one or more")
+        return COMBINATIONS[name](tuple(region(one) for one in value))
     raise InputError(f"no region is written as {dict(given)}: one of {FORMS}")
 
 
-def share_inside(order: int, pixel: int, regions: Sequence[Region]) -> float:
-    """Share of the area of a pixel that lies inside all of some regions.
-
-    Error: none where each covers the pixel, or is of pixels up to SHARE_STEPS orders finer; else 1e-3 of the pixel,
-    from counting the centres of smaller pixels.
-    """
-    if all(one.covers(order, pixel) for one in regions):
-        return 1.0
-    fine = min(order + SHARE_STEPS, tiles.FINEST)
-    ra, dec = tiles.centres(tiles.finer(pixel, order, fine), fine)
-    return float(np.mean(np.logical_and.reduce([one.inside(ra, dec) for one in regions])))
-
-
-def _pixels(order: int, numbers) -> Pixels:
-    if not 0 <= order <= tiles.FINEST:
-        raise InputError(f"HEALPix order {order}: must lie between 0 and {tiles.FINEST}")
-    outside = [n for n in numbers if not 0 <= n < 12 * 4**order]
-    if outside or len(numbers) == 0:
-        problem = f"pixel {outside[0]} is not" if outside else "no pixel is given; they are"
-        raise InputError(f"region: {problem} one of 0 to {12 * 4**order - 1} of order {order}")
-    return Pixels(int(order), tuple(int(n) for n in numbers))
+def _numbers(what: str, value: Any) -> float | tuple[float, ...]:
+    """A number, or several, as floats."""
+    try:
+        number = np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what}: numbers in degrees are wanted, not {value!r}") from error
+    return float(number) if number.ndim == 0 else tuple(number.ravel().tolist())
 
 
 def _cone(ra: float, dec: float, radius: float) -> Cone:
-    if not (np.isfinite(ra) and -90.0 <= dec <= 90.0 and 0.0 < radius <= 180.0):
-        raise InputError(f"cone at ra={ra}, dec={dec}, radius={radius} deg: |dec| <= 90 and 0 < radius <= 180")
+    if any(isinstance(one, tuple) for one in (ra, dec, radius)):
+        raise InputError(f"cone: one number [deg] each is wanted for ra, dec and radius, not {(ra, dec, radius)}")
+    if not (abs(ra) <= 360.0 and -90.0 <= dec <= 90.0 and 0.0 < radius <= 180.0):
+        raise InputError(
+            f"cone at ra={ra}, dec={dec}, radius={radius} deg: -360 <= ra <= 360, |dec| <= 90 and 0 < radius <= 180"
+        )
     return Cone(ra, dec, radius)
 
 
 def _rectangle(ra: tuple[float, ...], dec: tuple[float, ...]) -> Rectangle:
-    if not (len(ra) == len(dec) == 2 and np.isfinite(ra).all() and -90.0 <= dec[0] < dec[1] <= 90.0):
-        raise InputError(f"rectangle ra={ra}, dec={dec}: two values [deg] each are wanted, dec ascending within 90")
+    what = f"rectangle ra={ra}, dec={dec}"
+    if not all(isinstance(one, tuple) and len(one) == 2 for one in (ra, dec)):
+        raise InputError(f"{what}: two values [deg] each are wanted")
+    if not -90.0 <= dec[0] < dec[1] <= 90.0:
+        raise InputError(f"{what}: dec ascending within 90 deg is wanted")
+    if not all(abs(x) <= 360.0 for x in ra):
+        raise InputError(f"{what}: -360 <= ra <= 360 is wanted")
+    if (ra[1] - ra[0]) % 360.0 == 0.0 and ra[1] - ra[0] != 360.0:
+        raise InputError(f"{what}: the same meridian twice has nothing between; the whole circle is ra=[0, 360]")
     return Rectangle(ra, dec)
 
 
-def shared_area(part: Region, where: Region) -> float:
-    """Area [deg^2] that two regions share.
+def _polygon(ra: tuple[float, ...], dec: tuple[float, ...]) -> Polygon:
+    if not all(isinstance(one, tuple) for one in (ra, dec)):
+        raise InputError(f"polygon: a list of values [deg] each is wanted for ra and dec, not {ra} and {dec}")
+    return polygon_region(ra, dec)
 
-    Error: 1e-3 of the area of `part`, from counting the centres of small pixels.
-    """
-    order = min(tiles.order_of_area(part.area) + SHARE_STEPS, tiles.FINEST)
-    at = tiles.centres(part.pixels(order), order)
-    within = part.inside(*at)
-    return float(part.area * np.count_nonzero(within & where.inside(*at)) / max(np.count_nonzero(within), 1))
+
+SHAPES: dict[str, tuple[tuple[str, ...], Callable[..., Region]]] = {
+    "cone": (("ra", "dec", "radius"), _cone),
+    "rectangle": (("ra", "dec"), _rectangle),
+    "polygon": (("ra", "dec"), _polygon),
+}
+COMBINATIONS: dict[str, Callable[..., Region]] = {"any": AnyOf, "all": AllOf}

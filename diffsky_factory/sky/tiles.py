@@ -3,6 +3,8 @@
 healpy waits inside functions: importing it imports matplotlib.
 """
 
+from functools import cache
+
 import numpy as np
 
 FINEST = 29  # order of the finest HEALPix pixels an int64 can number: 0.4 milliarcsec
@@ -46,6 +48,20 @@ def centres(pixels: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
     import healpy
 
     return healpy.pix2ang(2**order, np.asarray(pixels, np.int64), nest=True, lonlat=True)
+
+
+def children(pixels: np.ndarray, steps: int = 1) -> np.ndarray:
+    """The pixels, `steps` orders finer, inside each of some pixels, in the order of these."""
+    inner = np.arange(4**steps, dtype=np.int64)
+    return ((np.asarray(pixels, np.int64) << 2 * steps)[:, None] + inner).ravel()
+
+
+@cache
+def reach(order: int) -> float:
+    """Angle [deg] from the centre of any pixel of an order within which all of the pixel lies."""
+    import healpy
+
+    return float(np.rad2deg(healpy.max_pixrad(2**order)))
 
 
 def within_cone(ra: float, dec: float, radius: float, order: int) -> np.ndarray:

@@ -67,6 +67,21 @@ def test_quantities_are_converted_where_they_enter():
     assert recipe.region.cone.ra == pytest.approx(28.64788975654116)
     assert recipe.region.cone.dec == -0.5
     assert recipe.region.cone.radius == 0.5
+
+
+def test_a_recipe_keeps_the_text_of_a_footprint_file(tmp_path):
+    from mocpy import MOC
+
+    path = tmp_path / "footprint.fits"
+    MOC.from_string("3/4-6 5/200").save(path)
+    recipe = load_recipe("example", region={"moc": str(path)})
+    assert recipe.region.moc == "3/4-6 5/200"
+    assert load_recipe("example", region={"moc": "5/200 3/4-6"}) == recipe
+
+
+def test_the_vertices_of_a_polygon_may_have_units():
+    recipe = load_recipe("example", region={"polygon": {"ra": [0, "60 arcmin", 0], "dec": ["0 rad", 0, 2]}})
+    assert recipe.region.polygon.ra == (0.0, 1.0, 0.0)
     assert recipe.halo_mass_min == pytest.approx(1e11, rel=1e-6)
     assert load_recipe("example", halo_mass_min="1e11").halo_mass_min == 1e11
 
@@ -83,6 +98,11 @@ def test_quantities_are_converted_where_they_enter():
         ({"region": {"cone": {"ra": 1, "dec": 1}}}, ["region.cone.radius", "required"]),
         ({"region": {}}, ["region", "full_sky"]),
         ({"region": {"pixels": [1, 2]}}, ["region", "order"]),
+        ({"region": {"rectangle": {"ra": [10, 10], "dec": [0, 1]}}}, ["region.rectangle", "the same meridian"]),
+        ({"region": {"polygon": {"ra": [0, 1, 0, 1], "dec": [0, 1, 1, 0]}}}, ["region.polygon", "vertex 0 meets"]),
+        ({"region": {"polygon": {"ra": [0, 1], "dec": [0, 1]}}}, ["region.polygon", "3 or more"]),
+        ({"region": {"moc": "3/1-"}}, ["region.moc", "no MOC in text form", "'3/1-5 4/100'"]),
+        ({"region": {"moc": "3/1", "full_sky": True}}, ["region", "a moc, or full_sky: true"]),
         ({"region": {"pixels": [], "order": 3}}, ["region", "no pixel is given"]),
         ({"region": {"pixels": [768], "order": 3}}, ["region", "no pixel 768"]),
         ({"region": {"pixels": ["a"], "order": 3}}, ["region.pixels.0", "'a'"]),

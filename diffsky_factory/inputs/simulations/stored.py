@@ -175,7 +175,7 @@ class StoredHalos:
         return occupied if isinstance(where, FullSky) else np.intersect1d(where.pixels(order), occupied)
 
     def area(self, where: Mapping | Region) -> float:
-        """Area [deg^2] of the part of a region that the product covers; to 1e-3 where borders cross."""
+        """Area [deg^2] of the part of a region that the product covers; to 1e-4 where borders cross."""
         where = region(where)
         return float(
             sum(part.area if isinstance(where, FullSky) else shared_area(part, where) for part in self.footprint)
