@@ -45,8 +45,7 @@ def _check_values(name: str, values: np.ndarray, rows: int) -> None:
         raise CheckError(f"column '{name}', row {min(len(values), rows)}: {len(values)} rows where others have {rows}")
     if values.dtype != known.dtype:
         raise CheckError(f"column '{name}', row 0: of type {values.dtype}, not {known.dtype}")
-    if values.dtype.kind == "f":
-        _refuse(~np.isfinite(values), name, values, "not finite")
+    _refuse(~np.isfinite(values), name, values, "not finite")
     low, high = known.range
     _refuse((values < low) | (values > high), name, values, f"outside [{low:g}, {high:g}]")
 

@@ -308,7 +308,7 @@ def test_a_redshift_of_zero_at_a_distance_is_refused():
         ("redshift redshift_obs vx", {"ra": 124.0}, "ra"),
         ("ra redshift_obs", {"redshift": 0.9}, "redshift"),
         ("dec vy", {"redshift": 0.9}, "redshift"),
-        ("dec", {"redshift_obs": 0.9}, "redshift_obs"),
+        ("ra dec", {"redshift_obs": 0.9}, "redshift_obs"),
     ],
 )
 def test_what_can_be_compared_is_compared_where_other_columns_are_absent(absent, wrong, name):
