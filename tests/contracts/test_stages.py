@@ -145,10 +145,13 @@ def test_a_batch_equals_one_by_one(stage, everything):
     columns, draws, constants = everything
     rows = {name: columns[name] for name in stage.reads}
     rows.update({name: np.asarray(draws[stage.stream(name)]) for name in stage.draws})
-    batch = stage.apply(constants, {k: jnp.asarray(v) for k, v in rows.items()})
-    arguments = [jax.tree.map(jnp.asarray, constants[kind]) for kind in stage.constants.values()]
+    kinds = tuple(stage.constants.values())
+    arguments = tuple(constants[kind] for kind in kinds)
+    # compiled, as operations one by one take several times as long to compile
+    batch = jax.jit(lambda values, rows: stage.apply(dict(zip(kinds, values)), rows))(arguments, rows)
+    alone = jax.jit(lambda values, row: stage(*values, **row)._asdict())
     for row in range(0, N, 7):
-        one = stage(*arguments, **{name: jnp.asarray(value[row]) for name, value in rows.items()})._asdict()
+        one = alone(arguments, {name: value[row] for name, value in rows.items()})
         for name, value in one.items():
             np.testing.assert_allclose(batch[name][row], value, rtol=2e-5, atol=2e-5, err_msg=name)
 
