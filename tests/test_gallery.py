@@ -37,6 +37,7 @@ def page():
     return load("make_gallery")
 
 
+@pytest.mark.thorough
 def test_every_statistic_of_a_calibration_is_a_number(gallery, page):
     reference("obs", "index.csv")
     _, distances = gallery.all_distances("cs261020", 150)

@@ -21,7 +21,8 @@ from tests.agreement.golden import FLAT, as_diffsky, captured_histories, galaxie
 from tests.reference import FOLDER, found
 
 PRECISIONS = [pytest.param(True, id="64 bit"), pytest.param(False, id="32 bit")]
-OF_GALAXIES = [pytest.param(True, id="64 bit", marks=pytest.mark.thorough), pytest.param(False, id="32 bit")]
+# what has light compiles for long
+OF_LIGHT = [pytest.param(True, id="64 bit", marks=pytest.mark.thorough), pytest.param(False, id="32 bit")]
 
 PHOTOMETRY = [
     name
@@ -236,7 +237,7 @@ def tolerance_of(name: str, wide: bool) -> float:
     return 1e-7 if wide else 2e-4
 
 
-@pytest.mark.parametrize("wide", OF_GALAXIES)
+@pytest.mark.parametrize("wide", OF_LIGHT)
 @pytest.mark.parametrize("name", PHOTOMETRY)
 def test_galaxies_before_merging_agree_with_diffsky(name, wide):
     with jax.enable_x64(wide):
@@ -257,7 +258,7 @@ def test_galaxies_before_merging_agree_with_diffsky(name, wide):
         np.testing.assert_allclose(mags[:, i], golden[theirs], rtol=0, atol=tolerance_of("mag_", wide), err_msg=theirs)
 
 
-@pytest.mark.parametrize("wide", OF_GALAXIES)
+@pytest.mark.parametrize("wide", OF_LIGHT)
 @pytest.mark.parametrize(
     ("mode", "stage"),
     [pytest.param("mc0", "merging_mean", marks=pytest.mark.thorough), ("mc1", "merging_monte_carlo")],
@@ -304,6 +305,7 @@ def test_the_gradient_of_the_mean_magnitude_equals_finite_differences(name):
             assert (ahead - behind) / 2.0 == pytest.approx(flat @ step, rel=1e-3, abs=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", GRADIENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_gradient_of_the_mean_magnitude_agrees_with_diffsky(path):
     with np.load(path) as file:

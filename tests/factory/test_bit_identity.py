@@ -81,6 +81,7 @@ def test_shuffled_groups_have_the_same_bits(whole, seed):
     assert_same_bits(kernel(shuffled, shuffled["galaxy_id"]), expected, rows)
 
 
+@pytest.mark.thorough
 def test_one_and_two_workers_give_the_same_bits(recipe, whole, tmp_path):
     _, _, expected = whole
     for workers in (1, 2):

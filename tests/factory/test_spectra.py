@@ -30,6 +30,7 @@ def store(tmp_path_factory):
     return dff.open_catalog(path)
 
 
+@pytest.mark.thorough
 def test_spectra_of_a_range_are_lazy_and_found_by_wavelength(store, monkeypatch):
     ran = []
     run = Kernel.__call__

@@ -86,6 +86,7 @@ def test_satellites_fall_in_when_their_halo_stops_growing(halos):
     np.testing.assert_allclose(found["infall_time"][satellite], np.minimum(peak, today[0])[satellite], rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_mean_of_magnitudes_is_fainter_than_that_of_fluxes(halos):
     mean = dff.evaluate(halos, ["mag_mean"], bands=BANDS)["mag_mean"]
     as_diffsky = dff.evaluate(halos, ["mag_mean"], bands=BANDS, replace={"mean_flux": "mean_magnitude"})["mag_mean"]
