@@ -19,16 +19,22 @@ ONE = np.ones
 def enumerated(x, probability, *host_rows):
     """Every outcome of the mergers, and its probability: (outcome, galaxy, ...), (outcome,)."""
     trials = np.argwhere(probability > 0.0)
-    values, chances = [], []
+    losses, chances = [], []
     for merged in product((False, True), repeat=len(trials)):
         lost, chance = np.zeros_like(probability), 1.0
         for (row, of), has in zip(trials, merged):
             lost[row, of] = 1.0 - REMAINDER if has else 0.0
             chance *= probability[row, of] if has else 1.0 - probability[row, of]
-        kept = np.where(lost > 0.0, REMAINDER, 1.0)
-        values.append(np.asarray(deposit(x, jnp.asarray(lost), jnp.asarray(kept), ONE(len(x)), *host_rows)))
+        losses.append(lost)
         chances.append(chance)
-    return np.array(values), np.array(chances)
+    lost = np.array(losses)
+    return np.asarray(deposits(x, lost, np.where(lost > 0.0, REMAINDER, 1.0), *host_rows)), np.array(chances)
+
+
+@jax.jit
+def deposits(x, lost, kept, *host_rows):
+    """`deposit` for every outcome."""
+    return jax.vmap(lambda lost, kept: deposit(x, lost, kept, jnp.ones(len(x)), *host_rows))(lost, kept)
 
 
 def moments(values, chances):
