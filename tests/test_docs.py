@@ -8,11 +8,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-LONG = ("add-an-ingredient", "lines-and-spectra", "open-a-simulation", "take-gradients", "use-a-cluster")
-"""How-tos that compile for half a minute and more."""
+SHORT = ("add-a-calibration", "complete-a-simulation", "read-a-store")
+"""How-tos that take seconds; the others compile for half a minute and more."""
 
 HOW_TOS = [
-    pytest.param(page, marks=pytest.mark.thorough if page.stem in LONG else (), id=page.stem)
+    pytest.param(page, marks=() if page.stem in SHORT else pytest.mark.thorough, id=page.stem)
     for page in sorted((DOCS / "how-to").glob("*.md"))
 ]
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

@@ -66,6 +66,7 @@ def test_every_figure_is_shown():
     assert made == set(re.findall(r"figures/gallery/(\S+\.png)", PAGE))
 
 
+@pytest.mark.thorough
 def test_the_weights_add_up_to_the_mass_functions(gallery):
     g = gallery.halos((0.5,), 8_000)
     centrals = g["is_central"]

@@ -138,7 +138,7 @@ def test_populations_of_histories_agree_with_diffstarpop(tag):
         np.testing.assert_allclose(value, golden[f"{tag}_{name}"], atol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("wide", PRECISIONS)
+@pytest.mark.parametrize("wide", OF_LIGHT)
 def test_ages_and_metallicities_agree_with_dsps(wide):
     golden, inputs = load("golden", "dsps.npz"), load("golden", "fake_inputs.npz")
     with jax.enable_x64(wide):

@@ -160,7 +160,11 @@ def test_a_batch_equals_one_by_one(stage, everything):
             np.testing.assert_allclose(batch[name][row], value, rtol=2e-5, atol=2e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("stage", [*ALL, stages()[-1]], ids=lambda stage: stage.name)
+@pytest.mark.parametrize(
+    "stage",
+    [*STAGES, *(pytest.param(stage, marks=pytest.mark.thorough) for stage in (*RIVALS, stages()[-1]))],
+    ids=lambda stage: stage.name,
+)
 def test_the_gradient_is_finite_for_every_parameter_and_column(stage, everything):
     columns, draws, constants = everything
     names = [*stage.reads, *stage.draws]

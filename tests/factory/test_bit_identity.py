@@ -13,6 +13,7 @@ from diffsky_factory.factory.recipe import load_recipe
 from tests.conftest import TINY
 from tests.stores import assert_same_files
 
+pytestmark = pytest.mark.thorough
 LIGHT = ("component_mag", "line_luminosity", "spectrum_rest", "spectrum_observed", "mag_true", "log10_stellar_mass")
 
 
@@ -81,7 +82,6 @@ def test_shuffled_groups_have_the_same_bits(whole, seed):
     assert_same_bits(kernel(shuffled, shuffled["galaxy_id"]), expected, rows)
 
 
-@pytest.mark.thorough
 def test_one_and_two_workers_give_the_same_bits(recipe, whole, tmp_path):
     _, _, expected = whole
     for workers in (1, 2):

@@ -109,6 +109,7 @@ def test_the_time_of_formation_is_when_a_quarter_of_the_observed_mass_had_formed
     assert out["bulge_formation_duration"][0] == pytest.approx(0.8 * 14.0, abs=0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fraction", [0.0, 1.0])
 @pytest.mark.parametrize("bursty", [False, True])
 def test_a_disk_without_knots_and_one_of_knots_alone(fraction, bursty):

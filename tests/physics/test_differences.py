@@ -57,6 +57,7 @@ def test_every_default_is_a_number_that_can_be_differentiated(group):
     np.testing.assert_allclose(np.array(slopes), 2.0 * np.array(defaults), rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_one_cosmology_reaches_the_light(halos):
     inputs = ("redshift", "log10_stellar_mass_in_situ", "age_weights", "metallicity_weights", "dust_av_by_age")
     inputs += ("dust_curve", "dust_unobscured_fraction", "template_flux_factor")
