@@ -1,6 +1,8 @@
 """A mock small enough to build in a second, and one built store that tests share."""
 
+import ctypes
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,14 @@ TINY = {
 }
 # no light: compiled in seconds, with an axis besides the rows and a draw
 PLAIN_COLUMNS = ["galaxy_id", "is_central", "ra", "dec", "redshift", "log10_halo_mass", "mah_parameters"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_given_back():
+    """What compiling needed goes back to the system: glibc keeps gigabytes of it otherwise."""
+    yield
+    if sys.platform == "linux" and "glibc" in platform.libc_ver():
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

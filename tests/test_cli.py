@@ -62,6 +62,7 @@ def test_build_prints_a_summary_and_three_lines_that_open_the_store(plain_file, 
     assert "nothing was left to do" in again.stdout
 
 
+@pytest.mark.thorough
 def test_the_lines_for_a_store_with_light_show_a_band(tiny, tiny_store):
     result = run("resume", tiny_store)
     lines = [line.strip() for line in result.stdout.splitlines() if line.startswith("    ")]

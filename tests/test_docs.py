@@ -8,7 +8,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-HOW_TOS = sorted((DOCS / "how-to").glob("*.md"))
+SHORT = ("add-a-calibration", "complete-a-simulation", "read-a-store")
+"""How-tos that take seconds; the others compile for half a minute and more."""
+
+HOW_TOS = [
+    pytest.param(page, marks=() if page.stem in SHORT else pytest.mark.thorough, id=page.stem)
+    for page in sorted((DOCS / "how-to").glob("*.md"))
+]
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
@@ -58,7 +64,7 @@ def test_the_quick_start_is_two_commands():
     assert len(commands) == 2
 
 
-@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", HOW_TOS)
 def test_the_python_of_a_how_to_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

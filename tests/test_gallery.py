@@ -37,6 +37,7 @@ def page():
     return load("make_gallery")
 
 
+@pytest.mark.thorough
 def test_every_statistic_of_a_calibration_is_a_number(gallery, page):
     reference("obs", "index.csv")
     _, distances = gallery.all_distances("cs261020", 150)
@@ -65,6 +66,7 @@ def test_every_figure_is_shown():
     assert made == set(re.findall(r"figures/gallery/(\S+\.png)", PAGE))
 
 
+@pytest.mark.thorough
 def test_the_weights_add_up_to_the_mass_functions(gallery):
     g = gallery.halos((0.5,), 8_000)
     centrals = g["is_central"]

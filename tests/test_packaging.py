@@ -48,6 +48,7 @@ def test_the_wheel_holds_every_entry_schema_and_module(wheel):
     assert not [name for name in names if name.startswith("tests")]
 
 
+@pytest.mark.thorough
 def test_the_installed_wheel_finds_its_resources_and_makes_mocks(wheel, tmp_path, environment):
     target = tmp_path / "site"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]

@@ -10,6 +10,8 @@ from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 
 POSITION_TOLERANCE = 1e-4  # deg between ra, dec and x, y, z
 DISTANCE_TOLERANCE = 1e-4  # relative, between x, y, z and the redshift; float32 positions are good to 1e-7
+REDSHIFT_TOLERANCE = 1e-6  # between redshift_obs and that of the velocity: 0.3 km/s
+POSITION, VELOCITY = ("x", "y", "z"), ("vx", "vy", "vz")
 
 
 class CheckError(ValueError):
@@ -17,44 +19,62 @@ class CheckError(ValueError):
 
 
 def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> None:
-    """Raise CheckError where a column of a tile is not finite, out of its range, or at odds with another."""
+    """Raise CheckError where a column of a tile has another type, is not finite, out of range, or at odds with another.
+
+    What is compared is what is there: directions where a tile has ra, dec and x, y, z, and so on.
+    """
     for name, values in columns.items():
-        _check_values(name, values)
+        _check_values(name, values, len(next(iter(columns.values()))))
     if "galaxy_id" in columns:
-        ids = columns["galaxy_id"]
-        if len(np.unique(ids)) != len(ids):
-            raise CheckError("column 'galaxy_id': an id occurs twice")
-    if {"x", "y", "z", "ra", "dec", "redshift"} <= set(columns) and len(columns["x"]):
-        _check_closure(columns, cosmology)
-    if {"redshift", "redshift_obs", "x", "y", "z", "vx", "vy", "vz"} <= set(columns) and len(columns["x"]):
-        _check_observed_redshift(columns)
+        _check_ids(columns["galaxy_id"])
+    if not set(POSITION) <= set(columns):
+        return
+    position = np.stack([columns[name] for name in POSITION], axis=-1).astype(np.float64)
+    _refuse(~position.any(axis=-1), "x", columns["x"], "is that of the observer, as are y and z")
+    if {"ra", "dec"} <= set(columns):
+        _check_direction(columns, position)
+    if "redshift" in columns:
+        _check_distance(columns, position, cosmology)
+    if {"redshift", "redshift_obs", *VELOCITY} <= set(columns):
+        _check_observed_redshift(columns, position)
 
 
-def _check_values(name: str, values: np.ndarray) -> None:
-    if values.dtype.kind == "f":
-        _refuse(~np.isfinite(values), name, values, "not finite")
-    low, high = column(name).range
+def _check_values(name: str, values: np.ndarray, rows: int) -> None:
+    known = column(name)
+    if len(values) != rows:
+        raise CheckError(f"column '{name}', row {min(len(values), rows)}: {len(values)} rows where others have {rows}")
+    if values.dtype != known.dtype:
+        raise CheckError(f"column '{name}', row 0: of type {values.dtype}, not {known.dtype}")
+    _refuse(~np.isfinite(values), name, values, "not finite")
+    low, high = known.range
     _refuse((values < low) | (values > high), name, values, f"outside [{low:g}, {high:g}]")
 
 
-def _check_closure(columns, cosmology) -> None:
-    position = np.stack([columns[name] for name in "xyz"], axis=-1).astype(np.float64)
-    ra, dec, radius = coordinates.sky(position)
+def _check_ids(ids: np.ndarray) -> None:
+    again = np.ones(len(ids), bool)
+    again[np.unique(ids, return_index=True)[1]] = False
+    _refuse(again, "galaxy_id", ids, "occurs twice")
+
+
+def _check_direction(columns: Mapping[str, np.ndarray], position: np.ndarray) -> None:
+    ra, dec, _ = coordinates.sky(position)
     turn = (ra - columns["ra"] + 180.0) % 360.0 - 180.0
     away = np.hypot(turn * np.cos(np.deg2rad(dec)), dec - columns["dec"])
     _refuse(away > POSITION_TOLERANCE, "ra", away, "degrees between ra, dec and x, y, z")
-    distance = comoving_distance_64(cosmology, columns["redshift"])
-    off = np.abs(radius / distance - 1.0)
+
+
+def _check_distance(columns: Mapping[str, np.ndarray], position: np.ndarray, cosmology: Cosmology) -> None:
+    off = np.abs(comoving_distance_64(cosmology, columns["redshift"]) / np.linalg.norm(position, axis=-1) - 1.0)
     _refuse(off > DISTANCE_TOLERANCE, "redshift", off, "relative difference of its distance and that of x, y, z")
 
 
-def _check_observed_redshift(columns) -> None:
-    position = np.stack([columns[name] for name in "xyz"], axis=-1).astype(np.float64)
-    velocity = np.stack([columns[name] for name in ("vx", "vy", "vz")], axis=-1)
+def _check_observed_redshift(columns: Mapping[str, np.ndarray], position: np.ndarray) -> None:
+    velocity = np.stack([columns[name] for name in VELOCITY], axis=-1)
     expected = coordinates.observed_redshift(
         columns["redshift"], coordinates.line_of_sight_velocity(position, velocity)
     )
-    _refuse(np.abs(expected - columns["redshift_obs"]) > 1e-6, "redshift_obs", expected, "expected from the velocity")
+    off = np.abs(expected - columns["redshift_obs"])
+    _refuse(off > REDSHIFT_TOLERANCE, "redshift_obs", expected, "expected from the velocity")
 
 
 def _refuse(bad: np.ndarray, name: str, values: np.ndarray, problem: str) -> None:

@@ -21,6 +21,8 @@ from tests.agreement.golden import FLAT, as_diffsky, captured_histories, galaxie
 from tests.reference import FOLDER, found
 
 PRECISIONS = [pytest.param(True, id="64 bit"), pytest.param(False, id="32 bit")]
+# what has light compiles for long
+OF_LIGHT = [pytest.param(True, id="64 bit", marks=pytest.mark.thorough), pytest.param(False, id="32 bit")]
 
 PHOTOMETRY = [
     name
@@ -136,7 +138,7 @@ def test_populations_of_histories_agree_with_diffstarpop(tag):
         np.testing.assert_allclose(value, golden[f"{tag}_{name}"], atol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("wide", PRECISIONS)
+@pytest.mark.parametrize("wide", OF_LIGHT)
 def test_ages_and_metallicities_agree_with_dsps(wide):
     golden, inputs = load("golden", "dsps.npz"), load("golden", "fake_inputs.npz")
     with jax.enable_x64(wide):
@@ -235,7 +237,7 @@ def tolerance_of(name: str, wide: bool) -> float:
     return 1e-7 if wide else 2e-4
 
 
-@pytest.mark.parametrize("wide", PRECISIONS)
+@pytest.mark.parametrize("wide", OF_LIGHT)
 @pytest.mark.parametrize("name", PHOTOMETRY)
 def test_galaxies_before_merging_agree_with_diffsky(name, wide):
     with jax.enable_x64(wide):
@@ -256,8 +258,11 @@ def test_galaxies_before_merging_agree_with_diffsky(name, wide):
         np.testing.assert_allclose(mags[:, i], golden[theirs], rtol=0, atol=tolerance_of("mag_", wide), err_msg=theirs)
 
 
-@pytest.mark.parametrize("wide", PRECISIONS)
-@pytest.mark.parametrize(("mode", "stage"), [("mc0", "merging_mean"), ("mc1", "merging_monte_carlo")])
+@pytest.mark.parametrize("wide", OF_LIGHT)
+@pytest.mark.parametrize(
+    ("mode", "stage"),
+    [pytest.param("mc0", "merging_mean", marks=pytest.mark.thorough), ("mc1", "merging_monte_carlo")],
+)
 @pytest.mark.parametrize("name", PHOTOMETRY)
 def test_galaxies_after_merging_agree_with_diffsky(name, mode, stage, wide):
     with jax.enable_x64(wide):
@@ -279,6 +284,7 @@ def unused_deviates(n: int) -> dict:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PHOTOMETRY)
 def test_the_gradient_of_the_mean_magnitude_equals_finite_differences(name):
     """All 216 parameters, common draws; inert ones are exactly zero."""
@@ -299,6 +305,7 @@ def test_the_gradient_of_the_mean_magnitude_equals_finite_differences(name):
             assert (ahead - behind) / 2.0 == pytest.approx(flat @ step, rel=1e-3, abs=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", GRADIENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_gradient_of_the_mean_magnitude_agrees_with_diffsky(path):
     with np.load(path) as file:

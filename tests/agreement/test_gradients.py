@@ -239,6 +239,7 @@ def test_the_gradient_of_the_mean_magnitude_is_that_of_differences_for_each_para
         assert (ahead - behind) / 2.0 == pytest.approx(slopes[i] * step[i], rel=1e-3, abs=1e-13), name
 
 
+@pytest.mark.thorough
 def test_every_parameter_acts_but_the_documented_inert_ones():
     alive = np.zeros(216, bool)
     for fixed in SETS:
@@ -247,6 +248,7 @@ def test_every_parameter_acts_but_the_documented_inert_ones():
     assert {name for name, acts in zip(NAMES, alive) if not acts} == INERT
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fixed", SETS, ids=lambda fixed: "drawn" if fixed else "mean")
 def test_every_gradient_with_respect_to_halos_is_finite_and_that_of_differences(fixed):
     wanted = of_set(fixed)
@@ -273,6 +275,7 @@ def test_every_gradient_with_respect_to_halos_is_finite_and_that_of_differences(
             assert found == pytest.approx(parts.sum(), rel=1e-3, abs=1e-4 * size + 1e-12), (name, output)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fixed", SETS, ids=lambda fixed: "drawn" if fixed else "mean")
 def test_forward_derivatives_are_those_of_the_gradient(fixed):
     wanted = of_set(fixed)

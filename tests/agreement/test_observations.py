@@ -25,6 +25,7 @@ def with_surviving_mass(ds):
     return ds.assign(log10_surviving=("galaxy", measure.surviving_log10_mass(ds) + measure.KROUPA_TO_CHABRIER))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("band", "tolerance"), [("g", 0.2), ("r", 0.15), ("i", 0.15), ("z", 0.15)])
 def test_counts_agree_with_hsc_between_magnitude_20_and_24(counted, band, tolerance):
     limits = np.arange(20.0, 24.01, 0.5)
@@ -34,6 +35,7 @@ def test_counts_agree_with_hsc_between_magnitude_20_and_24(counted, band, tolera
 
 
 # of structure along one line of sight the nearest bin would be off by 0.1 dex: more of them, the nearer
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("low", "high", "most_massive", "lines_of_sight"), [(0.2, 0.5, 11.2, 9), (0.5, 0.8, 11.2, 3), (0.8, 1.1, 11.0, 2)]
 )

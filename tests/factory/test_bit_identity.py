@@ -13,6 +13,7 @@ from diffsky_factory.factory.recipe import load_recipe
 from tests.conftest import TINY
 from tests.stores import assert_same_files
 
+pytestmark = pytest.mark.thorough
 LIGHT = ("component_mag", "line_luminosity", "spectrum_rest", "spectrum_observed", "mag_true", "log10_stellar_mass")
 
 

@@ -13,6 +13,7 @@ HALOS["host_row"] = np.where(np.arange(N) % 3 == 0, np.arange(N), np.arange(N) -
 OPTIONS = {"bands": ["lsst_g", "lsst_i"], "seed": 4, "replace": {"merging_monte_carlo": "merging_mean"}}
 
 
+@pytest.mark.thorough
 def test_the_galaxies_are_those_of_evaluate():
     wanted = ["mag_true", "log10_stellar_mass", "star_formation_type"]
     galaxies = differentiable(HALOS, wanted, **OPTIONS)
@@ -38,6 +39,7 @@ def test_derivatives_are_those_of_differences():
             assert float((ahead - behind) / 2e-5) == pytest.approx(float(getattr(gradient[group], name)), rel=1e-3)
 
 
+@pytest.mark.thorough
 def test_groups_and_columns_that_are_left_out_stay():
     galaxies = differentiable(HALOS, ["log10_stellar_mass"], **OPTIONS)
     whole = galaxies(galaxies.parameters)["log10_stellar_mass"]

@@ -72,6 +72,7 @@ def test_a_place_that_is_taken_is_refused(reader, tmp_path):
         dff.ingest("made up", tmp_path / "halos.zarr")
 
 
+@pytest.mark.thorough
 def test_a_mock_is_made_from_a_store(reader, tmp_path):
     dff.ingest("made up", tmp_path / "halos.zarr")
     halos = dff.open_catalog(str(tmp_path / "halos.zarr"))

@@ -85,6 +85,7 @@ def test_any_choice_of_groups_gives_the_same_numbers_without_compiling_again(com
     assert kernels._compiled(kernel.plan)._cache_size() == before
 
 
+@pytest.mark.thorough
 def test_masses_do_not_depend_on_the_size_of_a_block(computed, tiny):
     halos, _, expected = computed
     order = plan(stages(), halos, ["log10_stellar_mass"])

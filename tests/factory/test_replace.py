@@ -100,6 +100,7 @@ def test_a_function_of_a_notebook_is_refused_in_a_recipe():
         load_recipe("example", replace={"metallicity": local})
 
 
+@pytest.mark.thorough
 def test_another_process_imports_the_stage(command_line, tmp_path, plain):
     source = Path(__file__).read_text()
     start, end = source.index("class Metallicity"), source.index("NOT_A_STAGE")

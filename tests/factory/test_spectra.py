@@ -30,6 +30,7 @@ def store(tmp_path_factory):
     return dff.open_catalog(path)
 
 
+@pytest.mark.thorough
 def test_spectra_of_a_range_are_lazy_and_found_by_wavelength(store, monkeypatch):
     ran = []
     run = Kernel.__call__
@@ -54,6 +55,7 @@ def test_spectra_of_a_range_are_lazy_and_found_by_wavelength(store, monkeypatch)
     assert mock.spectrum_observed.chunks[0] == store.spectrum_observed.chunks[0]
 
 
+@pytest.mark.thorough
 def test_spectra_read_back_as_they_were_built(store):
     mock = dff.make_mock("example", **SMALL)
     np.testing.assert_array_equal(store.wavelength, mock.wavelength)

@@ -11,6 +11,7 @@ from tests.reference import reference
 COLUMNS = ["halo_id", "redshift", "log10_halo_mass", "has_mah_fit", "mah_parameters", "log10_stellar_mass"]
 
 
+@pytest.mark.thorough
 def test_fits_of_a_forest_are_the_growth_of_its_galaxies(tmp_path):
     path = reference("sims", "forests", "treeUNIT.hdf5")
     made = dff.fit_histories(path, tmp_path / "fits.zarr")

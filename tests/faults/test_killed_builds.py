@@ -44,7 +44,7 @@ def kill_when(process, happened, delay=0.0):
     return process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("commits", [0, 5, 13])
+@pytest.mark.parametrize("commits", [5, *(pytest.param(n, marks=pytest.mark.thorough) for n in (0, 13))])
 def test_a_build_killed_at_any_moment_is_finished_by_resuming(
     commits, built_by_command, command_line, plain_file, tmp_path
 ):
@@ -89,7 +89,9 @@ def test_a_build_killed_while_it_is_finalized_is_finished_by_resuming(
     assert_same_files(path, whole)
 
 
-@pytest.mark.parametrize("after", range(0, 60, 4))
+@pytest.mark.parametrize(
+    "after", [pytest.param(n, marks=pytest.mark.thorough if n % 20 else ()) for n in range(0, 60, 4)]
+)
 def test_finalizing_may_stop_after_any_file(after, plain_copy, plain_store, monkeypatch):
     (plain_copy / "zarr.json").write_text((plain_copy / "zarr.json").read_text().replace("complete", "building"))
     move, moved = store._move, []
@@ -157,6 +159,7 @@ def test_two_processes_do_not_build_one_store(plain, plain_copy, command_line):
     assert len(problems.strip().splitlines()) == 1
 
 
+@pytest.mark.thorough
 def test_two_processes_that_start_at_once_end_with_one_whole_store(
     built_by_command, command_line, plain_file, tmp_path
 ):
@@ -188,6 +191,7 @@ def test_adjacent_stores_are_built_at_once_by_two_processes(plain, plain_store, 
         assert all((found[name] == wanted[name]).all() for name in wanted)
 
 
+@pytest.mark.thorough
 def test_workers_of_a_cluster_write_the_same_bytes(plain, plain_store, environment, tmp_path, monkeypatch):
     from dask.distributed import Client, LocalCluster
 

@@ -78,6 +78,7 @@ def test_every_copy_that_meets_the_shell_is_there():
     assert len(seen["halo_id"]) == number
 
 
+@pytest.mark.thorough
 def test_halos_that_move_are_seen_once_each_where_they_cross():
     start = 0.3
     halos = in_a_box(SIZE, n=500, satellites=0)

@@ -116,6 +116,7 @@ def test_numbers_per_mass_are_those_of_the_mass_function(completed, halos):
     assert number.sum() == pytest.approx(model.sum() * factor.ratio.mean(), rel=0.02)
 
 
+@pytest.mark.thorough
 def test_synthetic_hosts_cluster_with_the_simulation_as_resolved_ones_would(halos, truth):
     synthetic = halos["is_synthetic"]
     tracers = cKDTree(positions(halos)[~synthetic])
@@ -232,6 +233,7 @@ def test_a_hosts_own_scale_radius_is_used(source):
     assert spread[0] < 0.7 * spread[1]  # a concentration of 100
 
 
+@pytest.mark.thorough
 def test_satellites_of_a_simulation_that_has_them_are_drawn_below_its_completeness_alone():
     table = gather_in_memory(MadeUp({**on_a_cone(2000, 4000, redshift=(0.1, 0.2))}))
     asked = Completion(above=1e12, satellites="subhalo_mass_function")

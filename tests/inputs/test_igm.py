@@ -117,6 +117,7 @@ def test_lyman_alpha_escapes_as_observed():
     np.testing.assert_allclose(through[:, 1], 1.0)
 
 
+@pytest.mark.thorough
 def test_galaxies_drop_out_of_the_bands_blueward_of_lyman_alpha():
     redshift = np.array([2.0, 2.6, 3.2, 3.6, 4.2, 4.6])
     halos = {"log10_halo_mass": np.full(6, 12.0), "redshift": redshift}

@@ -345,6 +345,7 @@ def test_hosts_over_all_overdensities_have_the_mass_function(redshift):
         assert found == pytest.approx(10.0 ** exact(SMDPL, m, redshift), rel=0.01 if m < 14.2 else 0.02), m
 
 
+@pytest.mark.thorough
 def test_a_primordial_potential_changes_the_number_of_hosts_as_local_non_gaussianity_does():
     # dn / n = 2 delta_c b1 f_nl phi, part of it by the waves in the cells, the rest by what the cells do not resolve
     f_nl, z = 2000.0, 1.0

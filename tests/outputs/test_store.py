@@ -89,6 +89,7 @@ def test_another_order_of_tiles_gives_the_same_galaxies_bit_for_bit(tiny, tiny_s
         np.testing.assert_array_equal(finer[name], values, err_msg=name)
 
 
+@pytest.mark.thorough
 def test_a_region_in_parts_gives_the_galaxies_of_the_whole(plain, plain_store, tmp_path):
     parts = []
     for pixel in plain.region.pixels:

@@ -70,6 +70,7 @@ def test_the_bulge_to_total_ratio_is_the_fraction_of_the_bulge_before_and_after_
     np.testing.assert_allclose(10.0**share, g["bulge_to_total"], rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_bulge_with_one_efficiency_has_that_fraction_of_the_mass_and_the_ages_of_the_disk():
     g = galaxies(bulge_efficiency_early=[0.4], bulge_efficiency_late=[0.4], is_bursty=[False])
     np.testing.assert_allclose(g["bulge_to_total"], 0.4, rtol=1e-5)
@@ -77,6 +78,7 @@ def test_a_bulge_with_one_efficiency_has_that_fraction_of_the_mass_and_the_ages_
         np.testing.assert_allclose(g["component_age_weights"][:, part], g["age_weights"], atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_stars_of_bulges_are_older():
     g = galaxies(is_bursty=[False])
     age = np.arange(g["age_weights"].shape[1])
@@ -107,6 +109,7 @@ def test_the_time_of_formation_is_when_a_quarter_of_the_observed_mass_had_formed
     assert out["bulge_formation_duration"][0] == pytest.approx(0.8 * 14.0, abs=0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fraction", [0.0, 1.0])
 @pytest.mark.parametrize("bursty", [False, True])
 def test_a_disk_without_knots_and_one_of_knots_alone(fraction, bursty):
@@ -116,6 +119,7 @@ def test_a_disk_without_knots_and_one_of_knots_alone(fraction, bursty):
     np.testing.assert_allclose(g["component_fraction"][:, empty], 0.0, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_a_burst_is_in_the_knots_first_and_overflows_into_the_disk():
     burst = {"log10_burst_fraction_if_any": [-2.0], "log10_burst_peak_age": [6.0], "log10_burst_max_age": [8.0]}
     with_room = galaxies(is_bursty=[True], knot_fraction=[0.19], **burst)
@@ -132,6 +136,7 @@ def test_a_burst_is_in_the_knots_first_and_overflows_into_the_disk():
     assert np.ptp(knots, axis=0).max() < 1e-5  # nothing but the burst
 
 
+@pytest.mark.thorough
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(log10_fraction=st.floats(-7.9, -0.05), seed=st.integers(0, 100))
 def test_no_burst_however_strong_makes_a_weight_negative(log10_fraction, seed):
@@ -142,6 +147,7 @@ def test_no_burst_however_strong_makes_a_weight_negative(log10_fraction, seed):
     assert np.all(g["bulge_to_total"] <= 1.0 - 10.0**log10_fraction + 1e-6)
 
 
+@pytest.mark.thorough
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(probability=st.floats(0.0, 1.0), seed=st.integers(0, 100))
 def test_satellites_that_stop_forming_stars_still_sum(probability, seed):

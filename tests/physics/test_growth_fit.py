@@ -58,6 +58,7 @@ def test_an_exact_history_comes_back(exact):
     np.testing.assert_allclose(fit["mah_parameters"][:, 4], growth().t_peak, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_all_histories_that_are_nearly_exact_are_fitted():
     """Where a late index is by its bound and a transition at the end, the loss is flat: the search may get stuck."""
     rng, n, time = np.random.default_rng(3), 5000, TIME[TIME < 8.6]
@@ -151,6 +152,7 @@ def test_a_history_is_fitted_alike_alone_and_among_others(noisy, fit_of_noisy):
             np.testing.assert_array_equal(alone[name][0], fit_of_noisy[name][i])
 
 
+@pytest.mark.thorough
 def test_padding_of_times_changes_nothing_to_speak_of(noisy, fit_of_noisy):
     later = np.concatenate([TIME, 13.8 + np.arange(1, 41)])
     padded = fit_growth(later, np.pad(noisy, ((0, 0), (0, 40)), constant_values=np.nan), today=TODAY)

@@ -80,6 +80,7 @@ def test_what_cannot_be_fitted_is_flagged(galaxies):
     assert np.isfinite(fit["sfh_parameters"][3]).all()
 
 
+@pytest.mark.thorough
 def test_padding_of_times_leaves_the_loss_as_it_is(galaxies):
     growth, numbers, rate = galaxies
     halo = np.asarray(log10_mass(HaloGrowth(*growth.T), TIME[:, None], TODAY))
@@ -93,6 +94,7 @@ def test_padding_of_times_leaves_the_loss_as_it_is(galaxies):
     np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_gradient_is_that_of_the_loss(galaxies):
     growth, numbers, rate = galaxies
     grid = history_fit.StellarGrid(*map(jnp.asarray, history_fit.stellar_grid(TIME)))

@@ -140,6 +140,7 @@ def narrow_band(centre: float, width: float) -> FilterCurve:
     )
 
 
+@pytest.mark.thorough
 def test_a_line_in_a_narrow_band_is_the_line(halos):
     """Band flux less continuum = flux of the line times the response, without dust and corrections of the templates.
 
@@ -180,6 +181,7 @@ def test_a_line_in_a_narrow_band_is_the_line(halos):
 # names
 
 
+@pytest.mark.thorough
 def test_lines_go_by_their_names_and_by_common_ones(halos):
     templates = load_templates(TEMPLATES)
     names = line_names(TEMPLATES, ("Halpha", "OIII_5007"))

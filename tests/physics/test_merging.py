@@ -90,6 +90,7 @@ def test_direct_satellites_first_leaves_what_they_received_behind():
     np.testing.assert_allclose(*total, rtol=1e-13)
 
 
+@pytest.mark.thorough
 def test_without_an_earlier_infall_there_is_one_round():
     columns = {name: values for name, values in CHAIN.items() if "penultimate" not in name}
     wanted = [*SUMS, "merging_probability_mean", "merging_probability"]

@@ -229,6 +229,7 @@ def in_environments(number: int, mass: float, correlation: float) -> tuple[np.nd
     return np.asarray(e), np.asarray(log10_mass(growth, 6.0, TODAY)) - mass
 
 
+@pytest.mark.thorough
 def test_without_correlation_the_environment_changes_no_history():
     p = GrowthMixtureParameters(*map(jnp.asarray, load_growth_mixture()))
     given = {"log10_halo_mass": 12.3, "cosmic_time": 12.0, "is_central": True}
@@ -244,6 +245,7 @@ def test_without_correlation_the_environment_changes_no_history():
     assert streams[0] == streams[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mass", [11.3, 13.5])
 def test_dense_environments_hold_early_halos_and_the_population_stays(mass):
     number = 8_000

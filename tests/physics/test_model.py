@@ -96,6 +96,7 @@ def test_a_made_stage_reads_and_writes_what_it_is_told():
     np.testing.assert_array_equal(out["c"], [1.0, 2.0, 3.0])
 
 
+@pytest.mark.thorough
 def test_blocks_side_by_side_give_what_one_after_another_gives():
     n = 700
     given = {

@@ -128,6 +128,7 @@ def test_the_early_forming_fraction_by_hand():
     np.testing.assert_allclose(at, 0.5 * (p.fec_lgm_ylo_late + p.fec_lgm_yhi_late), rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_gradient_of_a_mean_history_is_finite_for_every_parameter():
     number = 400
     rng = np.random.default_rng(5)

@@ -101,6 +101,7 @@ def test_the_gradient_is_that_of_finite_differences(function, at, draw):
     assert gradient == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_calibration_without_the_spread_has_the_default_one():
     n = 200
     halos = {"log10_halo_mass": np.full(n, 12.0), "redshift": np.full(n, 0.5)}

@@ -95,6 +95,7 @@ def without_dust(halos):
     return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
 
+@pytest.mark.thorough
 def test_the_rest_spectrum_through_bands_is_the_photometry(without_dust, halos):
     """Flux density from L_nu at rest: (1 + z) L_nu / (4 pi d_L^2), in the band moved to the rest frame.
 
@@ -138,6 +139,7 @@ def test_lines_on_the_spectrum_keep_their_luminosity():
     np.testing.assert_allclose(total, expected, rtol=1e-6, atol=1e-12 * expected.max())
 
 
+@pytest.mark.thorough
 def test_light_is_absorbed_between_galaxies(halos):
     far = {**halos, "redshift": np.full(N, 3.0)}
     with_gas, without = (
@@ -154,6 +156,7 @@ def test_light_is_absorbed_between_galaxies(halos):
     assert left[:, observed < 3300.0].max() < 0.3  # continuum of neutral hydrogen
 
 
+@pytest.mark.thorough
 def test_a_range_of_wavelengths_gives_the_same_numbers(halos, without_dust):
     wavelengths = (4000.0, 7000.0)
     low, high = wavelengths
@@ -189,6 +192,7 @@ def test_a_range_without_points_is_refused(halos, wavelengths):
         dff.evaluate(halos, ["spectrum_rest"], wavelengths=wavelengths)
 
 
+@pytest.mark.thorough
 def test_gradients_of_spectra_are_finite_and_those_of_finite_differences():
     rng = np.random.default_rng(1)
     with jax.enable_x64(True):
@@ -228,6 +232,7 @@ def test_gradients_of_spectra_are_finite_and_those_of_finite_differences():
         assert float(forward) == pytest.approx(float(gradient["redshift"].sum()), rel=1e-9)
 
 
+@pytest.mark.thorough
 def test_more_spectra_than_memory_holds_are_refused(halos, monkeypatch):
     monkeypatch.setattr(sizes, "LARGEST_SPECTRA", 100_000)
     taken = N * len(load_templates(TEMPLATES).wavelength) * 4
