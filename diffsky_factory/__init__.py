@@ -9,16 +9,21 @@ ds = dff.open_catalog("example.zarr")        # lazy xarray dataset of the store
 __version__ = "0.1.0"
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory import accessor as _accessor  # noqa: F401  registers Dataset.sky
-from diffsky_factory.factory.building import Status, Summary, build, resume, status
-from diffsky_factory.factory.catalogs import list_catalogs, open_catalog
+from diffsky_factory.core.logs import log_to
+from diffsky_factory.factory.adding import add
+from diffsky_factory.factory.building import Summary, build
 from diffsky_factory.factory.differentiate import differentiable
 from diffsky_factory.factory.evaluate import evaluate
-from diffsky_factory.factory.fitting import fit_growth, fit_histories, fit_star_formation
+from diffsky_factory.factory.fitting import fit_growth, fit_star_formation
+from diffsky_factory.factory.fitting_stores import fit_histories
 from diffsky_factory.factory.ingest import Ingested, ingest
 from diffsky_factory.factory.matter import matter_maps
-from diffsky_factory.factory.mock import make_mock
+from diffsky_factory.factory.opening import accessor as _accessor  # noqa: F401  registers Dataset.sky
+from diffsky_factory.factory.opening.catalogs import list_catalogs, open_catalog
+from diffsky_factory.factory.opening.datasets import open_tree
+from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
+from diffsky_factory.factory.stores import Status, resume, status
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
 
 __all__ = [
@@ -29,6 +34,7 @@ __all__ = [
     "Status",
     "Summary",
     "__version__",
+    "add",
     "build",
     "differentiable",
     "evaluate",
@@ -39,9 +45,11 @@ __all__ = [
     "list_catalogs",
     "load_calibration",
     "load_recipe",
+    "log_to",
     "make_mock",
     "matter_maps",
     "open_catalog",
+    "open_tree",
     "resume",
     "save_calibration",
     "status",

@@ -75,8 +75,16 @@ _processes = click.option("--processes", is_flag=True, help="Workers are process
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="diffsky_factory")
 @click.option("--debug", is_flag=True, help="Show where in the program an unexpected error arises.")
-def main(debug: bool) -> None:
+@click.option("--log", type=click.Path(path_type=Path), default=None, help="Append what is done to a file, as JSON.")
+def main(debug: bool, log: Path | None) -> None:
     """Galaxy mocks from halos: lazy, reproducible, resumable."""
+    if log is not None:
+        from diffsky_factory.core.logs import log_to
+
+        try:
+            log_to(log)
+        except OSError as error:
+            _fail(f"--log {log}: cannot be written ({error.strerror})", 2)
 
 
 @main.command("list")
@@ -84,7 +92,7 @@ def main(debug: bool) -> None:
 @_clear_errors
 def list_(kind: str | None) -> None:
     """What is known by name."""
-    from diffsky_factory.factory.catalogs import list_catalogs
+    from diffsky_factory.factory.opening.catalogs import list_catalogs
     from diffsky_factory.inputs.entries import KINDS, InputError, near
 
     kinds = [name.removesuffix("s") for name in KINDS]
@@ -106,9 +114,7 @@ def show(name: str) -> None:
 
     found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
     if not found and Path(name).exists():
-        from diffsky_factory.outputs.reading import open_store
-
-        out.print(open_store(name, allow_partial=True), markup=False, highlight=False)
+        _show_dataset(Path(name))
         return
     if not found:
         raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
@@ -146,7 +152,7 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
 @_clear_errors
 def fit_histories(simulation: str, path: Path, workers: int | None, processes: bool) -> None:
     """Fit the growth of all halos of merger trees; the same command again finishes one that was cut off."""
-    from diffsky_factory.factory.fitting import fit_histories as fit
+    from diffsky_factory.factory.fitting_stores import fit_histories as fit
 
     with _client(workers, processes) as client, _progress("fitting", "pieces", "histories") as progress:
         summary = fit(simulation, path, client=client, workers=workers, progress=progress)
@@ -164,18 +170,19 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
 
     Of a large part of the synthetic universe, numbers are means over universes unless they are to be exact.
     """
+    from diffsky_factory.core.machine import cores
     from diffsky_factory.factory.assembly import assembly
-    from diffsky_factory.factory.planning import available_cores, plan_build
+    from diffsky_factory.factory.planning import plan_build
 
-    workers = workers or available_cores()
+    workers = workers or cores()
     parts = assembly(_recipe(recipe, changes).text)
     exact = exact or parts.area < LARGEST_COUNTED
     planned = plan_build(parts, exact=exact)
-    layout = planned.layout
+    rows = planned.rows
     table = Table(show_header=False)
-    table.add_row("galaxies", f"{'' if exact else 'about '}{layout.rows:,}")
+    table.add_row("galaxies", f"{'' if exact else 'about '}{rows.total:,}")
     table.add_row("area", f"{planned.area:.4g} deg^2")
-    table.add_row("tiles", f"{len(layout.pixels)} of order {layout.order}, at most {max(layout.row_counts):,} rows")
+    table.add_row("tiles", f"{rows.tiles} of order {rows.order}, at most {max(rows.counts):,} rows")
     table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
     table.add_row("memory", f"about {planned.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time")
     table.add_row("time", f"about {planned.seconds(workers):.0f} s on {workers} cores")
@@ -207,7 +214,7 @@ def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None
 @_clear_errors
 def resume(path: Path, workers: int | None, processes: bool) -> None:
     """Finish a store; damaged or missing tiles are built again."""
-    from diffsky_factory.factory.building import resume as resume_store
+    from diffsky_factory.factory.stores import resume as resume_store
 
     with _client(workers, processes) as client, _progress() as progress:
         summary = resume_store(path, client=client, workers=workers, progress=progress)
@@ -232,21 +239,33 @@ def verify(path: Path) -> None:
 
 
 def _show_status(path: Path, verify: bool) -> bool:
-    from diffsky_factory.factory.building import status as store_status
+    from diffsky_factory.factory.stores import status as store_status
 
     found = store_status(path, verify=verify)
-    out.print(
-        f"{found.path}: {found.state}, {found.built}/{found.tiles} tiles, {found.built_rows:,}/{found.rows:,} rows",
-        markup=False,
-        soft_wrap=True,
-    )
+    first, *added = found.parts
+    _say(f"{found.path}: {first.state}, {first.built}/{first.tiles} tiles, {first.built_rows:,}/{first.rows:,} rows")
+    for part in added:
+        _say(f"  {part.name}: {part.state}, {part.built}/{part.tiles} tiles")
     for problem in found.damaged:
-        out.print(f"  {problem}", markup=False, soft_wrap=True)
-    if found.damaged or found.built < found.tiles:
-        out.print(f'  to mend it: run "diffsky-factory resume {found.path}"', markup=False, soft_wrap=True)
+        _say(f"  {problem}")
+    if found.damaged or any(part.built < part.tiles for part in found.parts):
+        _say(f"  to mend it: {first.remedy}")
     elif verify:
-        out.print("  every file is as it was written", markup=False)
+        _say("  every file is as it was written")
     return bool(found.damaged)
+
+
+def _show_dataset(path: Path) -> None:
+    from diffsky_factory.factory.opening.catalogs import open_catalog
+
+    ds = open_catalog(path, allow_partial=True)
+    _say(str(ds))
+    if "selection" in ds.attrs:
+        _say(f"sky: {ds.sky!r}")
+
+
+def _say(text: str) -> None:
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -256,9 +275,9 @@ def _client(workers: int | None, processes: bool):
         return
     from dask.distributed import Client
 
-    from diffsky_factory.factory.planning import available_cores
+    from diffsky_factory.core.machine import cores
 
-    with Client(n_workers=workers or available_cores(), threads_per_worker=1, dashboard_address=None) as client:
+    with Client(n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None) as client:
         yield client
 
 

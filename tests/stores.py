@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-NOT_OURS = (".lock",)
+NOT_OURS = (".lock", ".writer")
 
 
 def files(path) -> dict[str, bytes]:

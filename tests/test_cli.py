@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from diffsky_factory.cli import main
-from diffsky_factory.factory.building import status
+from diffsky_factory.factory.stores import status
 from tests.stores import assert_same_files, files
 
 
@@ -198,15 +198,15 @@ def test_the_command_in_a_process_of_its_own(command_line, plain_store):
 def test_stopping_a_build_is_one_line_and_keeps_what_is_built(plain_file, tmp_path, monkeypatch):
     from diffsky_factory.factory import building
 
-    attempt, done = building._attempt, []
+    compute, done = building.compute_tile, []
 
-    def stopped(path, tile):
+    def stopped(part, tile):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(tile)
-        return attempt(path, tile)
+        return compute(part, tile)
 
-    monkeypatch.setattr(building, "_attempt", stopped)
+    monkeypatch.setattr(building, "compute_tile", stopped)
     result = run("build", plain_file, "--out", tmp_path / "mock.zarr", "--workers", 1)
     assert result.exit_code == 130
     assert "the same command goes on from there" in result.stderr.strip().splitlines()[-1]

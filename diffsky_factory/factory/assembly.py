@@ -9,12 +9,13 @@ import numpy as np
 
 from diffsky_factory.core.axes import BANDS, axis
 from diffsky_factory.core.columns import Column, column
+from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
-from diffsky_factory.factory.recipe import Recipe, recipe_from_text
+from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
 from diffsky_factory.factory.tables import check_templates, line_names, spectrum_wavelengths, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
@@ -42,10 +43,21 @@ MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of thei
 class Assembly:
     """What a recipe needs, found and checked: anything unknown or missing is an error here, before any work."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(
+        self,
+        recipe: Recipe,
+        simulation: Simulation | None = None,
+        add: Sequence[str] = (),
+        own: Mapping[Key, Any] | None = None,
+    ) -> None:
+        """The simulation is opened as the recipe says, unless halos that follow from it are given in its place.
+
+        add : paths of stages besides those of the model
+        own : constants of theirs, by key
+        """
+        self.recipe, self.own = recipe, dict(own or {})
         where = recipe.region.model_dump(exclude_none=True, exclude_defaults=True) if recipe.region else None
-        self.simulation: Simulation = open_simulation(
+        self.simulation: Simulation = simulation or open_simulation(
             recipe.simulation,
             redshift=recipe.redshift,
             halo_mass_min=recipe.halo_mass_min,
@@ -56,15 +68,18 @@ class Assembly:
         )
         self.region: dict[str, Any] | None = where or self.simulation.default_region
         self.calibration: Calibration = load_calibration(recipe.calibration)
-        self.stages: tuple[Stage, ...] = stages(recipe.replace, fitted=set(FITTED) <= set(self.simulation.columns))
+        self.stages: tuple[Stage, ...] = stages(
+            recipe.replace, fitted=set(FITTED) <= set(self.simulation.columns), add=add
+        )
         load_templates(recipe.templates)
         load_filters(recipe.bands)
         check_absorption(recipe.igm)
         self.lines = line_names(recipe.templates, recipe.lines)
         spectrum_wavelengths(recipe.templates, recipe.wavelengths)
+        self._counts: dict[int, int] = {}
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
-        for name in recipe.columns:
+        for name in self.columns:
             if self.column(name).row_number:
                 raise InputError(f"recipe '{recipe.name}', columns: '{name}' holds row numbers, which no store keeps")
         self._check_constants()
@@ -85,9 +100,9 @@ class Assembly:
         recipe, redshift_max = self.recipe, self.simulation.redshift_range[1] + MARGIN
         known = tables(
             *(recipe.templates, recipe.bands, self.cosmology, redshift_max, recipe.igm, recipe.lines),
-            *(recipe.wavelengths, SpectrumTable in self.plan(recipe.columns).constants),
+            *(recipe.wavelengths, SpectrumTable in self.plan(self.columns).constants),
         )
-        return {**self.defaults, **halo_growth_parameters(), **self.calibration.by_class(), **known}
+        return {**self.defaults, **halo_growth_parameters(), **self.calibration.by_class(), **known, **self.own}
 
     @property
     def defaults(self) -> dict[type, Any]:
@@ -117,6 +132,22 @@ class Assembly:
                 f"{', '.join(missing)}; join it to one that has them, such as 'c260710+{recipe.calibration}'"
             )
 
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the mock: those of the recipe, and where these are all of the usual ones, what light needs too."""
+        wanted = self.recipe.columns
+        if not set(STORED_COLUMNS) <= set(wanted):
+            return wanted
+        return (*wanted, *(name for name in self.inputs_of(LIGHT) if name not in wanted))
+
+    def inputs_of(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Columns of the simulation that some columns follow from, those from which others are made in their place."""
+        found: dict[str, None] = {}
+        for name in ("host_row", *self.plan(wanted).reads):  # blocks need the hosts, whatever the columns
+            made_of = MADE_OF.get(name, (name,))
+            found.update(dict.fromkeys(one for one in made_of if one in self.simulation.columns))
+        return tuple(found)
+
     @property
     def pixels(self) -> np.ndarray:
         """Tiles that the region overlaps."""
@@ -140,8 +171,10 @@ class Assembly:
         return tuple(share * self.area / max(sum(shares), 1e-300) for share in shares)
 
     def count(self, pixel: int) -> int:
-        """Exact rows of a tile."""
-        return self.simulation.count(self.recipe.tiles.order, pixel, self.region)
+        """Exact rows of a tile; counted once."""
+        if pixel not in self._counts:
+            self._counts[pixel] = self.simulation.count(self.recipe.tiles.order, pixel, self.region)
+        return self._counts[pixel]
 
     def expected_count(self, pixel: int) -> int:
         """Mean number of rows of a tile, without making any, for a simulation that knows it; else the exact one."""
@@ -150,7 +183,10 @@ class Assembly:
 
     def halos(self, pixel: int) -> dict[str, np.ndarray]:
         """Halos of a tile, arranged, with what follows from them alone."""
-        halos = self.simulation.halos(self.recipe.tiles.order, pixel, self.region)
+        return self.with_own_columns(self.simulation.halos(self.recipe.tiles.order, pixel, self.region))
+
+    def with_own_columns(self, halos: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Halos of a simulation with what follows from them alone."""
         halos["galaxy_id"] = halos["halo_id"]
         halos["cosmic_time"] = age_at(self.cosmology, halos["redshift"])
         halos["satellite_weight"] = np.ones(len(halos["halo_id"]))
@@ -166,7 +202,7 @@ class Assembly:
         computed = [name for name in wanted if name not in halos]
         found = {}
         if computed:
-            found = self._kernel(tuple(computed), frozenset(halos), bands)(halos, halos["galaxy_id"])
+            found = self.kernel(tuple(computed), frozenset(halos), bands)(halos, halos["galaxy_id"])
         found.update({name: halos[name] for name in wanted if name in halos})
         return {name: np.asarray(found[name]).astype(self.column(name).dtype) for name in wanted}
 
@@ -181,8 +217,14 @@ class Assembly:
 
     def plan(self, wanted: Sequence[str]) -> Plan:
         """The stages that the wanted columns need."""
-        given = {*self.simulation.columns, *FROM_HALOS}
-        return plan(self.stages, given, [name for name in wanted if name not in given])
+        return plan(self.stages, self.given, [name for name in wanted if name not in self.given])
+
+    @cached_property
+    def given(self) -> frozenset[str]:
+        """Columns that `halos` has, which no stage makes."""
+        known = self.simulation.columns
+        of_first_host = ("penultimate_host_row",) if "penultimate_host_halo_id" in known else ()
+        return frozenset((*known, *FROM_HALOS, *of_first_host))
 
     def column(self, name: str) -> Column:
         """Meaning of a column; raises InputError for an unknown one, listing near matches."""
@@ -196,7 +238,8 @@ class Assembly:
         """Labels of the axes that columns have besides the rows."""
         return axis_labels(band_names(self.recipe.bands), self.lines, self.constants)
 
-    def _kernel(self, wanted: tuple[str, ...], given: frozenset[str], bands: Sequence[int] | None) -> Kernel:
+    def kernel(self, wanted: tuple[str, ...], given: frozenset[str], bands: Sequence[int] | None = None) -> Kernel:
+        """What computes columns from those that are given; compiled once."""
         key = (wanted, given, None if bands is None else tuple(bands))
         with self._one_at_a_time:
             if key not in self._kernels:
@@ -208,6 +251,18 @@ class Assembly:
                 )
             return self._kernels[key]
 
+
+LIGHT = ("mag_true", "line_flux")
+"""Columns for whose inputs a store has room, so that bands and lines can be added to it."""
+
+MADE_OF = {
+    "galaxy_id": ("halo_id",),
+    "cosmic_time": ("redshift",),
+    "satellite_weight": (),
+    "host_row": ("halo_id", "host_halo_id", "is_central"),
+    "penultimate_host_row": ("penultimate_host_halo_id",),
+}
+"""What the columns are made of that `Assembly.halos`, or the order of the rows, adds."""
 
 FROM_HALOS = ("galaxy_id", "cosmic_time", "satellite_weight", "weight", "host_row")
 

@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.job import Job, Tables, Tile, run
+from diffsky_factory.factory.tasks import alone
 from diffsky_factory.inputs.simulations.gathering import MEMORY, Gathering, gathered_columns
 from diffsky_factory.inputs.simulations.reader import Reader
 from diffsky_factory.inputs.simulations.registry import open_reader
-from diffsky_factory.outputs.halo_store import write_halos
+from diffsky_factory.outputs import store
+from diffsky_factory.outputs.halo_store import GROUP_CELL, PIECE, is_halo_store, pixel_index, plan_halos
+from diffsky_factory.outputs.layout import Part
 
-ROWS_AT_ONCE = 2**19  # chosen: 50 MB or so of a product with ten columns
 PIECES = "reader.json"
 
 
@@ -54,20 +60,69 @@ def ingest(
     Raises InputError naming the file and what is wrong with it; the store is complete or not there.
     """
     path, start = Path(path), time.perf_counter()
-    if path.exists():
+    if path.exists() and not _is_unfinished(path):
         raise InputError(f"{path}: exists; choose another place or remove it")
     reader = open_reader(simulation, **options)
-    folder = _work_folder(path, reader)
-    gathering = Gathering(reader, folder, memory)
-    try:
-        _read_all(gathering, progress)
-        notes = gathering.link()
-        batches = gathering.batches(ROWS_AT_ONCE)
-        rows = write_halos(path, gathered_columns(reader), gathering.described(notes), batches)
-    finally:
-        gathering.close()
-    shutil.rmtree(folder)
-    return Ingested(str(path), rows, notes, time.perf_counter() - start)
+    folder = path.with_name(path.name + ".ingesting")
+    _make_folder(folder)
+    with alone(folder):
+        _clear_of_others(folder, reader)
+        gathering = Gathering(reader, folder, memory)
+        try:
+            _read_all(gathering, progress)
+            notes = gathering.link()
+            planned = plan_halos(
+                _fingerprint(reader), notes["rows"], gathered_columns(reader), gathering.described(notes)
+            )
+            _write(path, planned, gathering, progress)
+        finally:
+            gathering.close()
+        shutil.rmtree(folder)
+    return Ingested(str(path), planned.rows.total, notes, time.perf_counter() - start)
+
+
+class InOrder:
+    """Rows of a table that is read once, from its first row to its last, in ranges that ascend."""
+
+    def __init__(self, gathering: Gathering) -> None:
+        self._batches = gathering.batches(PIECE)
+        self._first, self._held = 0, []  # row of the table at which the batches in hand begin
+
+    def rows(self, first: int, last: int) -> dict[str, np.ndarray]:
+        """The columns of a range of rows, the cells of their groups among them."""
+        while self._first + sum(len(cells) for cells, _ in self._held) < last:
+            self._held.append(next(self._batches))
+            while len(self._held) > 1 and self._first + len(self._held[0][0]) <= first:
+                self._first += len(self._held.pop(0)[0])
+        part = slice(first - self._first, last - self._first)
+        cells = np.concatenate([cells for cells, _ in self._held])[part]
+        names = self._held[0][1]
+        return {GROUP_CELL: cells, **{name: np.concatenate([b[name] for _, b in self._held])[part] for name in names}}
+
+
+def compute_piece(source: InOrder, part: Part, piece: int) -> Tile:
+    """The rows of a piece, in the types of the schema."""
+    first = int(part.rows.starts[piece])
+    found = source.rows(first, first + part.rows.counts[piece])
+    return Tile({name: values.astype(column(name).dtype) for name, values in found.items()})
+
+
+def _write(path: Path, planned: Part, gathering: Gathering, progress: Callable | None) -> None:
+    """The table as a store, piece after piece; those that an earlier run committed are left."""
+
+    def check(found: Part) -> None:
+        if found.hash != planned.hash:
+            raise InputError(f"{path}: holds other halos, or the same read otherwise; remove it and ingest again")
+
+    def complete(path: Path, part: Part) -> Tables:
+        return Tables(pixel_index(path, part))
+
+    job = Job(path, planned, compute_piece, (InOrder(gathering),), complete=complete, check=check)
+    run(job, workers=1, progress=progress)
+
+
+def _is_unfinished(path: Path) -> bool:
+    return (is_halo_store(path) and not store.is_complete(path, store.read_part(path))) or store.is_free(path)
 
 
 def _read_all(gathering: Gathering, progress: Callable[[int, int, int], None] | None) -> None:
@@ -79,19 +134,24 @@ def _read_all(gathering: Gathering, progress: Callable[[int, int, int], None] | 
             progress(number, len(pieces), rows)
 
 
-def _work_folder(path: Path, reader: Reader) -> Path:
-    """Where the table is while pieces come in: that of an earlier run of the same reader, or a new one."""
-    folder = path.with_name(path.name + ".ingesting")
-    same = _fingerprint(reader)
-    known = folder / PIECES
-    if folder.exists() and (not known.exists() or known.read_text() != same):
-        shutil.rmtree(folder)
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        known.write_text(same)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); check its permissions") from error
-    return folder
+
+
+def _clear_of_others(folder: Path, reader: Reader) -> None:
+    """Keep what an earlier run of the same reader left in the folder, and nothing else; for who holds its lock."""
+    known = folder / PIECES
+    if known.exists() and known.read_text() == _fingerprint(reader):
+        return
+    for file in folder.iterdir():
+        if file.is_dir():
+            shutil.rmtree(file)
+        elif file.name != store.LOCK:
+            file.unlink()
+    known.write_text(_fingerprint(reader))
 
 
 def _fingerprint(reader: Reader) -> str:

@@ -55,23 +55,32 @@ class Kernel:
         columns: Mapping[str, np.ndarray],
         ids: np.ndarray,
         draws: Mapping[str, np.ndarray] | None = None,
+        only: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
-        """The wanted columns of all rows.
+        """The wanted columns of all rows, or of some.
 
         columns : by name, first axis the rows; `host_row` must lead from every row to the one its group shares
         ids     : (n,) int64, on which the draws are keyed
         draws   : by stream name `stage.draw`, in place of the drawn ones
+        only    : numbers of the rows that are wanted, in any order; only the blocks that hold them are computed
         Columns of row numbers, given or wanted, count the rows of these arrays and stay within a group; raises
         InputError for one that leads out of it.
         """
         draws = dict(draws or {})
         reads = {name: columns[name] for name in self.plan.reads}
         ranges = blocks(columns["host_row"], self.block)
+        if only is not None:
+            ranges = [rows for rows in ranges if np.any((only >= rows.start) & (only < rows.stop))]
         with ThreadPoolExecutor(self.at_once) as pool:
             pieces = list(pool.map(lambda rows: self._block(reads, ids, draws, rows), ranges))
         if not pieces:
             return {name: np.zeros((0, *shape), dtype) for name, (shape, dtype) in self.template(reads).items()}
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self.plan.wanted}
+        found = {name: np.concatenate([piece[name] for piece in pieces]) for name in self.plan.wanted}
+        if only is None:
+            return found
+        computed = np.concatenate([np.arange(rows.start, rows.stop) for rows in ranges])
+        at = np.searchsorted(computed, only)
+        return {name: values[at] for name, values in found.items()}
 
     def template(self, columns: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Shape (beyond the rows) and dtype of every wanted column, without computing anything."""

@@ -1,6 +1,5 @@
 """The plan of a build: exact rows of every tile, arrays, bytes, memory and time, before anything is written."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ import numpy as np
 import psutil
 
 from diffsky_factory import __version__
-from diffsky_factory.core.axes import axis_read_alone
+from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.axis_labels import Labels
-from diffsky_factory.outputs.layout import ArrayLayout, Layout
+from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, Rows
 
 COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
 BASE_MEMORY = 1.3e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
@@ -25,29 +24,34 @@ START_SECONDS = 25.0  # tables and compilation
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """A layout and what its build will take."""
+    """What is to be built, and what it will take."""
 
-    layout: Layout
+    part: Part
     area: float  # deg^2
+
+    @property
+    def rows(self) -> Rows:
+        """Whose rows are where."""
+        return self.part.rows
 
     @property
     def bytes(self) -> float:
         """Bytes on disk, about."""
-        return COMPRESSION * self.layout.rows * self.layout.row_bytes
+        return COMPRESSION * self.rows.total * self.part.row_bytes
 
     @property
     def files(self) -> int:
         """Files of rows."""
-        return int(self.layout.shard_counts.sum()) * len(self.layout.arrays)
+        return int(self.rows.shard_counts.sum()) * len(self.part.arrays)
 
     def memory(self, threads: int = 1) -> float:
         """Bytes of memory of a process that computes a number of tiles at a time, about."""
-        largest = max(self.layout.row_counts, default=0) * self.layout.row_bytes
+        largest = max(self.rows.counts, default=0) * self.part.row_bytes
         return BASE_MEMORY + threads * ROW_MEMORY * largest
 
     def seconds(self, workers: int = 1) -> float:
         """Time with a number of cores, about."""
-        return START_SECONDS + GALAXY_SECONDS * self.layout.rows / workers
+        return START_SECONDS + GALAXY_SECONDS * self.rows.total / workers
 
     def check_fits(self, path: Path) -> None:
         """Raise InputError where disk or memory cannot hold the build."""
@@ -78,30 +82,39 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
     if not sum(counts):
         raise InputError(f"recipe '{assembly.recipe.name}': its region and redshift range hold no halos")
     recipe = assembly.recipe
-    assembly.check_size(max(counts), recipe.columns)
-    layout = Layout(
-        recipe=recipe.text,
+    assembly.check_size(max(counts), assembly.columns)
+    rows = Rows(
+        made_from=recipe.text,
+        partition="healpix",
         order=recipe.tiles.order,
+        dimension="galaxy",
         block=recipe.tiles.block,
         shard=recipe.tiles.shard,
-        pixels=tuple(pixels),
-        row_counts=tuple(counts),
+        keys=tuple(pixels),
+        counts=tuple(counts),
         areas=assembly.tile_areas(pixels),
-        arrays=array_layouts(assembly, recipe.columns),
-        axes=used_axes(assembly, recipe.columns),
+    )
+    part = Part(
+        name="galaxies",
+        rows=rows,
+        job="build",
+        made_from=recipe.text,
+        arrays=(*array_layouts(assembly.columns), row_mask()),
+        axes=used_axes(assembly, assembly.columns),
         attributes=attributes(assembly),
     )
-    return BuildPlan(layout, assembly.area)
+    return BuildPlan(part, assembly.area)
 
 
-def array_layouts(assembly: Assembly, names: Sequence[str]) -> tuple[ArrayLayout, ...]:
+def array_layouts(names: Sequence[str]) -> tuple[ArrayLayout, ...]:
     """Layout of the array of each column, from the schema."""
-    found = []
-    for name in names:
-        column = assembly.column(name)
-        group = "photometry" if axis_read_alone(column.axes) else "galaxies"
-        found.append(ArrayLayout(group, name, column.dtype, column.axes, column.attributes))
-    return tuple(found)
+    known = [column(name) for name in names]
+    return tuple(ArrayLayout(name, one.dtype, one.axes, one.attributes) for name, one in zip(names, known))
+
+
+def row_mask() -> ArrayLayout:
+    """Layout of the array that tells rows from padding, in the first part of a store."""
+    return array_layouts((IS_ROW,))[0]
 
 
 def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, Labels]:
@@ -113,16 +126,19 @@ def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, Labels]:
 def attributes(assembly: Assembly) -> dict:
     """What a mock says of itself: recipe, cosmology, conventions, versions."""
     recipe, cosmology = assembly.recipe, assembly.cosmology
+    covered = getattr(assembly.simulation, "footprint", ())
     return {
         "title": recipe.title or recipe.name,
         "recipe": recipe.text,
         "recipe_sha256": recipe.hash,
         "area_deg2": float(assembly.area),
-        "region": assembly.region or {},
+        "region": assembly.region or {"full_sky": True},
+        **({"footprint": [dict(part.plain) for part in covered]} if covered else {}),
         "redshift_min": float(assembly.simulation.redshift_range[0]),
         "redshift_max": float(assembly.simulation.redshift_range[1]),
         "cosmology": {name: float(np.asarray(value)) for name, value in cosmology._asdict().items()},
         "simulation": assembly.simulation.attributes,
+        "simulation_columns": sorted(assembly.simulation.columns),
         "calibration": assembly.calibration.name,
         "calibration_sha256": assembly.calibration.hash,
         "calibration_reference": assembly.calibration.reference,
@@ -137,8 +153,3 @@ def attributes(assembly: Assembly) -> dict:
         "magnitude_system": "AB",
         "version": __version__,
     }
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

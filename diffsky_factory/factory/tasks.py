@@ -13,12 +13,11 @@ import filelock
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import store
-from diffsky_factory.outputs.layout import Layout
 
 
 @contextmanager
 def alone(path: Path):
-    """Only one process builds a store; the lock goes with the process that holds it."""
+    """Only one process writes a store; the lock goes with the process that holds it."""
     lock = filelock.FileLock(path / store.LOCK)
     try:
         lock.acquire(timeout=0)
@@ -32,19 +31,11 @@ def alone(path: Path):
         lock.release()
 
 
-def unfinished(path: Path, layout: Layout) -> list[int]:
-    """Tiles or pieces of a store that are missing or damaged, which it is made ready for; for who holds the lock."""
-    store.remove_leftovers(path)
-    todo = [tile for tile in range(len(layout.pixels)) if store.damage(path, layout, tile)]
-    if todo or store.metadata_damage(path, layout):
-        store.begin(path, layout)
-    return todo
-
-
 def finished(function: Callable, todo: Iterable[int], client: Any, workers: int, *given: Any) -> Iterator[Any]:
-    """Results of function(*given, number) for every number, as they come; `given` may hold futures of the client.
+    """Results of function(*given, number) for every number, as they come.
 
-    An error ends it once the tasks in work are done, so that nobody writes when the lock is given up.
+    An error ends it: threads finish the tasks in work, a cluster is told to drop them, and those of its tasks that go
+    on all the same find another writer's mark before they write.
     """
     if client is not None:
         yield from _by_client(client, function, todo, given)
@@ -61,23 +52,27 @@ def finished(function: Callable, todo: Iterable[int], client: Any, workers: int,
 def _by_client(client: Any, function: Callable, todo: Iterable[int], given: tuple) -> Iterator[Any]:
     """Results of the workers of a dask client, of which each has two tasks at most in hand."""
     from dask.distributed import as_completed as as_completed_by
-    from dask.distributed import wait
 
     waiting = iter(todo)
     first = islice(waiting, 2 * max(sum(client.nthreads().values()), 1))
-    running = {client.submit(function, *given, number, pure=False) for number in first}
+    shared = client.scatter([given], broadcast=True, hash=False)[0]
+    running = {client.submit(_called, function, shared, number, pure=False) for number in first}
     done = as_completed_by(list(running))
     try:
         for future in done:
             running.discard(future)
             yield future.result()
             for number in islice(waiting, 1):
-                added = client.submit(function, *given, number, pure=False)
+                added = client.submit(_called, function, shared, number, pure=False)
                 running.add(added)
                 done.add(added)
     finally:
         if running:
-            wait(list(running))
+            client.cancel(list(running), force=True)
+
+
+def _called(function: Callable, given: tuple, number: int) -> Any:
+    return function(*given, number)
 
 
 def peak_memory() -> float:

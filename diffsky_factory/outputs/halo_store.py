@@ -1,58 +1,124 @@
-"""The store of a simulation's halos: columns in the order of the sky, written once, complete or not there."""
+"""The store of a simulation's halos: one part, in the order of the sky, with an index of where each pixel begins."""
 
-import os
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-from diffsky_factory.core.columns import column
-from diffsky_factory.core.halo_layout import CHUNK, FIRST_ROW, FORMAT, GROUP_CELL, INDEX_ORDER, OCCUPIED
+from diffsky_factory.core.axes import axis
+from diffsky_factory.core.columns import Column, column
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.outputs import dggs, store
+from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, Rows
+from diffsky_factory.outputs.reading import read_rows, remedy
+from diffsky_factory.outputs.store import Table
 from diffsky_factory.sky import tiles
 
-Batch = tuple[np.ndarray, dict[str, np.ndarray]]
+PART, JOB = "halos", "ingest"
+INDEX_ORDER = 8  # HEALPix order at which a store of a light cone knows the rows of each pixel
+CHUNK, PIECE = 2**16, 2**19  # rows of a chunk and of a tile; chosen: 50 MB or so of a product with ten columns
+GROUP_CELL = "group_cell"  # column: order-29 pixel of the host, or cell of a box; ascending
+INDEX = "index/pixels"
 
 
-def write_halos(
-    path: Path, columns: Mapping[str, type], attributes: Mapping[str, Any], batches: Iterable[Batch]
-) -> int:
-    """Write batches of (cell of the group, columns), in order of the cells, to a store; its number of rows.
+def plan_halos(made_from: str, rows: int, columns: Mapping[str, type], attributes: Mapping[str, Any]) -> Part:
+    """Layout of a store of halos.
 
-    The store appears at `path` when it is complete: before, it is a folder beside it.
+    columns    : name and type, as the simulation's reader gives them; stored with the types of the schema
+    attributes : what the table says of itself: geometry, cosmology, and more
     """
-    unfinished = path.with_name(path.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    group = zarr.create_group(unfinished)
-    kinds = {name: column(name).dtype for name in columns}
-    arrays: dict[str, zarr.Array] = {}
-    occupied, starts, rows = [], [], 0
-    for cells, batch in batches:
-        values = {GROUP_CELL: cells, **{name: batch[name].astype(kind) for name, kind in kinds.items()}}
-        for name, part in values.items():
-            if name not in arrays:
-                attrs = {} if name == GROUP_CELL else column(name).attributes
-                arrays[name] = _array(group, name, part, attrs)
-            arrays[name].resize((rows + len(part), *part.shape[1:]))
-            arrays[name][rows:] = part
-        if attributes["geometry"] == "lightcone":
-            pixels, first = np.unique(tiles.coarser(cells, tiles.FINEST, INDEX_ORDER), return_index=True)
-            new = ~np.isin(pixels, occupied[-1:])
-            occupied.extend(pixels[new].tolist())
-            starts.extend((rows + first[new]).tolist())
-        rows += len(cells)
-    if attributes["geometry"] == "lightcone":
-        group.create_array(OCCUPIED, data=np.asarray(occupied, np.int64))
-        group.create_array(FIRST_ROW, data=np.asarray([*starts, rows], np.int64))
-    kinds = {name: str(np.dtype(columns[name])) for name in columns}
-    group.attrs.update(format=FORMAT, columns=kinds, attributes=dict(attributes), rows=rows)
-    os.replace(unfinished, path)
-    return rows
+    counts = tuple(min(PIECE, rows - first) for first in range(0, rows, PIECE))
+    layout = Rows(
+        made_from=made_from,
+        partition="pieces",
+        order=None,
+        dimension="halo",
+        block=CHUNK,
+        shard=min(PIECE, CHUNK * -(-rows // CHUNK)),
+        keys=tuple(range(len(counts))),
+        counts=counts,
+        areas=(0.0,) * len(counts),
+    )
+    known = [column(name) for name in (GROUP_CELL, *columns, IS_ROW)]
+    arrays = tuple(ArrayLayout(one.name, one.dtype, one.axes, one.attributes) for one in known)
+    kinds = {name: str(np.dtype(kind)) for name, kind in columns.items()}
+    return Part(PART, layout, JOB, made_from, arrays, _axes(known), {**attributes, "columns": kinds})
 
 
-def _array(group: zarr.Group, name: str, part: np.ndarray, attributes: Mapping[str, Any]) -> zarr.Array:
-    shape = (0, *part.shape[1:])
-    chunks = (CHUNK, *part.shape[1:])
-    return group.create_array(name, shape=shape, chunks=chunks, dtype=part.dtype, attributes=dict(attributes))
+def pixel_index(path: Path, part: Part) -> dict[str, Table]:
+    """Which pixels hold groups, and the first row of each; read from the tiles of a light cone."""
+    if part.attributes["geometry"] != "lightcone":
+        return {}
+    cells = zarr.open_array(path / PART / GROUP_CELL, mode="r")
+    occupied, starts = [], []
+    for start, count in zip(part.rows.starts.tolist(), part.rows.counts):
+        pixels, first = np.unique(
+            tiles.coarser(cells[start : start + count], tiles.FINEST, INDEX_ORDER), return_index=True
+        )
+        new = ~np.isin(pixels, occupied[-1:])
+        occupied.extend(pixels[new].tolist())
+        starts.extend((start + first[new]).tolist())
+    found = dggs.cells(np.asarray(occupied, np.int64), INDEX_ORDER)
+    found["row_start"] = Table((dggs.DIMENSION,), np.asarray(starts, np.int64), {"grid_mapping": dggs.GRID_MAPPING})
+    return {f"{INDEX}/{name}": table for name, table in found.items()}
+
+
+def is_halo_store(path: str | Path) -> bool:
+    """Whether a folder is a store of halos, finished or not."""
+    return store.is_store(path) and store.read_part(path).job == JOB
+
+
+class StoredTable:
+    """The halos of a finished store: rows in the order of the cells of their groups.
+
+    Raises InputError where the store is not complete, and at reading where a file is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.part = store.read_part(path)
+        if not store.is_complete(path, self.part):
+            raise InputError(f"{path}: is not complete; {remedy(self.path, self.part)}")
+        self.attributes = {name: value for name, value in self.part.attributes.items() if name != "columns"}
+        self.columns = {name: np.dtype(kind).type for name, kind in self.part.attributes["columns"].items()}
+
+    @cached_property
+    def occupied(self) -> np.ndarray:
+        """Pixels of INDEX_ORDER that hold groups, ascending."""
+        return self._index(dggs.COORDINATE)
+
+    @cached_property
+    def first_row(self) -> np.ndarray:
+        """First row of each of them, and the number of rows."""
+        return np.append(self._index("row_start"), self.part.rows.total)
+
+    def group_cell(self, first: int, last: int) -> np.ndarray:
+        """Cell of the group of each row of a range."""
+        return self._read(GROUP_CELL, first, last)
+
+    def rows(self, first: int, last: int) -> dict[str, np.ndarray]:
+        """All columns of a range of rows."""
+        return {name: self._read(name, first, last).astype(kind) for name, kind in self.columns.items()}
+
+    def _read(self, name: str, first: int, last: int) -> np.ndarray:
+        # tiles but the last fill their shards, so that rows follow each other without padding
+        array = self.part.array(name)
+        try:
+            stored = zarr.open_array(self.path / self.part.path(array), mode="r")
+            which = (slice(None),) * len(array.axes)
+            return read_rows(self.path, self.part, array, stored, np.arange(first, last), which)
+        except InputError:
+            raise
+        except (OSError, ValueError, RuntimeError, KeyError) as error:  # of zarr, of its codecs, of the disk
+            raise InputError(f"{self.path}: {name} cannot be read ({error}); {remedy(self.path, self.part)}") from error
+
+    def _index(self, name: str) -> np.ndarray:
+        group = zarr.open_group(self.path, mode="r")
+        return group[f"{INDEX}/{name}"][:] if f"{INDEX}/{name}" in group else np.empty(0, np.int64)
+
+
+def _axes(columns: list[Column]) -> dict[str, tuple[str, ...]]:
+    return {name: axis(name).labels for one in columns for name in one.axes}

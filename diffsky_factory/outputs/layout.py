@@ -1,4 +1,4 @@
-"""Layout of a store: which rows belong to which tile, which arrays there are; written once, as `plan.json`.
+"""Layout of a store: whose rows are where, the same for all of its parts; and the arrays of one part.
 
 Tiles own whole shards, so that no two tasks ever write one file; the rest of a tile's last shard holds fill values,
 which cost no bytes. Arrays are flat along the rows of all tiles.
@@ -7,28 +7,106 @@ which cost no bytes. Arrays are flat along the rows of all tiles.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
-FORMAT = "diffsky-factory/store/1"
+FORMAT = "diffsky-factory/store/2"
+IS_ROW = "is_row"  # column of a store's first part that tells rows from padding
+
+Partition = Literal["healpix", "pieces"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rows:
+    """Which rows a store has, and where: the identity that all of its parts share.
+
+    made_from : what decides the rows, JSON: the recipe of a mock, the histories of fits
+    partition : "healpix", a tile is the part of a pixel; "pieces", numbered pieces of no place on the sky
+    order     : HEALPix order of the tiles, NESTED; None for pieces
+    block     : rows of a block, one inner chunk
+    shard     : rows of a shard, one file per array
+    keys      : pixel, or number, of each tile
+    counts    : exact rows of each tile
+    areas     : deg^2 of the part of each tile that is in the region; zeros for pieces
+    """
+
+    made_from: str
+    partition: Partition
+    order: int | None
+    dimension: str
+    block: int
+    shard: int
+    keys: tuple[int, ...]
+    counts: tuple[int, ...]
+    areas: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return f"Rows({self.total:,} in {self.tiles:,} tiles)"
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles."""
+        return len(self.keys)
+
+    @cached_property
+    def shard_counts(self) -> np.ndarray:
+        """Shards of each tile."""
+        return -(-np.asarray(self.counts, np.int64) // self.shard)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """First row of each tile in the arrays on disk, a multiple of the shard."""
+        ends = np.cumsum(self.shard_counts) * self.shard
+        return np.concatenate([[0], ends[:-1]]).astype(np.int64)
+
+    @cached_property
+    def capacity(self) -> int:
+        """Rows of the arrays on disk, padding included; one shard at least."""
+        return max(int(self.shard_counts.sum()), 1) * self.shard
+
+    @cached_property
+    def total(self) -> int:
+        """Exact rows of all tiles."""
+        return int(sum(self.counts))
+
+    def shards(self, tile: int) -> Iterator[tuple[int, slice]]:
+        """Number of each shard of a tile, and the rows of the tile that go into it."""
+        first = int(self.starts[tile]) // self.shard
+        for i in range(int(self.shard_counts[tile])):
+            yield first + i, slice(i * self.shard, min((i + 1) * self.shard, self.counts[tile]))
+
+    def tile_of(self, rows: np.ndarray) -> np.ndarray:
+        """Tile of each row on disk, by its number in `keys`."""
+        # a tile without rows begins where the next one does
+        return np.searchsorted(self.starts, rows, side="right") - 1
+
+    def rows_of(self, tiles: np.ndarray) -> np.ndarray:
+        """Rows on disk of some tiles, one tile after the other, int64."""
+        counts = np.asarray(self.counts, np.int64)[tiles]
+        return ranges(self.starts[tiles], counts)
+
+    @cached_property
+    def text(self) -> str:
+        """All of it as JSON, always the same for the same rows."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the text."""
+        return _sha256(self.text)
 
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """One array: where it is, its type, the axes after the rows and its attributes."""
+    """One array: its name, its type, the axes after the rows and its attributes."""
 
-    group: str
     name: str
     dtype: str
     axes: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def path(self) -> str:
-        """Path inside the store."""
-        return f"{self.group}/{self.name}"
 
     @property
     def fill(self) -> float | int | bool:
@@ -37,85 +115,92 @@ class ArrayLayout:
         return {"f": float("nan"), "i": -1, "b": False}[kind]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """All that is known of a store before its first row is written."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Part:
+    """Arrays that are written together: a group of the store, on its rows, with commits of its own.
 
-    recipe: str  # JSON, see Recipe.text
-    order: int | None  # HEALPix order of the tiles, NESTED; None where they are numbered pieces of no place on the sky
-    block: int  # rows of a block, one inner chunk
-    shard: int  # rows of a shard, one file per array
-    pixels: tuple[int, ...]
-    row_counts: tuple[int, ...]  # exact rows of each tile
-    areas: tuple[float, ...]  # deg^2 of the part of each tile that is in the region
+    name       : path of the group, such as "galaxies" or "photometry/roman"
+    job        : what fills it: "build", "fit_histories", "ingest" or "add"
+    made_from  : what decides its values beside the rows, JSON
+    axes       : labels of the axes after the rows
+    attributes : of the group
+    """
+
+    name: str
+    rows: Rows
+    job: str
+    made_from: str
     arrays: tuple[ArrayLayout, ...]
-    axes: Mapping[str, tuple[str | float, ...]]  # labels of the axes after the rows
-    attributes: Mapping[str, Any]  # of the store
+    axes: Mapping[str, tuple[str | float, ...]]
+    attributes: Mapping[str, Any]
 
-    @property
-    def dimension(self) -> str:
-        """Name of the dimension of the rows."""
-        return self.attributes.get("row_dimension", "galaxy")
+    def __repr__(self) -> str:
+        return f"Part({self.name}: {', '.join(array.name for array in self.arrays)}; {self.rows!r})"
 
-    def remedy(self, path: Any) -> str:
-        """How to finish or mend a store of this layout, in words."""
-        if self.order is None:
-            return f"call fit_histories with the same histories and {str(path)!r}"
-        return f'run "diffsky-factory resume {path}"'
+    def array(self, name: str) -> ArrayLayout:
+        """The array of a name; raises KeyError where there is none."""
+        for array in self.arrays:
+            if array.name == name:
+                return array
+        raise KeyError(f"part '{self.name}' has no array '{name}'")
 
-    @property
-    def shard_counts(self) -> np.ndarray:
-        """Shards of each tile."""
-        return -(-np.asarray(self.row_counts, np.int64) // self.shard)
-
-    @property
-    def row_starts(self) -> np.ndarray:
-        """First row of each tile in the arrays on disk, a multiple of the shard."""
-        ends = np.cumsum(self.shard_counts) * self.shard
-        return np.concatenate([[0], ends[:-1]]).astype(np.int64)
-
-    @property
-    def capacity(self) -> int:
-        """Rows of the arrays on disk, padding included; one shard at least."""
-        return max(int(self.shard_counts.sum()), 1) * self.shard
-
-    @property
-    def rows(self) -> int:
-        """Exact rows of all tiles."""
-        return int(sum(self.row_counts))
-
-    def shards(self, tile: int) -> Iterator[tuple[int, slice]]:
-        """Number of each shard of a tile, and the rows of the tile that go into it."""
-        first = int(self.row_starts[tile]) // self.shard
-        for i in range(int(self.shard_counts[tile])):
-            yield first + i, slice(i * self.shard, min((i + 1) * self.shard, self.row_counts[tile]))
+    def path(self, array: ArrayLayout) -> str:
+        """Path of an array inside the store."""
+        return f"{self.name}/{array.name}"
 
     def tail(self, array: ArrayLayout) -> tuple[int, ...]:
         """Shape of an array after the rows."""
         return tuple(len(self.axes[axis]) for axis in array.axes)
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes of one row of all arrays, uncompressed."""
         return sum(np.dtype(a.dtype).itemsize * int(np.prod(self.tail(a), dtype=int)) for a in self.arrays)
 
-    @property
+    @cached_property
     def text(self) -> str:
-        """The layout as JSON, always the same for the same layout."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+        """All of it as JSON, the rows by their hash; always the same for the same part."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("rows", "arrays")}
+        arrays = [asdict(array) for array in self.arrays]
+        return json.dumps({"format": FORMAT, "rows": self.rows.hash, "arrays": arrays, **own}, sort_keys=True)
 
-    @property
+    @cached_property
     def hash(self) -> str:
-        """SHA-256 of the text; a build goes on only with a store of the same one."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """SHA-256 of the text; work on a part goes on only where it is the same."""
+        return _sha256(self.text)
 
 
-def layout_from_text(text: str) -> Layout:
-    """The layout of `Layout.text`; raises ValueError where the text is no such layout."""
-    content = json.loads(text)
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-        raise ValueError(f"not a layout of format {FORMAT}")
+def rows_from_content(content: Mapping[str, Any]) -> Rows:
+    """The rows of `Rows.text`, parsed; raises ValueError where it is no such layout."""
+    content = _checked(content)
+    lists = {name: tuple(content.pop(name)) for name in ("keys", "counts", "areas")}
+    return Rows(**lists, **content)
+
+
+def part_from_content(content: Mapping[str, Any], rows: Rows) -> Part:
+    """The part of `Part.text`, parsed; raises ValueError where it is none, or is one of other rows."""
+    content = _checked(content)
+    if content.pop("rows") != rows.hash:
+        raise ValueError("it is of other rows than those of the store")
     arrays = tuple(ArrayLayout(**{**array, "axes": tuple(array["axes"])}) for array in content.pop("arrays"))
     axes = {name: tuple(labels) for name, labels in content.pop("axes").items()}
-    lists = {name: tuple(content.pop(name)) for name in ("pixels", "row_counts", "areas")}
-    return Layout(arrays=arrays, axes=axes, **lists, **content)
+    return Part(rows=rows, arrays=arrays, axes=axes, **content)
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The numbers start, start + 1, ... of each of some ranges, one range after the other, int64."""
+    starts, counts = np.asarray(starts, np.int64), np.asarray(counts, np.int64)
+    before = np.concatenate([[0], np.cumsum(counts)[:-1]]) if len(counts) else counts
+    return np.arange(counts.sum(), dtype=np.int64) + np.repeat(starts - before, counts)
+
+
+def _checked(content: Mapping[str, Any]) -> dict[str, Any]:
+    content = dict(content)
+    found = content.pop("format", None)
+    if found != FORMAT:
+        raise ValueError(f"its format is {found!r}, and this version reads {FORMAT!r}")
+    return content
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

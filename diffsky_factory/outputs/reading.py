@@ -1,9 +1,8 @@
-"""A store as a lazy xarray dataset: exact rows, one dask chunk per tile."""
+"""Rows of a store as lazy arrays: any rows, in chunks of one size, of which each reads the blocks it needs."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -11,112 +10,208 @@ import xarray as xr
 import zarr
 from dask.base import tokenize
 
+from diffsky_factory.core.axes import axis
+from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.outputs import store
-from diffsky_factory.outputs.layout import ArrayLayout, Layout
+from diffsky_factory.outputs import commits, store
+from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part
+
+CHUNK = 2**16  # rows, chosen: the least of a chunk, so that small tiles share one and a graph stays small
+REMEDIES = {
+    "fit_histories": "call fit_histories with the same histories and '{path}'",
+    "ingest": "ingest the same simulation into {path} again",
+}
+"""What finishes or mends a part, by its job, where it is not `resume`."""
+ROW = "row"  # name of the coordinate that says which row of the store each row of a dataset is
 
 
-def open_store(path: str | Path, *, allow_partial: bool = False) -> xr.Dataset:
-    """Galaxies of a store, lazily.
+def chunk_rows(shard: int) -> int:
+    """Rows of a chunk of a dataset; the same for all of it, so that it can be written as it is."""
+    return max(shard, CHUNK)
 
-    A store that is not complete is opened with allow_partial=True alone, and then shows its committed tiles.
+
+def built_tiles(path: Path, part: Part) -> np.ndarray:
+    """Numbers of the tiles of a part that can be read: all where it is complete, else those with a commit."""
+    every = np.arange(part.rows.tiles)
+    if store.is_complete(path, part):
+        return every
+    return every[[store.commit(path, part, int(tile)) is not None for tile in every]]
+
+
+def all_rows(path: Path, part: Part, tiles: np.ndarray) -> da.Array:
+    """Row of the store of every row of some tiles, ascending, lazily: (n,) int64."""
+    rows = part.rows
+    starts, counts = rows.starts[tiles], np.asarray(rows.counts, np.int64)[tiles]
+    size, total = chunk_rows(rows.shard), int(counts.sum())
+    known = {"starts": starts[counts > 0], "before": (np.cumsum(counts) - counts)[counts > 0]}
+    name = f"{ROW}-{tokenize(str(path), rows.hash, starts, counts)}"
+    exact = da.arange(total, chunks=size, dtype=np.int64)
+    return exact.map_blocks(_rows_on_disk, dtype=np.int64, name=name, meta=np.empty(0, np.int64), **known)
+
+
+def some_rows(rows: np.ndarray, shard: int) -> da.Array:
+    """Rows that are known, as an array in chunks."""
+    return da.from_array(rows, chunks=chunk_rows(shard), name=f"{ROW}-{tokenize(rows)}")
+
+
+def columns(path: Path, part: Part, rows: da.Array, names: Iterable[str]) -> dict[str, xr.Variable]:
+    """Some columns of a part at some rows of the store, lazily, chunks as those of `rows`.
+
+    A column with an axis of which one label is read alone has one chunk per label.
+    """
+    found = {}
+    for name in names:
+        array = part.array(name)
+        values = _lazy(path, part, array, rows)
+        found[name] = xr.Variable((part.rows.dimension, *array.axes), values, dict(array.attributes))
+    return found
+
+
+def column_names(part: Part) -> list[str]:
+    """Names of the columns of a part."""
+    return [array.name for array in part.arrays if array.name != IS_ROW]
+
+
+def coordinates(part: Part, rows: da.Array | None = None) -> dict[str, xr.Variable]:
+    """Labels of the axes of a part, and where they are given, rows."""
+    found = {name: label_variable(name, labels) for name, labels in part.axes.items()}
+    if rows is not None:
+        found[ROW] = xr.Variable((part.rows.dimension,), rows, column(ROW).attributes)
+    return found
+
+
+def label_variable(name: str, labels: Sequence[str | float]) -> xr.Variable:
+    """The coordinate of an axis; texts are objects, which Zarr and netCDF write as texts of any length."""
+    kind = object if labels and isinstance(labels[0], str) else np.float64
+    return xr.Variable((name,), np.asarray(labels, kind), axis(name).attributes)
+
+
+def open_part(path: str | Path, name: str | None = None, *, allow_partial: bool = False) -> xr.Dataset:
+    """A part of a store, the first without a name: exact rows, lazily, with the coordinate `row`.
+
+    A part that is not complete is opened with allow_partial=True alone, and then has the rows of its committed tiles.
     Raises InputError where there is no store, where it is damaged, or where it is not complete.
     """
     path = Path(path).absolute()
     if not path.exists():
         raise InputError(f"{path}: there is nothing here; check the path")
-    layout = store.read_layout(path)
-    complete = store.is_complete(path)
-    every = range(len(layout.pixels))
-    built = [tile for tile in every if complete or store.commit(path, layout, tile) is not None]
-    if not complete and not allow_partial:
+    part = store.read_part(path, name)
+    tiles = built_tiles(path, part)
+    if not allow_partial and not store.is_complete(path, part):
         raise InputError(
-            f"{path}: {len(built)} of {len(layout.pixels)} tiles are built and it is not complete; "
-            f"{layout.remedy(path)}, or open it with allow_partial=True"
+            f"{path}: {len(tiles)} of {part.rows.tiles} tiles of '{part.name}' are built and it is not complete; "
+            f"{remedy(path, part)}, or open it with allow_partial=True"
         )
-    tiles = [tile for tile in built if layout.row_counts[tile]]  # dask has no use for chunks without rows
-    counts = [layout.row_counts[tile] for tile in tiles]
-    numbers = da.from_array(np.asarray(tiles, np.int64), chunks=1, name=f"tile-{tokenize(tiles)}")
-    variables = {}
-    for array in layout.arrays:
-        tail, known = layout.tail(array), {"path": str(path), "plan": layout.hash, "array": array.name}
-        if "band" in array.axes:
-            at = array.axes.index("band")
-            rows = rows_of_bands(_read_band, numbers, counts, tail, at, array.dtype, label=array.name, **known)
-        else:
-            rows = rows_of_tiles(_read, numbers, counts, tail, array.dtype, label=array.name, **known)
-        variables[array.name] = xr.Variable((layout.dimension, *array.axes), rows, dict(array.attributes))
-    coordinates = {name: list(labels) for name, labels in layout.axes.items()}
-    ds = xr.Dataset(variables, coordinates, {**layout.attributes, "store": str(path)})
-    ds.attrs["tile_pixels"] = [layout.pixels[tile] for tile in built]
-    ds.attrs["tile_rows"] = [layout.row_counts[tile] for tile in built]
-    ds.attrs["tile_areas_deg2"] = [layout.areas[tile] for tile in built]
-    if not complete:
-        ds.attrs.update(state="building", area_deg2=float(sum(ds.attrs["tile_areas_deg2"])))
-    return ds
+    rows = all_rows(path, part, tiles)
+    variables = columns(path, part, rows, column_names(part))
+    return xr.Dataset(variables, coordinates(part, rows), store.plain(part.attributes))
 
 
-def rows_of_tiles(read: Callable, source: da.Array, counts, tail, dtype: str, *, label: str, **known: Any) -> da.Array:
-    """A dask array with one chunk per tile.
-
-    read(block of the source, **known) gives the rows of a tile; source has one element per tile, counts their rows,
-    tail is the shape after the rows.
-    """
-    if not len(counts):
-        return da.zeros((0, *tail), dtype=dtype)
-    source = source.reshape(-1, *(1 for _ in tail)) if tail else source
-    chunks = (tuple(int(n) for n in counts), *((size,) for size in tail))
-    name = f"{label}-{tokenize(read, source.name, known)}"
-    meta = np.empty((0,) * len(chunks), dtype)
-    return source.map_blocks(read, dtype=dtype, chunks=chunks, name=name, meta=meta, **known)
+def remedy(path: Path, part: Part) -> str:
+    """How to finish or mend a part, in words."""
+    return REMEDIES.get(part.job, 'run "diffsky-factory resume {path}"').format(path=path)
 
 
-def rows_of_bands(
-    read: Callable, source: da.Array, counts, tail, at: int, dtype: str, *, label: str, **known: Any
-) -> da.Array:
-    """A dask array with one chunk per tile and band; the axis `at` of the tail is that of the bands.
-
-    read(block of the source, band number, **known) gives the rows of a tile in one band.
-    """
-    if not len(counts):
-        return da.zeros((0, *tail), dtype=dtype)
-    source = source.reshape(-1, *(1 for _ in tail))
-    shape = tuple(size if i == at else 1 for i, size in enumerate(tail))
-    bands = da.from_array(np.arange(tail[at]).reshape(1, *shape), chunks=1, name=f"band-{tail[at]}-{at}-{len(tail)}")
-    chunks = (tuple(int(n) for n in counts), *((1,) * size if i == at else (size,) for i, size in enumerate(tail)))
-    name = f"{label}-{tokenize(read, source.name, known)}"
-    meta = np.empty((0,) * len(chunks), dtype)
-    return da.map_blocks(read, source, bands, dtype=dtype, chunks=chunks, name=name, meta=meta, **known)
+def _lazy(path: Path, part: Part, array: ArrayLayout, rows: da.Array) -> da.Array:
+    tail = part.tail(array)
+    known = {"path": str(path), "part": part.name, "layout": part.hash, "array": array.name}
+    name = f"{array.name}-{tokenize(rows.name, known)}"
+    meta = np.empty((0,) * (1 + len(tail)), array.dtype)
+    if not tail:
+        return rows.map_blocks(_read, None, dtype=array.dtype, name=name, meta=meta, **known)
+    alone = [axis(name).read_alone for name in array.axes]
+    chunks = (rows.chunks[0], *((1,) * size if one else (size,) for one, size in zip(alone, tail)))
+    shape = tuple(size if one else 1 for one, size in zip(alone, tail))
+    # what stands for a chunk of the axes after the rows: the number of the label that is read alone, if one is
+    labels = da.from_array(np.arange(int(np.prod(shape))).reshape(1, *shape), chunks=1, name=f"label-{shape}")
+    numbers = rows.reshape(-1, *(1 for _ in tail))
+    return da.map_blocks(_read, numbers, labels, dtype=array.dtype, chunks=chunks, name=name, meta=meta, **known)
 
 
-def _read(tile: np.ndarray, path: str, plan: str, array: str) -> np.ndarray:
-    return _read_band(tile, None, path, plan, array)
+def _rows_on_disk(exact: np.ndarray, starts: np.ndarray, before: np.ndarray) -> np.ndarray:
+    at = np.searchsorted(before, exact, side="right") - 1
+    return exact - before[at] + starts[at] if len(exact) else exact
 
 
-def _read_band(tile: np.ndarray, band: np.ndarray | None, path: str, plan: str, array: str) -> np.ndarray:
-    number = int(tile.flat[0])
+def _read(rows: np.ndarray, label: np.ndarray | None, path: str, part: str, layout: str, array: str) -> np.ndarray:
     try:
-        layout, stored, known = _opened(path, plan, array)
-        problem = store.lost(Path(path), layout, number, known)
-        if problem is None:
-            start = int(layout.row_starts[number])
-            rows = slice(start, start + layout.row_counts[number])
-            if band is None:
-                return np.asarray(stored[rows])
-            one = slice(int(band.flat[0]), int(band.flat[0]) + 1)
-            return np.asarray(stored[(rows, *(one if axis == "band" else slice(None) for axis in known.axes))])
+        known, stored = _opened(path, part, layout, array)
+        found = known.array(array)
+        one = int(label.flat[0]) if label is not None else 0
+        of_one = label is not None and found.axes
+        which = tuple(slice(one, one + 1) if of_one and axis(n).read_alone else slice(None) for n in found.axes)
+        return read_rows(Path(path), known, found, stored, rows.ravel(), which)
     except InputError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:  # of zarr, of its codecs, of the disk
-        problem = f"{array} cannot be read ({' '.join(str(error).split())})"
-    layout = store.read_layout(path)
-    raise InputError(f"{path}: tile {layout.pixels[number]}: {problem}; {layout.remedy(path)} to mend it")
+        why = f"{array} cannot be read ({' '.join(str(error).split())})"
+        raise InputError(f"{path}: {why}; {_mending(path, part)}") from error
+
+
+def read_rows(path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which) -> np.ndarray:
+    """Values of an array at some rows; raises InputError where a file of their tiles is missing or cut off."""
+    if not len(rows):
+        return np.asarray(stored[(slice(0, 0), *which)])
+    order = np.argsort(rows, kind="stable") if np.any(np.diff(rows) < 0) else None
+    ascending = rows if order is None else rows[order]
+    for tile in np.unique(part.rows.tile_of(ascending)):
+        problem = _lost(path, part, int(tile), array)
+        if problem:
+            raise InputError(_damaged(path, part, int(tile), problem))
+    # what lies further apart than a block is read apart
+    cuts = np.flatnonzero(np.diff(ascending) > part.rows.block) + 1
+    pieces = [_read_run(path, part, array, stored, run, which) for run in np.split(ascending, cuts)]
+    values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    if order is None:
+        return values
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return values[back]
+
+
+def _read_run(path: Path, part: Part, array: ArrayLayout, stored, rows: np.ndarray, which) -> np.ndarray:
+    """Ascending rows that lie near each other, read at once; of a tile that cannot be read, the error names it."""
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    try:
+        values = np.asarray(stored[(slice(first, last), *which)])
+        return values if last - first == len(rows) else values[rows - first]
+    except (OSError, ValueError, RuntimeError, KeyError) as error:  # of zarr, of its codecs, of the disk
+        tiles = part.rows.tile_of(rows)
+        if tiles[0] != tiles[-1]:
+            parts = [rows[tiles == tile] for tile in np.unique(tiles)]
+            return np.concatenate([_read_run(path, part, array, stored, one, which) for one in parts])
+        why = f"{array.name} cannot be read ({' '.join(str(error).split())})"
+        raise InputError(_damaged(path, part, int(tiles[0]), why)) from error
+
+
+def _damaged(path: Path, part: Part, tile: int, problem: str) -> str:
+    return f"{path}: tile {part.rows.keys[tile]}: {problem}; {_mending(path, part.name)}"
+
+
+def _lost(path: Path, part: Part, tile: int, array: ArrayLayout) -> str | None:
+    """What is wrong with the files of one array of a tile as far as names and sizes tell, or None."""
+    found = store.commit(path, part, tile)
+    if found is None:
+        return "its commit is missing or damaged"
+    files = [store.shard_file(part, array, shard) for shard, _ in part.rows.shards(tile)]
+    absent = [file for file in files if file not in found["files"]]
+    if absent:
+        return f"{absent[0]} is not in its commit"
+    return commits.damage(path, {file: found["files"][file] for file in files}, sizes_only=True)
+
+
+def _mending(path: str | Path, part: str) -> str:
+    return f"{remedy(Path(path), store.read_part(path, part))} to mend it"
 
 
 @lru_cache(maxsize=256)
-def _opened(path: str, plan: str, name: str) -> tuple[Layout, zarr.Array, ArrayLayout]:
-    layout = store.read_layout(path)
-    if layout.hash != plan:
+def _opened(path: str, name: str, layout: str, array: str) -> tuple[Part, zarr.Array]:
+    part = store.read_part(path, name)
+    if part.hash != layout:
         raise InputError(f"{path}: was replaced by another store since it was opened; open it again")
-    array = next(array for array in layout.arrays if array.name == name)
-    return layout, zarr.open_array(Path(path) / array.path, mode="r"), array
+    return part, zarr.open_array(Path(path) / part.path(part.array(array)), mode="r")
+
+
+def read_column(path: Path, part: Part, name: str, rows: np.ndarray) -> np.ndarray:
+    """A column of a part at some rows of the store, now; errors as at reading lazily."""
+    return _read(rows, None, str(path), part.name, part.hash, name)

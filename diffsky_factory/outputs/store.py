@@ -1,214 +1,350 @@
-"""The tile store: a Zarr v3 group whose tiles are written whole, committed one by one, and finalized.
+"""The tile store: a Zarr v3 group whose parts are written tile by tile, each tile whole, committed, and finalized.
 
-    mock.zarr/plan.json              the layout, written first, never changed
-    mock.zarr/commits/<pixel>.json   one per finished tile: its files, their sizes and checksums
-    mock.zarr/commits/metadata.json  the same for all files that belong to no tile
-    mock.zarr/<group>/<array>/c/...  one file per shard and array
-    mock.zarr/index, calibration     written by `finalize`; the root's state becomes "complete"
+    mock.zarr/plan.json                     whose rows are where; written first, never changed
+    mock.zarr/parts/<part>.json             the arrays of a part, never changed
+    mock.zarr/commits/<part>/<key>.json     one per finished tile of a part: its files, their sizes and checksums
+    mock.zarr/commits/<part>/metadata.json  the same for the files of a part that belong to no tile, and its state
+    mock.zarr/commits/root.json             the same for the root's zarr.json
+    mock.zarr/<part>/<array>/c/...          one file per shard and array
+    mock.zarr/index, calibration            written with the first part, when it is finalized
 
 A tile without a valid commit is deleted and written again, never patched, because a file cut off by a killed job
-cannot be told from a good one by its name. Plan and commits are sealed: they hold the checksum of their own content.
+cannot be told from a good one by its name. A part that is added touches no file of another. The root lists the
+parts that are complete, so that any reader of Zarr sees those alone.
 """
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from diffsky_factory.core.axes import axis
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.outputs.layout import ArrayLayout, Layout, layout_from_text
+from diffsky_factory.outputs import commits
+from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, Rows, part_from_content, rows_from_content
 
-PLAN, COMMITS, LOCK = "plan.json", "commits", ".lock"
-METADATA = f"{COMMITS}/metadata.json"
-NEW_FILE, NEW_METADATA, PARTIAL = ".new-", ".metadata-", ".partial"  # names of what a killed process leaves behind
+PLAN, PARTS, COMMITS, LOCK, WRITER = "plan.json", "parts", "commits", ".lock", ".writer"
+ROOT, ROOT_COMMIT = "zarr.json", f"{COMMITS}/root.json"
+NEW_METADATA, PARTIAL = ".metadata-", ".partial"  # of names that a killed process leaves behind
+
+State = Literal["building", "complete"]
+
+
+class Table(NamedTuple):
+    """An array that belongs to no tile."""
+
+    dimensions: tuple[str, ...]
+    values: np.ndarray
+    attributes: Mapping[str, Any] = {}
+
+
+class SupersededError(RuntimeError):
+    """A task that was left over from an earlier job found that another one writes the store now."""
+
+
+def is_store(path: str | Path) -> bool:
+    """Whether there is a store, finished or not."""
+    return (Path(path) / PLAN).is_file()
 
 
 def is_free(path: Path) -> bool:
     """Whether a store may be created here: nothing is there, or what a job left that was killed before its plan."""
     if not path.is_dir():
         return not path.exists()
-    return all(file.name == LOCK or file.name.startswith(NEW_FILE) for file in path.iterdir())
+    left = (LOCK, WRITER, PARTS)
+    return all(file.name in left or file.name.startswith(commits.NEW_FILE) for file in path.iterdir())
 
 
 def make_folder(path: Path) -> None:
     """The folder of a store; raises InputError where it cannot be made."""
-    try:
+    with _writable(path):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
-def create(path: Path, layout: Layout) -> None:
-    """An empty store: metadata and plan, no rows. Raises InputError where the place cannot be written."""
-    try:
+def create(path: Path, part: Part) -> None:
+    """An empty store of the rows of its first part. Raises InputError where the place cannot be written."""
+    with _writable(path):
         remove_leftovers(path)
-        _write_atomically(path / PLAN, _sealed(json.loads(layout.text)))
-        begin(path, read_layout(path))  # as read, so that a store finished later has the same bytes
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        shutil.rmtree(path / PARTS, ignore_errors=True)
+        commits.write_sealed(path / PARTS / f"{part.name}.json", json.loads(part.text))
+        # after its first part, so that no store is without one
+        commits.write_sealed(path / PLAN, {"rows": json.loads(part.rows.text), "first": part.name})
+        begin(path, read_part(path))  # as read, so that a store finished later has the same bytes
 
 
-def begin(path: Path, layout: Layout) -> None:
-    """Write the metadata anew and declare the store in building, as must be before a tile of it is touched."""
-    _write_metadata(path, layout, "building", {})
+def add_part(path: Path, part: Part) -> None:
+    """An empty part. Raises InputError where the store has another of that name, or one that it would lie inside."""
+    with _writable(path):
+        for other in part_names(path):
+            if other == part.name or f"{other}/".startswith(f"{part.name}/") or f"{part.name}/".startswith(f"{other}/"):
+                raise InputError(f"{path}: has a part '{other}'; give '{part.name}' another name, or remove that part")
+        commits.write_sealed(path / PARTS / f"{part.name}.json", json.loads(part.text))
+        begin(path, read_part(path, part.name))
+
+
+def remove_part(path: Path, name: str) -> None:
+    """Delete a part that was added; the files of others stay as they are. Raises InputError for the first part."""
+    if name == first_part(path):
+        raise InputError(f"{path}: '{name}' is what the store is of; remove the folder to remove it")
+    read_part(path, name)
+    shutil.rmtree(path / COMMITS / name, ignore_errors=True)
+    _write_root(path)
+    shutil.rmtree(path / name, ignore_errors=True)
+    (path / PARTS / f"{name}.json").unlink(missing_ok=True)
+
+
+def begin(path: Path, part: Part) -> None:
+    """Write the metadata of a part anew and declare it in building, as must be before a tile of it is touched."""
+    _write_metadata(path, part, "building", {}, {})
+
+
+def finalize(path: Path, part: Part, tables: Mapping[str, Table], attributes: Mapping[str, Mapping]) -> None:
+    """Declare a part complete, with tables that belong to no tile.
+
+    tables     : by path inside the store, such as "index/tiles/row_count"
+    attributes : of groups, by path inside the store, such as "calibration"
+    """
+    _write_metadata(path, part, "complete", tables, attributes)
 
 
 def remove_leftovers(path: Path) -> None:
     """Delete the unfinished files of a killed process; only for who holds the lock of the store."""
-    for file in list(path.rglob("*")):
-        if file.name.startswith(NEW_METADATA) and file.is_dir():
-            shutil.rmtree(file, ignore_errors=True)
-        elif file.name.startswith(NEW_FILE) or file.suffix == PARTIAL:
-            file.unlink(missing_ok=True)
+    for folder, folders, files in os.walk(path):
+        for name in [name for name in folders if name.startswith(NEW_METADATA)]:
+            shutil.rmtree(Path(folder) / name, ignore_errors=True)
+            folders.remove(name)
+        for name in files:
+            if name.startswith(commits.NEW_FILE) or name.endswith(PARTIAL):
+                (Path(folder) / name).unlink(missing_ok=True)
 
 
-def read_layout(path: str | Path) -> Layout:
-    """The layout of a store; raises InputError where there is none that can be read."""
-    plan = Path(path) / PLAN
-    if not plan.is_file():
-        raise InputError(f"{path}: no store here: it has no {PLAN}")
+def read_rows(path: str | Path) -> Rows:
+    """The rows of a store; raises InputError where there is none that can be read."""
+    return _plan(Path(path))[0]
+
+
+def first_part(path: str | Path) -> str:
+    """Name of the part that a store is of: "galaxies" or "halos"."""
+    return _plan(Path(path))[1]
+
+
+def part_names(path: str | Path) -> list[str]:
+    """Names of the parts of a store, finished or not; the first part first."""
+    folder = Path(path) / PARTS
+    found = sorted(str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("[!.]*.json"))
+    first = first_part(path)
+    return [first, *(name for name in found if name != first)] if first in found else found
+
+
+def read_part(path: str | Path, name: str | None = None) -> Part:
+    """A part of a store, the first one without a name; raises InputError where there is none that can be read."""
+    path = Path(path)
+    name = first_part(path) if name is None else name
+    file = path / PARTS / f"{name}.json"
+    if not file.is_file():
+        known = ", ".join(part_names(path)) or "none"
+        raise InputError(f"{path}: has no part '{name}'; there are {known}")
+    with _readable(file):
+        return _read_part(str(file), _stamp(file), read_rows(path))
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[str]:
+    """A mark by which tasks of this job are told from those of earlier ones; for who holds the lock of the store."""
+    mark = uuid4().hex
+    with _writable(path):
+        (path / WRITER).write_text(mark)
     try:
-        return layout_from_text(json.dumps(_unsealed(plan.read_text())))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{plan}: damaged ({error}); build the store anew in another place") from error
-    except OSError as error:
-        raise InputError(f"{plan}: cannot be read ({error.strerror}); check its permissions") from error
+        yield mark
+    finally:
+        (path / WRITER).unlink(missing_ok=True)
 
 
-def write_tile(path: Path, layout: Layout, tile: int, columns: Mapping[str, np.ndarray], notes: Mapping) -> None:
+def write_tile(
+    path: Path, part: Part, tile: int, columns: Mapping[str, np.ndarray], notes: Mapping, writer: str | None = None
+) -> None:
     """Write all rows of a tile, whole shards, then its commit.
 
     columns : by array name, exact rows of the tile
     notes   : what else the commit is to remember
+    writer  : mark of the job; raises SupersededError where another one has begun since
     """
-    remove_tile(path, layout, tile)
-    files: dict[str, list[int]] = {}
-    for array in layout.arrays:
-        stored = zarr.open_array(path / array.path, mode="r+")
-        for shard, rows in layout.shards(tile):
-            full = np.full((layout.shard, *layout.tail(array)), array.fill, array.dtype)
-            full[: rows.stop - rows.start] = columns[array.name][rows]
-            stored[shard * layout.shard : (shard + 1) * layout.shard] = full
-            file = _shard_file(array, shard)
+    _check_writer(path, writer)
+    remove_tile(path, part, tile)
+    files: dict[str, list[int] | None] = {}
+    for array in part.arrays:
+        stored = zarr.open_array(path / part.path(array), mode="r+")
+        for shard, rows in part.rows.shards(tile):
+            n = rows.stop - rows.start
+            full = np.full((part.rows.shard, *part.tail(array)), array.fill, array.dtype)
+            full[:n] = True if array.name == IS_ROW else columns[array.name][rows]
+            stored[shard * part.rows.shard : (shard + 1) * part.rows.shard] = full
             # a shard of fill values alone is not stored
-            if (path / file).exists():
-                files[file] = _size_and_checksum(path / file)
-    commit = {"plan": layout.hash, "pixel": layout.pixels[tile], "files": files, **notes}
-    _write_atomically(_commit_file(path, layout, tile), _sealed(commit))
+            empty = np.array_equal(full, np.full_like(full, array.fill), equal_nan=array.fill != array.fill)
+            file = shard_file(part, array, shard)
+            files[file] = None if empty else commits.fingerprint(path / file)
+    _check_writer(path, writer)
+    commit = {"part": part.hash, "key": part.rows.keys[tile], "files": files, **notes}
+    commits.write_sealed(_commit_file(path, part, tile), commit)
 
 
-def remove_tile(path: Path, layout: Layout, tile: int) -> None:
-    """Delete a tile: first its commit, then its files."""
-    _commit_file(path, layout, tile).unlink(missing_ok=True)
-    for array in layout.arrays:
-        for shard, _ in layout.shards(tile):
-            (path / _shard_file(array, shard)).unlink(missing_ok=True)
+def remove_tile(path: Path, part: Part, tile: int) -> None:
+    """Delete a tile of a part: first its commit, then its files."""
+    _commit_file(path, part, tile).unlink(missing_ok=True)
+    for array in part.arrays:
+        for shard, _ in part.rows.shards(tile):
+            (path / shard_file(part, array, shard)).unlink(missing_ok=True)
 
 
-def commit(path: Path, layout: Layout, tile: int) -> dict[str, Any] | None:
-    """The commit of a tile, or None where there is none that is whole and belongs to this layout."""
-    return _commit(_commit_file(path, layout, tile), layout)
+def commit(path: Path, part: Part, tile: int) -> dict[str, Any] | None:
+    """The commit of a tile, or None where there is none that is whole and belongs to this part."""
+    return commits.read_commit(_commit_file(path, part, tile), part.hash)
 
 
-def damage(path: Path, layout: Layout, tile: int) -> str | None:
-    """What is wrong with a tile, or None where every file is there with its size and checksum."""
-    found = commit(path, layout, tile)
+def damage(path: Path, part: Part, tile: int) -> str | None:
+    """What is wrong with a tile of a part, or None where every file is there with its size and checksum."""
+    found = commit(path, part, tile)
     if found is None:
-        return "its commit is damaged" if _commit_file(path, layout, tile).exists() else "not built"
-    return _damage(path, found["files"])
+        return "its commit is damaged" if _commit_file(path, part, tile).exists() else "not built"
+    missing = sorted(set(_expected(part, tile)) - set(found["files"]))
+    return f"{missing[0]} is not in its commit" if missing else commits.damage(path, found["files"])
 
 
-def metadata_damage(path: Path, layout: Layout) -> str | None:
-    """What is wrong with the files that belong to no tile, or None."""
-    found = _commit(path / METADATA, layout)
-    if found is None:
-        return f"{METADATA} is {'damaged' if (path / METADATA).exists() else 'missing'}"
-    return _damage(path, found["files"])
+def metadata_damage(path: Path, part: Part) -> str | None:
+    """What is wrong with the files of a part that belong to no tile, or None."""
+    return _damage_of(path, _metadata_file(part.name), part.hash)
 
 
-def lost(path: Path, layout: Layout, tile: int, array: ArrayLayout) -> str | None:
-    """What is wrong with the files of one array of a tile as far as names and sizes tell, or None."""
-    found = commit(path, layout, tile)
-    if found is None:
-        return "its commit is missing or damaged"
-    known = (_shard_file(array, shard) for shard, _ in layout.shards(tile))
-    return _damage(path, {file: found["files"][file][:1] for file in known if file in found["files"]})
+def root_damage(path: Path) -> str | None:
+    """What is wrong with the root's metadata, or None."""
+    return _damage_of(path, ROOT_COMMIT, read_rows(path).hash)
 
 
-def finalize(path: Path, layout: Layout, tables: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
-    """Write the index and the calibration, and declare the store complete.
+def mend_root(path: Path) -> None:
+    """Write the root's metadata from that of the parts, if it is damaged."""
+    if root_damage(path):
+        _write_root(path)
 
-    tables     : arrays by path inside the store, such as "index/tiles/pixel"
-    attributes : of groups, by path inside the store, such as "calibration"
+
+def is_complete(path: str | Path, part: Part) -> bool:
+    """Whether a part has been finalized."""
+    found = commits.read_commit(Path(path) / _metadata_file(part.name), part.hash)
+    return found is not None and found["state"] == "complete"
+
+
+def shard_file(part: Part, array: ArrayLayout, shard: int) -> str:
+    """Path of a shard of an array inside the store."""
+    return "/".join([part.path(array), "c", str(shard), *("0" for _ in array.axes)])
+
+
+def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes that any format holds: texts and numbers as they are, what has structure as JSON."""
+    return {
+        name: value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value)
+        for name, value in attributes.items()
+        if value is not None
+    }
+
+
+def _write_metadata(path: Path, part: Part, state: State, tables, attributes) -> None:
+    """All files of a part that belong to no tile, made beside the store and moved into place one by one.
+
+    The root goes last where the part is complete, and first where that is taken back.
     """
-    _write_metadata(path, layout, "complete", tables, attributes)
-
-
-def is_complete(path: str | Path) -> bool:
-    """Whether the store has been finalized."""
-    try:
-        root = json.loads((Path(path) / "zarr.json").read_text())
-        return root["attributes"]["state"] == "complete"
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
-
-
-def _write_metadata(path, layout, state, tables, attributes=None) -> None:
-    """All files that belong to no tile, made beside the store and moved into place one by one.
-
-    The root goes last where it says "complete", and first where it takes that back.
-    """
-    (path / COMMITS).mkdir(exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=NEW_METADATA, dir=path))
     try:
-        root = zarr.create_group(made, attributes={**layout.attributes, "state": state})
-        for array in layout.arrays:
-            _create_array(root, layout, array)
-        for name, values in tables.items():
-            stored = root.create_array(name, shape=values.shape, dtype=values.dtype, dimension_names=_names(values))
-            stored[...] = values
-        for name, values in (attributes or {}).items():
+        group = zarr.create_group(made).require_group(part.name)
+        group.attrs.update({**plain(part.attributes), "part_state": state})
+        for array in part.arrays:
+            _create_array(group, part, array)
+        for name, labels in part.axes.items():
+            _write_table(group, name, Table((name,), _labels(labels), axis(name).attributes))
+        root = zarr.open_group(made)
+        for name, table in tables.items():
+            _write_table(root, name, table)
+        for name, values in attributes.items():
             root.require_group(name).attrs.update(values)
-        if state == "complete":
-            _consolidate(made)
-        files = sorted(file.relative_to(made) for file in made.rglob("*") if file.is_file())
-        known = {str(file): _size_and_checksum(made / file) for file in files}
-        (made / COMMITS).mkdir()
-        (made / METADATA).write_text(_sealed({"plan": layout.hash, "state": state, "files": known}))
-        root_file = Path("zarr.json")
-        others = [*(file for file in files if file != root_file), Path(METADATA)]
-        for file in [*others, root_file] if state == "complete" else [root_file, *others]:
+        files = sorted(str(file.relative_to(made)) for file in made.rglob("*") if file.is_file())
+        known = {file: commits.fingerprint(made / file) for file in files if file != ROOT}
+        if state == "building":
+            (path / _metadata_file(part.name)).unlink(missing_ok=True)
+            _write_root(path)
+        for file in known:
             (path / file).parent.mkdir(parents=True, exist_ok=True)
             _move(made / file, path / file)
+        commits.write_sealed(path / _metadata_file(part.name), {"part": part.hash, "state": state, "files": known})
+        if state == "complete":
+            _write_root(path)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _create_array(root: zarr.Group, layout: Layout, array: ArrayLayout) -> None:
-    tail = layout.tail(array)
+def _write_root(path: Path) -> None:
+    """The root's metadata: what the store is, its state, and the metadata of all parts that are complete."""
+    first = read_part(path)
+    done = [part for part in (read_part(path, name) for name in part_names(path)) if is_complete(path, part)]
+    state = "complete" if any(part.name == first.name for part in done) else "building"
+    made = Path(tempfile.mkdtemp(prefix=NEW_METADATA, dir=path))
+    try:
+        zarr.create_group(made, attributes={**plain(first.attributes), "state": state})
+        for part in done if state == "complete" else ():
+            found = commits.read_commit(path / _metadata_file(part.name), part.hash) or {"files": {}}
+            for file in found["files"]:
+                if file.endswith(ROOT) and (path / file).is_file():
+                    (made / file).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path / file, made / file)
+        _consolidate(made)
+        known = commits.fingerprint(made / ROOT)
+        if not (path / ROOT).is_file() or commits.fingerprint(path / ROOT) != known:
+            _move(made / ROOT, path / ROOT)
+        commits.write_sealed(path / ROOT_COMMIT, {"part": first.rows.hash, "files": {ROOT: known}})
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _create_array(group: zarr.Group, part: Part, array: ArrayLayout) -> None:
+    tail = part.tail(array)
     # one band is read alone; the numbers of a parameter axis are read together
-    chunk = tuple(1 if axis == "band" else size for axis, size in zip(array.axes, tail))
-    root.create_array(
-        array.path,
-        shape=(layout.capacity, *tail),
-        chunks=(layout.block, *chunk),
-        shards=(layout.shard, *tail),
+    chunk = tuple(1 if axis(name).read_alone else size for name, size in zip(array.axes, tail))
+    group.create_array(
+        array.name,
+        shape=(part.rows.capacity, *tail),
+        chunks=(part.rows.block, *chunk),
+        shards=(part.rows.shard, *tail),
         dtype=array.dtype,
         fill_value=array.fill,
         # with a checksum in every chunk, a reader never takes a damaged one for data
         compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()),
-        dimension_names=(layout.dimension, *array.axes),
+        dimension_names=(part.rows.dimension, *array.axes),
         attributes=dict(array.attributes),
     )
+
+
+def _write_table(group: zarr.Group, name: str, table: Table) -> None:
+    values = np.asarray(table.values)
+    is_text = values.dtype.kind in "UO"
+    stored = group.create_array(
+        name,
+        shape=values.shape,
+        dtype=str if is_text else values.dtype,
+        dimension_names=table.dimensions,
+        attributes=dict(table.attributes),
+    )
+    stored[...] = values.astype(object) if is_text else values
+
+
+def _labels(labels: tuple[str | float, ...]) -> np.ndarray:
+    return np.asarray(labels, object if isinstance(labels[0], str) else np.float64)
 
 
 def _consolidate(path: Path) -> None:
@@ -220,69 +356,77 @@ def _consolidate(path: Path) -> None:
         zarr.consolidate_metadata(path)
 
 
-def _names(values: np.ndarray) -> tuple[str, ...] | None:
-    return ("row",) if values.ndim == 1 else None
+def _expected(part: Part, tile: int) -> Iterator[str]:
+    return (shard_file(part, array, shard) for array in part.arrays for shard, _ in part.rows.shards(tile))
 
 
-def _shard_file(array: ArrayLayout, shard: int) -> str:
-    return "/".join([array.path, "c", str(shard), *("0" for _ in array.axes)])
+def _metadata_file(part: str) -> str:
+    return f"{COMMITS}/{part}/metadata.json"
 
 
-def _commit_file(path: Path, layout: Layout, tile: int) -> Path:
-    return path / COMMITS / f"{layout.pixels[tile]}.json"
+def _commit_file(path: Path, part: Part, tile: int) -> Path:
+    return path / COMMITS / part.name / f"{part.rows.keys[tile]}.json"
 
 
-def _commit(file: Path, layout: Layout) -> dict[str, Any] | None:
+def _damage_of(path: Path, file: str, owner: str) -> str | None:
+    found = commits.read_commit(path / file, owner)
+    if found is None:
+        return f"{file} is {'damaged' if (path / file).exists() else 'missing'}"
+    return commits.damage(path, found["files"])
+
+
+def _check_writer(path: Path, writer: str | None) -> None:
+    file = path / WRITER
+    if writer is not None and (file.read_text() if file.exists() else "") != writer:
+        raise SupersededError(f"{path}: the job of this task has ended")
+
+
+def _plan(path: Path) -> tuple[Rows, str]:
+    file = path / PLAN
+    if not file.is_file():
+        raise InputError(f"{path}: no store here: it has no {PLAN}")
+    with _readable(file):
+        return _read_plan(str(file), _stamp(file))
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
+    """What tells a file from another that took its place."""
+    found = file.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
+def _read_plan(file: str, stamp: tuple) -> tuple[Rows, str]:
+    found = commits.unsealed(Path(file).read_text())
+    return rows_from_content(found["rows"]), found["first"]
+
+
+@lru_cache(maxsize=64)
+def _read_part(file: str, stamp: tuple, rows: Rows) -> Part:
+    return part_from_content(commits.unsealed(Path(file).read_text()), rows)
+
+
+@contextmanager
+def _readable(file: Path):
     try:
-        found = _unsealed(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if found.get("plan") == layout.hash else None
+        yield
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+    except InputError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{file}: damaged, or of another version ({error}); build the store anew in another place"
+        ) from error
 
 
-def _sealed(content: Mapping[str, Any]) -> str:
-    """A text that holds a content and its SHA-256, always the same for the same content."""
-    text = json.dumps(content, sort_keys=True)
-    return json.dumps({"content": json.loads(text), "sha256": hashlib.sha256(text.encode()).hexdigest()})
+@contextmanager
+def _writable(path: Path):
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
-def _unsealed(text: str) -> dict[str, Any]:
-    """The content of a sealed text; raises ValueError where it is not what was sealed."""
-    found = json.loads(text)
-    if not (isinstance(found, dict) and isinstance(found.get("content"), dict)):
-        raise ValueError("it holds no content and checksum")
-    expected = hashlib.sha256(json.dumps(found["content"], sort_keys=True).encode()).hexdigest()
-    if found.get("sha256") != expected:
-        raise ValueError("its checksum is another")
-    return found["content"]
-
-
-def _damage(path: Path, files: Mapping[str, Iterable[int]]) -> str | None:
-    """The first file that is missing or damaged; known of each is its size or its size and checksum."""
-    for file, known in files.items():
-        if not (path / file).is_file():
-            return f"{file} is missing"
-        size, *checksum = known
-        if (path / file).stat().st_size != size or (checksum and _size_and_checksum(path / file) != list(known)):
-            return f"{file} is damaged"
-    return None
-
-
-def _size_and_checksum(path: Path) -> list[int]:
-    checksum, size = 0, 0
-    with path.open("rb") as file:
-        while piece := file.read(1 << 22):
-            checksum, size = zlib.crc32(piece, checksum), size + len(piece)
-    return [size, checksum]
-
-
-def _move(source: str | Path, target: Path) -> None:
+def _move(source: Path, target: Path) -> None:
     os.replace(source, target)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=NEW_FILE, delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    _move(file.name, path)

@@ -37,8 +37,8 @@ def growth_floor(n: int):
     import jax
     import jax.numpy as jnp
 
+    from diffsky_factory.core.machine import cores
     from diffsky_factory.factory.fitting import GROWTH_BLOCK
-    from diffsky_factory.factory.kernel import cores
     from diffsky_factory.physics.halos import growth_fit
 
     time = jnp.asarray(halo_histories.TIMES, jnp.float32)

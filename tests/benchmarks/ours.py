@@ -63,8 +63,9 @@ def columns(n: int) -> dict[str, np.ndarray]:
 
 def run_kernel(n: int, wanted, block: int = 16384, given=None):
     """A callable that computes the wanted columns of n galaxies."""
+    from diffsky_factory.core.machine import cores
     from diffsky_factory.core.plan import plan
-    from diffsky_factory.factory.kernel import Kernel, cores
+    from diffsky_factory.factory.kernel import Kernel
     from diffsky_factory.physics import stages
 
     given = given or columns(n)
@@ -104,9 +105,10 @@ def gradient(n: int):
     import jax
     import jax.numpy as jnp
 
+    from diffsky_factory.core.machine import cores
     from diffsky_factory.core.plan import plan
     from diffsky_factory.core.random import draw_all, row_keys
-    from diffsky_factory.factory.kernel import blocks, cores
+    from diffsky_factory.factory.kernel import blocks
     from diffsky_factory.physics import stages
 
     given, tables = columns(n), known()

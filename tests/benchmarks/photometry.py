@@ -72,7 +72,7 @@ class Rates(NamedTuple):
 
 def rates() -> Rates:
     """Measured: a product of matrices, exponentials and a copy of arrays that fit no cache."""
-    from diffsky_factory.factory.kernel import cores
+    from diffsky_factory.core.machine import cores
 
     rng = np.random.default_rng(0)
     a, b = (rng.random((2048, 2048), np.float32) for _ in range(2))

@@ -9,7 +9,7 @@ import pytest
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.parameters import bounds
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.catalogs import list_catalogs
+from diffsky_factory.factory.opening.catalogs import list_catalogs
 from diffsky_factory.factory.recipe import load_recipe
 from diffsky_factory.factory.records import RECORDS, json_schema
 from diffsky_factory.inputs.calibrations import CalibrationEntry, load_calibration, save_calibration

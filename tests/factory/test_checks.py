@@ -10,9 +10,10 @@ from astropy.cosmology import FlatLambdaCDM
 
 from diffsky_factory.core.columns import columns as known_columns
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.building import build, status
+from diffsky_factory.factory.building import build
 from diffsky_factory.factory.checks import CheckError, check_tile
 from diffsky_factory.factory.recipe import load_recipe
+from diffsky_factory.factory.stores import status
 from diffsky_factory.outputs import store
 from diffsky_factory.sky.cosmology import Cosmology
 from tests.conftest import PLAIN_COLUMNS
@@ -370,10 +371,10 @@ def assert_left_out(recipe, path, bad, error, message):
     """A build of the recipe is refused, and the store holds every tile but one."""
     with pytest.raises(error, match=message):
         build(recipe, path, workers=1)
-    layout = store.read_layout(path)
-    committed = [pixel for tile, pixel in enumerate(layout.pixels) if store.commit(path, layout, tile)]
+    part = store.read_part(path)
+    committed = [pixel for tile, pixel in enumerate(part.rows.keys) if store.commit(path, part, tile)]
     assert bad not in committed
-    assert not list((path / "commits").glob(f"{bad}*"))
+    assert not list((path / "commits").rglob(f"{bad}*"))
     assert status(path).state == "building"
 
 
@@ -381,7 +382,7 @@ def assert_left_out(recipe, path, bad, error, message):
 @pytest.mark.parametrize("error", PLANTED)
 def test_no_tile_with_an_error_gets_a_commit(error, sky, sky_store, tmp_path, monkeypatch):
     plant, message = PLANTED[error]
-    bad, halos = store.read_layout(sky_store).pixels[1], Assembly.halos
+    bad, halos = store.read_rows(sky_store).keys[1], Assembly.halos
 
     def with_error(self, pixel):
         found = halos(self, pixel)
@@ -393,8 +394,8 @@ def test_no_tile_with_an_error_gets_a_commit(error, sky, sky_store, tmp_path, mo
 
 
 def test_no_tile_without_one_of_its_columns_gets_a_commit(sky, sky_store, tmp_path, monkeypatch):
-    bad, galaxies = store.read_layout(sky_store).pixels[-1], Assembly.galaxies
-    missed = store.read_layout(sky_store).row_counts[-1]
+    bad, galaxies = store.read_rows(sky_store).keys[-1], Assembly.galaxies
+    missed = store.read_rows(sky_store).counts[-1]
 
     def without_vy(self, halos, wanted, bands=None):
         found = galaxies(self, halos, wanted, bands)

@@ -1,14 +1,19 @@
 """Taking a simulation in: the store is the product, complete or not there, and goes on where it was killed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import diffsky_factory as dff
 from diffsky_factory.factory import ingest as module
+from diffsky_factory.factory import tasks
 from diffsky_factory.inputs.simulations.registry import open_simulation
 from diffsky_factory.inputs.simulations.stored import gather_in_memory
+from diffsky_factory.outputs import halo_store
 from tests.inputs.readers import MadeUp, on_a_cone
 from tests.reference import reference
+from tests.stores import assert_same_files
 
 EVERYWHERE = {"full_sky": True}
 
@@ -68,6 +73,7 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same_store(reader, tmp_pat
 
 def test_a_place_that_is_taken_is_refused(reader, tmp_path):
     (tmp_path / "halos.zarr").mkdir()
+    (tmp_path / "halos.zarr" / "mine.txt").write_text("mine")
     with pytest.raises(dff.InputError, match="exists; choose another place"):
         dff.ingest("made up", tmp_path / "halos.zarr")
 
@@ -106,3 +112,57 @@ def test_a_box_opens_as_it_is_and_as_a_light_cone(tmp_path):
     with pytest.raises(dff.InputError, match="no host halo is left"):
         dff.ingest(path, tmp_path / "empty.zarr", redshift=(0.02, 0.03), region=nowhere)
     assert not (tmp_path / "empty.zarr").exists()
+
+
+def test_a_store_of_halos_is_verified_and_its_damage_is_not_read_as_data(reader, tmp_path):
+    path = tmp_path / "halos.zarr"
+    dff.ingest("made up", path)
+    assert dff.status(path, verify=True).damaged == ()
+    assert (dff.status(path).state, dff.status(path).rows) == ("complete", 700)
+    for name, harm in (("ra", flip), ("vx", Path.unlink)):
+        file = next((path / "halos" / name / "c").glob("*"))
+        kept = file.read_bytes()
+        harm(file)
+        assert f"halos/{name}/c/0" in dff.status(path, verify=True).damaged[0]
+        stored = open_simulation(str(path))
+        with pytest.raises(dff.InputError, match="ingest the same simulation"):
+            stored.halos(0, int(stored.tiles(0, EVERYWHERE)[0]), EVERYWHERE)
+        file.write_bytes(kept)
+    with pytest.raises(dff.InputError, match="holds halos that were ingested; ingest the same simulation"):
+        dff.resume(path)
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0x10
+    file.write_bytes(bytes(content))
+
+
+def test_writing_that_was_stopped_goes_on_and_an_unfinished_store_is_not_opened(reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(halo_store, "PIECE", 2**8)
+    monkeypatch.setattr(halo_store, "CHUNK", 2**6)
+    whole = dff.ingest("made up", tmp_path / "whole.zarr")
+    compute, done = module.compute_piece, []
+
+    def stopping(source, part, piece):
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append(piece)
+        return compute(source, part, piece)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "compute_piece", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            dff.ingest("made up", tmp_path / "halos.zarr")
+    assert dff.status(tmp_path / "halos.zarr").built == 1
+    with pytest.raises(dff.InputError, match="is not complete; ingest the same simulation"):
+        dff.open_catalog(tmp_path / "halos.zarr")
+    assert dff.ingest("made up", tmp_path / "halos.zarr").rows == whole.rows
+    assert_same_files(tmp_path / "halos.zarr", tmp_path / "whole.zarr")
+    assert [one.name for one in tmp_path.iterdir() if "ingesting" in one.name] == []
+
+
+def test_two_that_ingest_to_one_place_do_not_mix(reader, tmp_path):
+    (tmp_path / "halos.zarr.ingesting").mkdir()
+    with tasks.alone(tmp_path / "halos.zarr.ingesting"), pytest.raises(dff.InputError, match="another process"):
+        dff.ingest("made up", tmp_path / "halos.zarr")

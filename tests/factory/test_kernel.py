@@ -204,3 +204,21 @@ def test_a_row_that_leads_out_of_its_group_is_refused():
     columns["penultimate_host_row"][row] = 0
     with pytest.raises(InputError, match=f"'penultimate_host_row', row {row}: 0 leads out of its host group"):
         nested_kernel(16)(columns, np.arange(n))
+
+
+def test_some_rows_are_those_of_all_and_only_their_blocks_are_computed(tiny, monkeypatch):
+    parts = assembly(tiny.text)
+    halos = parts.halos(int(parts.pixels[0]))
+    wanted = ("log10_stellar_mass", "dust_av")
+    kernel = Kernel(plan(parts.stages, halos, wanted), parts.constants, seed=tiny.seed, block=64)
+    whole = kernel(halos, halos["galaxy_id"])
+    computed, block = [], Kernel._block
+    monkeypatch.setattr(
+        Kernel, "_block", lambda self, c, i, d, rows: (computed.append(rows), block(self, c, i, d, rows))[1]
+    )
+    only = np.array([200, 3, 4, 199])
+    some = kernel(halos, halos["galaxy_id"], only=only)
+    for name in wanted:
+        np.testing.assert_array_equal(some[name], whole[name][only])
+    assert len(computed) <= 3 < len(blocks(halos["host_row"], 64))
+    assert all(len(values) == 0 for values in kernel(halos, halos["galaxy_id"], only=np.empty(0, int)).values())

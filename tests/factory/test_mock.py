@@ -8,9 +8,9 @@ import pytest
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.catalogs import open_catalog
 from diffsky_factory.factory.kernel import Kernel
-from diffsky_factory.factory.mock import make_mock
+from diffsky_factory.factory.opening.catalogs import open_catalog
+from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.inputs.simulations.synthetic import Synthetic
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology
@@ -43,7 +43,7 @@ def store(tiny_store):
 
 def test_making_a_mock_computes_nothing(tiny, calls):
     mock = make_mock(tiny)
-    assert mock.sizes["galaxy"] == sum(mock.attrs["tile_rows"]) > 1000
+    assert mock.sizes["galaxy"] > 1000
     assert all(array.chunks for array in mock.data_vars.values())
     repr(mock)
     assert calls == {"kernels": [], "halos": []}
@@ -88,13 +88,15 @@ def test_attributes_say_what_the_mock_is(tiny, store):
         assert ds.sky.cosmology == Cosmology()
         assert ds.sky.tile_order == 8
         assert ds.sky.tiles.tolist() == [349525, 349526, 349527, 349528]
-        assert ds.attrs["tile_areas_deg2"] == pytest.approx([tiles.pixel_area(8)] * 4)
+        assert ds.sky.tile_areas == pytest.approx([tiles.pixel_area(8)] * 4)
+        assert ds.sky.redshift_range == (0.3, 0.8)
+        assert "area_deg2" not in ds.attrs
         assert all("units" in variable.attrs for variable in ds.data_vars.values())
 
 
 def test_a_choice_of_tiles_has_their_rows_and_area(store):
     some = store.sky.in_tiles([349526, 349528])
-    counts = store.attrs["tile_rows"]
+    counts = store.sky.tile_rows
     assert some.sizes["galaxy"] == counts[1] + counts[3]
     assert some.sky.area == pytest.approx(2 * tiles.pixel_area(8))
     hosts = some.isel(galaxy=np.flatnonzero(some.is_central.values))
@@ -118,7 +120,7 @@ def test_a_cone_holds_what_brute_force_finds(store, pixel, radius):
     np.testing.assert_array_equal(
         np.sort(cone.galaxy_id.values), np.sort(store.galaxy_id.values[separation(store, ra, dec) <= radius])
     )
-    assert cone.sizes["galaxy"] == sum(cone.attrs["tile_rows"])
+    assert cone.sizes["galaxy"] == cone.sky.tile_rows.sum()
 
 
 def test_satellites_far_from_the_tile_of_their_host_are_in_the_cone():
@@ -127,7 +129,7 @@ def test_satellites_far_from_the_tile_of_their_host_are_in_the_cone():
     lazy = open_catalog("synthetic", region=region, redshift=[0.01, 0.04], halo_mass_min=1e11, tiles={"order": 8})
     halos = lazy[["halo_id", "ra", "dec"]].compute()
     pixel = tiles.pixel(halos.ra.values, halos.dec.values, 8)
-    owner = np.repeat(halos.sky.tiles, halos.attrs["tile_rows"])
+    owner = np.repeat(halos.sky.tiles, halos.sky.tile_rows)
     away = np.flatnonzero(pixel != owner)
     assert len(away) > 0
     for row in away:
@@ -151,8 +153,8 @@ def test_a_redshift_slice_holds_its_half_open_range(store):
     part = store.sky.zslice(0.4, 0.5)
     z = store.redshift.values
     np.testing.assert_array_equal(part.galaxy_id.values, store.galaxy_id.values[(z >= 0.4) & (z < 0.5)])
-    assert (part.attrs["redshift_min"], part.attrs["redshift_max"]) == (0.4, 0.5)
-    assert part.sky.zslice(0.1, 0.45).attrs["redshift_min"] == 0.4
+    assert part.sky.redshift_range == (0.4, 0.5)
+    assert part.sky.zslice(0.1, 0.45).sky.redshift_range == (0.4, 0.45)
     assert part.sky.area == store.sky.area
     seen = store.sky.zslice(0.4, 0.5, kind="redshift_obs")
     assert ((seen.redshift_obs >= 0.4) & (seen.redshift_obs < 0.5)).all()
@@ -164,17 +166,19 @@ def test_rows_chosen_by_other_means_are_not_taken_for_tiles(store):
     some = store.isel(galaxy=slice(0, 100))
     with pytest.raises(ValueError, match=r"by other means than ds\.sky"):
         some.sky.in_tiles([349525])
+    with pytest.raises(ValueError, match=r"by other means than ds\.sky"):
+        _ = some.sky.area
     with pytest.raises(AttributeError, match="not made by diffsky_factory"):
         _ = some.assign_attrs().drop_attrs().sky.area
 
 
 def test_tiles_without_halos_count_as_area_not_as_rows(tiny):
     mock = make_mock(tiny, halo_mass_min=1e14, columns=["galaxy_id", "ra", "dec", "redshift"], bands=[])
-    assert 0 in mock.attrs["tile_rows"]
+    assert 0 in mock.sky.tile_rows
     assert mock.sky.area == pytest.approx(4 * tiles.pixel_area(8))
-    empty = [pixel for pixel, n in zip(mock.sky.tiles, mock.attrs["tile_rows"]) if not n]
+    empty = [pixel for pixel, n in zip(mock.sky.tiles, mock.sky.tile_rows) if not n]
     assert mock.sky.in_tiles(empty).sky.area == pytest.approx(len(empty) * tiles.pixel_area(8))
-    assert mock.compute().sizes["galaxy"] == sum(mock.attrs["tile_rows"])
+    assert mock.compute().sizes["galaxy"] == mock.sky.tile_rows.sum()
 
 
 def test_nodes_and_surviving_masses_are_columns_like_others(tiny):

@@ -71,7 +71,7 @@ def test_tiles_with_too_many_spectra_are_refused_in_a_mock_and_before_a_build(mo
     monkeypatch.setattr(sizes, "LARGEST_SPECTRA", 50 * points * 4)
     whole = {**SMALL, "wavelengths": None}
     mock = dff.make_mock("example", **whole)
-    rows = mock.attrs["tile_rows"][0]
+    rows = mock.sky.tile_rows[0]
     told = rf"spectrum_observed of {rows} galaxies take {rows * points * 4:,} bytes.*tiles of a higher order"
     with pytest.raises(InputError, match=told):
         mock.spectrum_observed[:rows].compute()

@@ -9,9 +9,10 @@ from click.testing import CliRunner
 from diffsky_factory.cli import main
 from diffsky_factory.factory import building
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.building import build, resume, status
-from diffsky_factory.factory.catalogs import open_catalog
+from diffsky_factory.factory.building import build
 from diffsky_factory.factory.checks import CheckError
+from diffsky_factory.factory.opening.catalogs import open_catalog
+from diffsky_factory.factory.stores import resume, status
 from diffsky_factory.outputs import store
 from diffsky_factory.sky import tiles
 from tests.stores import assert_same_files
@@ -39,7 +40,7 @@ def remove(file):
     file.unlink()
 
 
-COMMIT = "commits/1398103.json"
+COMMIT = "commits/galaxies/1398103.json"
 RA, ROOT = "galaxies/ra/c/1", "zarr.json"
 
 
@@ -61,8 +62,8 @@ RA, ROOT = "galaxies/ra/c/1", "zarr.json"
         (remove, "index/tiles/row_count/c/0"),
         (flip, "index/blocks/redshift_max/c/0"),
         (flip, "calibration/templates/flux/c/0/0/0"),
-        (remove, "commits/metadata.json"),
-        (flip, "commits/metadata.json"),
+        (remove, "commits/galaxies/metadata.json"),
+        (flip, "commits/galaxies/metadata.json"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
@@ -85,7 +86,7 @@ def test_a_damaged_tile_is_an_error_and_the_others_are_read(harm, plain_copy, pl
     owner = next(
         pixel
         for tile, pixel in enumerate(ds.sky.tiles)
-        if 1 in [shard for shard, _ in store.read_layout(plain_copy).shards(tile)]
+        if 1 in [shard for shard, _ in store.read_rows(plain_copy).shards(tile)]
     )
     with pytest.raises(ValueError, match=rf'tile {owner}: .*run "diffsky-factory resume'):
         ds.ra.compute()
@@ -110,27 +111,27 @@ def test_a_damaged_plan_is_named_by_every_command(harm, plain_copy, plain_file):
 def test_a_digit_changed_in_the_plan_is_damage(plain_copy):
     plan = plain_copy / "plan.json"
     changed = json.loads(plan.read_text())
-    changed["content"]["row_counts"][0] += 1
+    changed["content"]["rows"]["counts"][0] += 1
     plan.write_text(json.dumps(changed))
     with pytest.raises(ValueError, match=r"plan\.json: damaged"):
         resume(plain_copy)
 
 
-def test_a_store_without_its_root_says_what_to_do(plain_copy):
-    (plain_copy / ROOT).unlink()
+def test_a_part_without_the_commit_of_its_metadata_says_what_to_do(plain_copy):
+    (plain_copy / "commits/galaxies/metadata.json").unlink()
     with pytest.raises(ValueError, match=f'run "diffsky-factory resume {plain_copy}"'):
         open_catalog(plain_copy)
 
 
 def test_a_partial_store_shows_its_committed_tiles_alone(plain_copy, plain_store):
-    layout = store.read_layout(plain_copy)
+    layout = store.read_part(plain_copy)
     store.begin(plain_copy, layout)
     for tile in range(5, 16):
         store.remove_tile(plain_copy, layout, tile)
     with pytest.raises(ValueError, match="5 of 16 tiles"):
         open_catalog(plain_copy)
     ds, expected = open_catalog(plain_copy, allow_partial=True), open_catalog(plain_store)
-    kept = [int(pixel) for pixel in layout.pixels[:5]]
+    kept = [int(pixel) for pixel in layout.rows.keys[:5]]
     assert ds.sky.tiles.tolist() == kept
     assert ds.sky.area == pytest.approx(5 * tiles.pixel_area(9))
     assert ds.attrs["state"] == "building"
@@ -148,16 +149,16 @@ def test_the_area_of_a_partial_store_is_that_of_its_tiles_in_the_region(plain, t
     build(plain, tmp_path / "cone.zarr", region={"cone": {"ra": ra, "dec": dec, "radius": 0.13}})
     whole = open_catalog(tmp_path / "cone.zarr")
     assert whole.sky.area == pytest.approx(np.pi * 0.13**2, rel=1e-4)
-    assert sum(whole.attrs["tile_areas_deg2"]) == pytest.approx(whole.sky.area)
-    assert max(whole.attrs["tile_areas_deg2"]) <= tiles.pixel_area(9) * 1.002
-    assert len(set(np.round(whole.attrs["tile_areas_deg2"], 6))) > 1
+    assert whole.sky.tile_areas.sum() == pytest.approx(whole.sky.area)
+    assert max(whole.sky.tile_areas) <= tiles.pixel_area(9) * 1.0001
+    assert len(set(np.round(whole.sky.tile_areas, 6))) > 1
 
 
 def test_a_tile_that_fails_its_checks_is_left_out_and_the_others_are_built(
     plain, plain_file, plain_store, tmp_path, monkeypatch
 ):
     path, galaxies = tmp_path / "mock.zarr", Assembly.galaxies
-    bad = store.read_layout(plain_store).pixels[2]
+    bad = store.read_rows(plain_store).keys[2]
 
     def with_nan(self, halos, wanted, bands=None):
         columns = galaxies(self, halos, wanted, bands)

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from diffsky_factory.factory import building, tasks
-from diffsky_factory.factory.building import build, resume, status
-from diffsky_factory.factory.catalogs import open_catalog
+from diffsky_factory.factory.building import build
+from diffsky_factory.factory.opening.catalogs import open_catalog
+from diffsky_factory.factory.stores import resume, status
 from diffsky_factory.outputs import store
 from tests.stores import assert_same_files, by_id
 
@@ -53,7 +54,7 @@ def test_a_build_killed_at_any_moment_is_finished_by_resuming(
     process = command_line("build", plain_file, "--out", path, "--workers", 1)
 
     def happened():
-        return (path / store.PLAN).exists() and len(list(path.glob("commits/[0-9]*.json"))) >= commits
+        return (path / store.PLAN).exists() and len(list(path.glob("commits/galaxies/[0-9]*.json"))) >= commits
 
     assert kill_when(process, happened, delay=random.Random(commits).uniform(0.0, 0.02))
     assert status(path).built >= commits
@@ -93,7 +94,7 @@ def test_a_build_killed_while_it_is_finalized_is_finished_by_resuming(
     "after", [pytest.param(n, marks=pytest.mark.thorough if n % 20 else ()) for n in range(0, 60, 4)]
 )
 def test_finalizing_may_stop_after_any_file(after, plain_copy, plain_store, monkeypatch):
-    (plain_copy / "zarr.json").write_text((plain_copy / "zarr.json").read_text().replace("complete", "building"))
+    (plain_copy / "commits/galaxies/metadata.json").unlink()
     move, moved = store._move, []
 
     def move_some(source, target):
@@ -114,7 +115,7 @@ def test_what_a_killed_process_leaves_behind_is_removed(plain_copy, plain_store)
     (plain_copy / ".metadata-x").mkdir()
     (plain_copy / ".metadata-x" / "zarr.json").write_text("{}")
     (plain_copy / ".new-x").write_text("half")
-    (plain_copy / "commits" / ".new-y").write_text("half")
+    (plain_copy / "commits" / "galaxies" / ".new-y").write_text("half")
     (plain_copy / "galaxies" / "ra" / "c" / "0.abc.partial").write_text("half")
     resume(plain_copy)
     assert_same_files(plain_copy, plain_store)
@@ -131,14 +132,14 @@ def test_a_build_killed_before_its_plan_may_be_started_again(plain, plain_store,
 
 def test_a_tile_in_work_is_not_read_as_data(plain_copy, monkeypatch):
     """Mending a complete store, killed in the middle, leaves one that says it is not complete."""
-    tile = store.read_layout(plain_copy).pixels[3]
-    (plain_copy / "commits" / f"{tile}.json").unlink()
+    tile = store.read_rows(plain_copy).keys[3]
+    (plain_copy / "commits" / "galaxies" / f"{tile}.json").unlink()
 
     def killed(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(building, "build_tile", killed)
+        patch.setattr(building, "compute_tile", killed)
         with pytest.raises(KeyboardInterrupt):
             resume(plain_copy, workers=1)
     with pytest.raises(ValueError, match=f'15 of 16 tiles.*run "diffsky-factory resume {plain_copy}"'):

@@ -71,13 +71,13 @@ def test_fits_that_were_killed_are_finished_by_the_same_call(commits, whole, env
     path = tmp_path / "fits.zarr"
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], env=environment, stderr=subprocess.PIPE)
     while process.poll() is None:
-        if (path / store.PLAN).exists() and len(list(path.glob("commits/[0-9]*.json"))) >= commits:
+        if (path / store.PLAN).exists() and len(list(path.glob("commits/halos/[0-9]*.json"))) >= commits:
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.001)
     _, problems = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL, problems.decode()
-    if not store.is_complete(path):
+    if not store.is_complete(path, store.read_part(path)):
         with pytest.raises(InputError, match="call fit_histories with the same histories"):
             dff.open_catalog(path)
     summary = dff.fit_histories(source(), path)

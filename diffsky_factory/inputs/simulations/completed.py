@@ -133,6 +133,11 @@ class CompletedHalos:
             },
         }
 
+    @property
+    def footprint(self) -> list[Region]:
+        """Parts of the sky that the simulation covers, without overlap."""
+        return self.source.footprint
+
     def tiles(self, order: int, where: Mapping | Region) -> np.ndarray:
         """Pixels at an order that hold halos or may, and overlap a region, ascending."""
         where, found = region(where), self.source.tiles(order, where)

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.halo_layout import INDEX_ORDER
 from diffsky_factory.inputs.simulations.expected_hosts import SHELLS, ExpectedHosts
 from diffsky_factory.inputs.simulations.stored import StoredHalos
+from diffsky_factory.outputs.halo_store import INDEX_ORDER
 from diffsky_factory.physics.structure.abundance import LinearTheory
 from diffsky_factory.physics.structure.power import sigma_sphere
 from diffsky_factory.sky import tiles

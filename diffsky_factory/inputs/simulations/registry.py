@@ -21,14 +21,13 @@ from diffsky_factory.inputs.simulations.stored import (
     StoredHalos,
     TableInMemory,
     gather_in_memory,
-    is_halo_store,
-    open_halo_store,
 )
 from diffsky_factory.inputs.simulations.synthetic import Synthetic
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.forest_cone import ForestCone
 from diffsky_factory.inputs.trees.formats import FORMATS, format_of
 from diffsky_factory.inputs.trees.histories import ForestHistories
+from diffsky_factory.outputs.halo_store import StoredTable, is_halo_store
 from diffsky_factory.sky.cosmology import Cosmology
 
 READERS = {
@@ -133,7 +132,7 @@ def halo_table(
 ) -> HaloTable:
     """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
     if Path(name).is_dir() and is_halo_store(Path(name)):
-        return open_halo_store(Path(name))
+        return StoredTable(Path(name))
     readers = open_snapshots(name)
     size = sum(file.stat().st_size for reader in readers for file in reader.files)
     if size > LARGEST_IN_MEMORY:
@@ -183,7 +182,7 @@ def is_box(name: str | Path) -> bool:
     """Whether a name or path is that of a periodic box, stored or as its files are."""
     path = Path(name)
     if is_halo_store(path):
-        return open_halo_store(path).attributes["geometry"] == "box"
+        return StoredTable(path).attributes["geometry"] == "box"
     entry = find_entry(name)
     if entry is None and not path.exists():
         return False

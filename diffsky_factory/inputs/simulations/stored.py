@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.halo_layout import FIRST_ROW, FORMAT, GROUP_CELL, INDEX_ORDER, OCCUPIED
 from diffsky_factory.inputs.simulations.arrange import arrange, find_hosts
 from diffsky_factory.inputs.simulations.gathering import Gathering, gathered_columns
 from diffsky_factory.inputs.simulations.reader import Reader
+from diffsky_factory.outputs.halo_store import INDEX_ORDER
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.regions import FullSky, Region, region, shared_area
@@ -58,40 +56,6 @@ class TableInMemory:
 
     def rows(self, first: int, last: int) -> dict[str, np.ndarray]:
         return {name: values[first:last] for name, values in self.values.items()}
-
-
-class TableOnDisk:
-    """A table in a Zarr store that `ingest` has written."""
-
-    def __init__(self, path: Path) -> None:
-        import zarr
-
-        self._group = zarr.open_group(path, mode="r")
-        self.attributes = dict(self._group.attrs["attributes"])
-        self.columns = {name: np.dtype(kind).type for name, kind in self._group.attrs["columns"].items()}
-        self.occupied = self._group[OCCUPIED][:] if OCCUPIED in self._group else np.empty(0, np.int64)
-        self.first_row = self._group[FIRST_ROW][:] if FIRST_ROW in self._group else np.empty(0, np.int64)
-
-    def array(self, name: str):
-        """The Zarr array of a column."""
-        return self._group[name]
-
-    def group_cell(self, first: int, last: int) -> np.ndarray:
-        return self._group[GROUP_CELL][first:last]
-
-    def rows(self, first: int, last: int) -> dict[str, np.ndarray]:
-        return {name: self._group[name][first:last].astype(kind) for name, kind in self.columns.items()}
-
-
-def is_halo_store(path: Path) -> bool:
-    """Whether a folder is a finished store of halos."""
-    import json
-
-    try:
-        attributes = json.loads((Path(path) / "zarr.json").read_text()).get("attributes", {})
-    except (OSError, ValueError):
-        return False
-    return attributes.get("format") == FORMAT
 
 
 def gather_in_memory(reader: Reader) -> TableInMemory:
@@ -227,11 +191,3 @@ def with_first_hosts(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         top = np.where(found, rows["host_halo_id"], rows["halo_id"])
         rows["penultimate_host_halo_id"] = np.where(np.isin(first, rows["halo_id"]), first, top)
     return rows
-
-
-def open_halo_store(path: Path) -> TableOnDisk:
-    """The table of a store; raises InputError where it is none, or damaged."""
-    try:
-        return TableOnDisk(path)
-    except (KeyError, OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: the store of halos is damaged ({error}); ingest the simulation again") from error

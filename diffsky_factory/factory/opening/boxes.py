@@ -8,7 +8,9 @@ import xarray as xr
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.registry import halo_table
-from diffsky_factory.inputs.simulations.stored import HaloTable, TableInMemory
+from diffsky_factory.outputs.halo_store import GROUP_CELL, StoredTable
+from diffsky_factory.outputs.reading import open_part
+from diffsky_factory.outputs.store import plain
 
 CHUNK = 2**18  # rows, chosen
 
@@ -22,16 +24,12 @@ def open_box(name: str | Path) -> xr.Dataset:
     table = halo_table(name)
     if table.attributes["geometry"] != "box":
         raise InputError(f"{name}: is a light cone, not a box")
+    if isinstance(table, StoredTable):
+        return open_part(table.path).drop_vars(GROUP_CELL)
     variables = {}
     for field in table.columns:
         known = column(field)
-        values = _array(table, field).astype(known.dtype)
-        variables[field] = xr.Variable(("halo", *known.axes), values, known.attributes)
-    return xr.Dataset(variables, attrs=table.attributes)
-
-
-def _array(table: HaloTable, name: str) -> da.Array:
-    if isinstance(table, TableInMemory):
-        values = table.values[name]
-        return da.from_array(values, chunks=(CHUNK, *values.shape[1:]))
-    return da.from_zarr(table.array(name))
+        values = table.values[field].astype(known.dtype)
+        rows = da.from_array(values, chunks=(CHUNK, *values.shape[1:]))
+        variables[field] = xr.Variable(("halo", *known.axes), rows, known.attributes)
+    return xr.Dataset(variables, attrs=plain(table.attributes))

@@ -1,6 +1,6 @@
 """A mock that nobody has built: every column lazy, computed from halos when it is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,15 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
+from diffsky_factory.core.axes import any_large, axis_read_alone
+from diffsky_factory.core.columns import column
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import FROM_HALOS, Assembly, assembly
+from diffsky_factory.factory.opening.datasets import covered_regions, described
+from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
 from diffsky_factory.factory.planning import attributes, used_axes
 from diffsky_factory.factory.recipe import Recipe, load_recipe
-from diffsky_factory.factory.sizes import is_spectral
-from diffsky_factory.outputs.reading import rows_of_bands, rows_of_tiles
+from diffsky_factory.outputs.reading import ROW, label_variable
 
 
 def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
@@ -28,7 +31,7 @@ def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
     Raises InputError for anything wrong with the recipe or its inputs.
     """
     parts = assembly(load_recipe(recipe, **changes).text)
-    return _dataset(parts, parts.recipe.columns)
+    return _dataset(parts, parts.columns)
 
 
 def make_halos(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
@@ -44,7 +47,6 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
     counts = tuple(n for n in rows if n)
     axes = used_axes(parts, names)
     recipe = parts.recipe.text
-    of_bands = {name for name in names if "band" in parts.column(name).axes}
     kept, large = _kept(parts, names)
 
     # halos -> what is small -> bands and spectra: three layers of tasks, the first two shared by all columns
@@ -53,26 +55,35 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
     state = _layer(_state, halos, recipe=recipe, wanted=tuple(kept))
     variables = {}
     for name in names:
-        column = parts.column(name)
-        tail = tuple(len(axes[axis]) for axis in column.axes)
-        if name in of_bands:
-            at = column.axes.index("band")
-            array = rows_of_bands(_bands, state, counts, tail, at, column.dtype, label=name, recipe=recipe, column=name)
+        known = column(name)
+        tail = tuple(len(axes[one]) for one in known.axes)
+        of = {"label": name, "recipe": recipe, "column": name}
+        alone = axis_read_alone(known.axes)
+        if alone is not None:
+            array = rows_of_labels(_alone, state, counts, tail, known.axes.index(alone), known.dtype, **of)
         else:
             source = state if name in kept or name in large else halos
-            array = rows_of_tiles(_picked, source, counts, tail, column.dtype, label=name, recipe=recipe, column=name)
-        variables[name] = xr.Variable(("galaxy", *column.axes), array, column.attributes)
-    coordinates = {axis: list(labels) for axis, labels in axes.items()}
-    ds = xr.Dataset(variables, coordinates, attributes(parts))
-    ds.attrs.update(tile_pixels=pixels, tile_rows=rows, tile_areas_deg2=list(parts.tile_areas(pixels)))
-    return ds
+            array = rows_of_tiles(_picked, source, counts, tail, known.dtype, **of)
+        variables[name] = xr.Variable(("galaxy", *known.axes), array, known.attributes)
+    coordinates = {name: label_variable(name, labels) for name, labels in axes.items()}
+    number = da.arange(sum(counts), chunks=(counts or (0,),), dtype=np.int64)
+    coordinates[ROW] = xr.Variable(("galaxy",), number, column(ROW).attributes)
+    said = attributes(parts)
+    chosen = Selection(
+        area=said["area_deg2"],
+        covered=covered_regions(said),
+        redshift=(said["redshift_min"], said["redshift_max"]),
+        rows=fingerprint_of_ranges(np.zeros(1, np.int64), np.array([sum(counts)])),
+        token=number.name,
+    )
+    return xr.Dataset(variables, coordinates, described(said, chosen))
 
 
 def _kept(parts: Assembly, names: Sequence[str]) -> tuple[list[str], set[str]]:
     """Columns to compute per tile, for themselves or for the large ones; and the large ones, of bands and spectra."""
 
     def is_large(name: str) -> bool:
-        return "band" in parts.column(name).axes or is_spectral(name)
+        return any_large(column(name).axes)
 
     given = {*parts.simulation.columns, *FROM_HALOS}
     written = {name for stage in parts.stages for name in stage.writes if not is_large(name)}
@@ -107,5 +118,39 @@ def _picked(columns: np.ndarray, recipe: str, column: str) -> np.ndarray:
     return assembly(recipe).galaxies(columns.flat[0], [column])[column]
 
 
-def _bands(columns: np.ndarray, band: np.ndarray, recipe: str, column: str) -> np.ndarray:
-    return assembly(recipe).galaxies(columns.flat[0], [column], bands=[int(band.flat[0])])[column]
+def _alone(columns: np.ndarray, label: np.ndarray, recipe: str, column: str) -> np.ndarray:
+    return assembly(recipe).galaxies(columns.flat[0], [column], bands=[int(label.flat[0])])[column]
+
+
+def rows_of_tiles(read: Callable, source: da.Array, counts, tail, dtype: str, *, label: str, **known: Any) -> da.Array:
+    """A dask array with one chunk per tile.
+
+    read(block of the source, **known) gives the rows of a tile; source has one element per tile, counts their rows,
+    tail is the shape after the rows.
+    """
+    if not len(counts):
+        return da.zeros((0, *tail), dtype=dtype)
+    source = source.reshape(-1, *(1 for _ in tail)) if tail else source
+    chunks = (tuple(int(n) for n in counts), *((size,) for size in tail))
+    name = f"{label}-{tokenize(read, source.name, known)}"
+    meta = np.empty((0,) * len(chunks), dtype)
+    return source.map_blocks(read, dtype=dtype, chunks=chunks, name=name, meta=meta, **known)
+
+
+def rows_of_labels(
+    read: Callable, source: da.Array, counts, tail, at: int, dtype: str, *, label: str, **known: Any
+) -> da.Array:
+    """A dask array with one chunk per tile and label of the axis `at` of the tail.
+
+    read(block of the source, number of the label, **known) gives the rows of a tile at one label.
+    """
+    if not len(counts):
+        return da.zeros((0, *tail), dtype=dtype)
+    source = source.reshape(-1, *(1 for _ in tail))
+    shape = tuple(size if i == at else 1 for i, size in enumerate(tail))
+    numbers = np.arange(tail[at]).reshape(1, *shape)
+    labels = da.from_array(numbers, chunks=1, name=f"label-{tail[at]}-{at}-{len(tail)}")
+    chunks = (tuple(int(n) for n in counts), *((1,) * size if i == at else (size,) for i, size in enumerate(tail)))
+    name = f"{label}-{tokenize(read, source.name, known)}"
+    meta = np.empty((0,) * len(chunks), dtype)
+    return da.map_blocks(read, source, labels, dtype=dtype, chunks=chunks, name=name, meta=meta, **known)

@@ -7,13 +7,13 @@ import pandas as pd
 import xarray as xr
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.boxes import open_box
-from diffsky_factory.factory.mock import make_halos
+from diffsky_factory.factory.opening.boxes import open_box
+from diffsky_factory.factory.opening.datasets import is_saved, open_saved, open_store
+from diffsky_factory.factory.opening.mock import make_halos
 from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, near, read_yaml
 from diffsky_factory.inputs.simulations.registry import is_box
-from diffsky_factory.inputs.simulations.stored import is_halo_store
-from diffsky_factory.outputs.reading import open_store
-from diffsky_factory.outputs.store import PLAN
+from diffsky_factory.outputs.halo_store import is_halo_store
+from diffsky_factory.outputs.store import is_store
 
 
 def list_catalogs() -> pd.DataFrame:
@@ -28,24 +28,34 @@ def list_catalogs() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "kind", "title", "where", "status"])
 
 
-def open_catalog(name: str | Path, *, allow_partial: bool = False, **options: Any) -> xr.Dataset:
+def open_catalog(
+    name: str | Path, *, part: str | None = None, allow_partial: bool = False, **options: Any
+) -> xr.Dataset:
     """A catalog as a lazy xarray dataset.
 
-    name    : path of a store (galaxies), name of a simulation or path of one of its files (halos)
+    name    : path of a store (galaxies), or of what was cut from one and saved by xarray; name of a simulation or path
+              of one of its files (halos)
+    part    : of a store, such as "photometry/roman"; galaxies without it. `open_tree` opens all of them
     options : for halos, fields of a recipe that choose them: region, redshift, halo_mass_min, tiles, seed
     A box opens as it is, with dimension `halo`, and with a redshift range as the light cone of its copies.
     A store that is not complete opens with allow_partial=True, and then shows its committed tiles.
     Raises InputError where there is no such catalog, listing near matches, or where it is damaged.
     """
     path = Path(name)
-    if not options and not (path / PLAN).exists() and is_box(name):
+    if is_store(path) and not is_halo_store(path):
+        if options:
+            raise InputError(f"{path}: a store takes no option {', '.join(options)}; select from the dataset")
+        return open_store(path, part=part, allow_partial=allow_partial)
+    if part is not None:
+        raise InputError(f"{name}: is no store of galaxies or fits, and has no part '{part}'")
+    if is_saved(path):
+        return open_saved(path)
+    if not options and is_box(name):
         return open_box(name)
     if is_halo_store(path):
         return make_halos({"name": path.stem, "simulation": str(name), "bands": (), "columns": ()}, **options)
-    if (path / PLAN).is_file() or (path.is_dir() and str(name) not in entry_names("simulations")):
-        if options:
-            raise InputError(f"{path}: a store takes no option {', '.join(options)}; select from the dataset")
-        return open_store(path, allow_partial=allow_partial)
+    if path.is_dir() and str(name) not in entry_names("simulations"):
+        return open_store(path)
     if str(name) in entry_names("simulations") or path.is_file():
         return make_halos({"name": path.stem, "simulation": str(name), "bands": (), "columns": ()}, **options)
     if str(name) in entry_names("recipes"):

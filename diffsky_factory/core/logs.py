@@ -1,0 +1,35 @@
+"""What the package says of its work: the logger `diffsky_factory`, and its records as lines of JSON in a file."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+LOGGER = "diffsky_factory"
+_USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record: time (UTC), level, event, and what the record has besides."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        said = {name: value for name, value in record.__dict__.items() if name not in _USUAL}
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": when, "level": record.levelname.lower(), "event": record.getMessage(), **said}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def log_to(path: Path, level: int = logging.INFO) -> logging.Handler:
+    """Append the records of the package to a file, as JSON lines; returns the handler, to remove when it is enough.
+
+    Raises OSError where the file cannot be written.
+    """
+    handler = logging.FileHandler(path)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(LOGGER)
+    logger.setLevel(min(level, logger.level or level))
+    logger.addHandler(handler)
+    return handler

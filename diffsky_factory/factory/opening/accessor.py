@@ -1,0 +1,405 @@
+"""`ds.sky`: the sky of a dataset of galaxies or halos, and cuts that read only what they must.
+
+It says what is true of the rows at hand, or raises: rows that were sorted are the same, rows that were chosen or joined
+by other means are not, and the error says what to do instead.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from diffsky_factory.core.columns import columns
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.expressions import condition
+from diffsky_factory.factory.opening import tables
+from diffsky_factory.factory.opening.cuts import Cut, InRegion, InTiles, Where
+from diffsky_factory.factory.opening.explained import Explanation, explained
+from diffsky_factory.factory.opening.selection import ATTRIBUTE, Selection, fingerprint, selection_from_text
+from diffsky_factory.factory.opening.sources import STORE, Source, source_of
+from diffsky_factory.outputs.layout import ranges
+from diffsky_factory.outputs.reading import ROW
+from diffsky_factory.sky.areas import area_of
+from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.randoms import exact_random_points, random_points
+from diffsky_factory.sky.regions import Cone, Pixels, Region, region
+
+INSTEAD = (
+    "cut with ds.sky (cone, box, polygon, moc, zslice, where, in_tiles, or select for a mask of your own), and join "
+    "cuts with ds.sky.join"
+)
+
+
+@xr.register_dataset_accessor("sky")
+class Sky:
+    """Sky of a dataset made by this package, opened by it, or cut from one."""
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def __repr__(self) -> str:
+        try:
+            return str(self.explain())
+        except (InputError, ValueError, AttributeError) as error:
+            return f"<ds.sky: {error}>"
+
+    # what the rows are
+
+    @property
+    def area(self) -> float:
+        """Area in deg^2 of the sky that the rows are from, to 1e-4 where regions cross."""
+        return self._selection.area
+
+    @property
+    def redshift_range(self) -> tuple[float, float]:
+        """Lowest and highest redshift that the rows may have; of a mock, of its hosts."""
+        return self._selection.redshift
+
+    @property
+    def region(self) -> list[Region]:
+        """Parts of the sky whose intersection the rows are from."""
+        return self._selection.sky
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """What has been cut, in words."""
+        return self._selection.cuts
+
+    @property
+    def cosmology(self) -> Cosmology:
+        """Cosmology of the simulation."""
+        return Cosmology(**tables.parsed(self._attribute("cosmology")))
+
+    @property
+    def tile_order(self) -> int:
+        """HEALPix order of the tiles, NESTED."""
+        return int(self._attribute("tile_order"))
+
+    @property
+    def tiles(self) -> np.ndarray:
+        """HEALPix pixels of the tiles, in the order of their rows, that lie in the region or have rows here.
+
+        A row belongs to the tile of its host.
+        """
+        found = self._source.tiles
+        chosen = np.ones(len(found.pixels), bool)
+        for one in self._selection.regions:
+            chosen &= np.isin(found.pixels, region(one).pixels(found.order))
+        if self._selection.cuts:
+            chosen[self._tile_numbers()] = True
+        return found.pixels[chosen]
+
+    @property
+    def tile_rows(self) -> np.ndarray:
+        """Rows of each of `tiles`."""
+        found, pixels = self._source.tiles, self.tiles
+        counts = (
+            np.bincount(self._tile_numbers(), minlength=len(found.pixels)) if self._selection.cuts else found.counts
+        )
+        return counts[np.isin(found.pixels, pixels)]
+
+    @property
+    def tile_areas(self) -> np.ndarray:
+        """Area [deg^2] of each of `tiles` within the region."""
+        found, pixels = self._source.tiles, self.tiles
+        areas, regions = found.areas[np.isin(found.pixels, pixels)], self._selection.sky
+        if not self._selection.regions:
+            return areas
+        return np.array([area_of([Pixels(found.order, (int(pixel),)), *regions]) for pixel in pixels])
+
+    @property
+    def weight(self) -> xr.DataArray:
+        """Objects that each row stands for: the column `weight`, or ones."""
+        if "weight" in self._ds.data_vars:
+            return self._ds["weight"]
+        rows = self._rows_coordinate
+        ones = da.ones(rows.shape, chunks=rows.data.chunks) if rows.chunks else np.ones(rows.shape)
+        return xr.DataArray(ones, dims=rows.dims, name="weight", attrs=columns()["weight"].attributes)
+
+    # cuts
+
+    def cone(self, ra: float, dec: float, radius: float) -> xr.Dataset:
+        """Rows within a radius [deg] of a point."""
+        return self.within({"cone": {"ra": ra, "dec": dec, "radius": radius}})
+
+    def box(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
+        """Rows between two meridians, eastward from the first to the second, and two parallels [deg]."""
+        return self.within({"rectangle": {"ra": list(ra), "dec": list(dec)}})
+
+    def polygon(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
+        """Rows inside a polygon whose edges are great circles, by its corners [deg]."""
+        return self.within({"polygon": {"ra": list(ra), "dec": list(dec)}})
+
+    def moc(self, moc: Any) -> xr.Dataset:
+        """Rows inside a MOC: a mocpy.MOC, its text, or the path of a FITS file."""
+        return self.within({"moc": moc})
+
+    def within(self, where: Mapping | Region) -> xr.Dataset:
+        """Rows inside a region, in any form that a recipe takes."""
+        where = region(where)
+        return self._cut(InRegion(where), self._selection.within(where, words_of(where)))
+
+    def in_tiles(self, pixels: Sequence[int]) -> xr.Dataset:
+        """The rows of some tiles. Raises ValueError where a tile is not in the dataset.
+
+        A satellite belongs to the tile of its host, so that a few lie outside; the area is that of the tiles.
+        """
+        wanted = np.asarray(pixels)
+        if wanted.size and not np.issubdtype(wanted.dtype, np.integer):
+            raise ValueError(f"tiles are HEALPix pixels, integers, not {wanted.dtype}")
+        wanted = wanted.astype(np.int64)
+        absent = np.setdiff1d(wanted, self.tiles)
+        if len(absent):
+            raise ValueError(f"no tile {absent[0]} of order {self.tile_order} here; see ds.sky.tiles")
+        cut, words = InTiles(wanted), f"in_tiles({len(wanted)} of order {self.tile_order})"
+        if not len(wanted):
+            return self._cut(cut, replace(self._selection.where(words), area=0.0))
+        return self._cut(cut, self._selection.within(Pixels(self.tile_order, tuple(wanted.tolist())), words))
+
+    def zslice(self, low: float, high: float, kind: str = "redshift") -> xr.Dataset:
+        """Rows with low <= redshift < high; kind is "redshift" or "redshift_obs"."""
+        if kind not in ("redshift", "redshift_obs"):
+            raise ValueError(f"kind is 'redshift' or 'redshift_obs', not {kind!r}")
+        if not low < high:
+            raise ValueError(f"zslice({low}, {high}): give low < high")
+        chosen = self._selection
+        if kind == "redshift":
+            first, last = chosen.redshift
+            chosen = replace(chosen, redshift=(max(float(low), first), min(float(high), last)))
+        cut = Where(condition(f"{float(low)!r} <= {kind} < {float(high)!r}", {kind: ()}))
+        words = f"zslice({low:g}, {high:g}{'' if kind == 'redshift' else f', {kind}'})"
+        return self._cut(cut, chosen.where(words))
+
+    def where(self, text: str) -> xr.Dataset:
+        """Rows that meet a condition on columns, such as "mag_true[lsst_i] < 24 & is_central".
+
+        Comparisons, arithmetic, & | ~ and the functions of `core.expressions`; a column with a further axis takes a
+        label in brackets. Raises InputError that says what is wrong with it.
+        """
+        axes = {name: self._labels(values) for name, values in self._ds.data_vars.items()}
+        kinds = {name: str(values.dtype) for name, values in self._ds.data_vars.items()}
+        return self._cut(Where(condition(text, axes, kinds)), self._selection.where(f"where({text})"))
+
+    def select(self, chosen: Any) -> xr.Dataset:
+        """Rows that a mask or an array of row numbers of yours chooses, by anything but their place on the sky.
+
+        The area stays as it is. Each row at most once.
+        """
+        selection, rows = self._selection, self._rows_coordinate
+        values = np.asarray(chosen)
+        if values.dtype == bool:
+            if values.shape != rows.shape:
+                raise ValueError(f"a mask of {rows.sizes} rows is wanted, not of shape {values.shape}")
+            values = np.flatnonzero(values)
+        if values.ndim != 1 or len(np.unique(values)) != len(values):
+            raise ValueError("a mask, or row numbers of which each is given once, is wanted")
+        kept = np.asarray(rows.data[values] if len(values) else np.empty(0, np.int64))
+        return self._taken(values, kept, selection.where("select"))
+
+    def join(self, *others: xr.Dataset) -> xr.Dataset:
+        """This cut and others of the same store or mock together: a row of several of them once.
+
+        They must differ by regions alone; cuts in other columns come after.
+        """
+        every = [self, *(other.sky for other in others)]
+        chosen = [one._selection for one in every]
+        if (
+            len({(one.covered_text, one.redshift, one.conditions) for one in chosen}) > 1
+            or len({(one._ds.attrs.get(STORE), one._ds.attrs.get("recipe")) for one in every}) > 1
+        ):
+            raise InputError("join: the cuts differ by more than regions; join regions first, then cut the rest")
+        whole = xr.concat([one._ds for one in every], self._dimension, data_vars="minimal", coords="minimal")
+        rows, positions = np.unique(np.asarray(whole[ROW]), return_index=True)
+        parts = {"any": [{"all": list(one.regions)} if one.regions else {"full_sky": True} for one in chosen]}
+        joined = replace(chosen[0], regions=(parts,), cuts=(f"join of {len(every)} cuts", *chosen[0].conditions))
+        own = set.intersection(*(set(one._own) for one in every))
+        return _with(whole, sorted(own), replace(joined, area=area_of(joined.sky)), rows, positions, self._source)
+
+    # what it costs, and what else can be had
+
+    def explain(self) -> Explanation:
+        """Rows, tiles, blocks and bytes of the dataset, and how it was cut; print it."""
+        return explained(self._ds, self._selection, self._source, self._row_values())
+
+    def randoms(self, n: int | None = None, *, density: float | None = None, seed: int = 0) -> xr.Dataset:
+        """Points uniform on the sky that the rows are from: n of them, or of a density [deg^-2].
+
+        Those of a density belong to the cells of the sky: a part of the region has the points that the whole has there.
+        """
+        if (n is None) == (density is None):
+            raise ValueError("give n or density, one of the two")
+        where = self._selection.sky
+        ra, dec, _ = exact_random_points(where, n, seed) if density is None else random_points(where, density, seed)
+        known = columns()
+        values = {name: ("random", points, known[name].attributes) for name, points in (("ra", ra), ("dec", dec))}
+        said = {"area_deg2": self.area, "seed": seed, "density_deg2": len(ra) / self.area if self.area else 0.0}
+        return xr.Dataset(values, attrs=said)
+
+    def photometry(self, bands: Any, *, save: bool = False, name: str | None = None, **how: Any) -> xr.Dataset:
+        """True magnitudes in any bands, computed from what is stored when they are asked for.
+
+        bands : name of a filter set, a band or several, {name: (wavelength [Angstrom], transmission)}, as in a recipe
+        save  : write them into the store, beside the galaxies, as part photometry/<name>; `how` as in `build`; the
+                same call again finishes what was cut off
+        name  : of the part; that of the filter set where it is not given
+        Equal, bit for bit, to those of a store built with these bands. Raises InputError, listing the columns, where
+        the store does not keep what light follows from.
+        """
+        from diffsky_factory.factory.opening.photometry import photometry
+
+        return photometry(self._ds, bands, save=save, name=name, **how)
+
+    def to_table(self) -> Any:
+        """An astropy Table: one row a galaxy, one column a band, with units."""
+        return tables.to_table(self._ds, self._dimension)
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame: one row a galaxy, one column a band; units are in `.attrs`."""
+        return tables.to_pandas(self._ds, self._dimension)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write a Parquet file, some rows at a time: one row a galaxy, one column a band, units as metadata."""
+        tables.to_parquet(self._ds, self._dimension, Path(path))
+
+    # how
+
+    def _attribute(self, name: str):
+        if name not in self._ds.attrs:
+            raise AttributeError(f"no attribute '{name}': this dataset was not made by diffsky_factory")
+        return self._ds.attrs[name]
+
+    @property
+    def _rows_coordinate(self) -> xr.DataArray:
+        if ROW not in self._ds.coords:
+            self._attribute("cosmology")
+            raise InputError(f"the coordinate '{ROW}', by which rows are known, is gone; {INSTEAD}")
+        return self._ds.coords[ROW]
+
+    @property
+    def _dimension(self) -> str:
+        return self._rows_coordinate.dims[0]
+
+    @cached_property
+    def _selection(self) -> Selection:
+        """What the rows are; raises InputError where they are others than those that were chosen."""
+        self._attribute("cosmology")
+        if ATTRIBUTE not in self._ds.attrs:
+            raise InputError("rows of this dataset have no place on the sky: they are fits, or halos of a box")
+        found = selection_from_text(self._ds.attrs[ATTRIBUTE])
+        rows = self._rows_coordinate
+        if getattr(rows.data, "name", None) != found.token:
+            now = fingerprint(np.asarray(rows))
+            if now != found.rows:
+                raise InputError(
+                    f"{now[0]:,} rows that were chosen or joined by other means than ds.sky, out of {found.rows[0]:,}: "
+                    f"what part of the sky they are from is not known; {INSTEAD}"
+                )
+        return found
+
+    @cached_property
+    def _source(self) -> Source:
+        return source_of(self._ds)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the rows are all of the source, untouched and in its order."""
+        chosen = self._selection
+        return not chosen.cuts and getattr(self._rows_coordinate.data, "name", None) == chosen.token
+
+    @property
+    def _own(self) -> list[str]:
+        """Columns that are still those of the source."""
+        return self._source.own(self._ds, self._rows_coordinate.data)
+
+    def _row_values(self) -> np.ndarray | None:
+        """Rows of the source; None for all of them in order."""
+        return None if self._is_whole else np.asarray(self._rows_coordinate)
+
+    def _tile_numbers(self) -> np.ndarray:
+        """Number of the tile, in the order of the source, of each row."""
+        rows, found = np.asarray(self._rows_coordinate), self._source.tiles
+        return np.searchsorted(found.starts, rows, side="right") - 1
+
+    def _labels(self, values: xr.DataArray) -> tuple[tuple[str, tuple], ...]:
+        axes = [name for name in values.dims if name != self._dimension]
+        return tuple((name, tuple(self._ds[name].values.tolist()) if name in self._ds else ()) for name in axes)
+
+    def _cut(self, cut: Cut, chosen: Selection) -> xr.Dataset:
+        source, rows = self._source, self._row_values()
+        for name, _ in cut.columns:
+            if name not in self._ds:
+                raise InputError(
+                    f"no column '{name}' in this dataset, which the cut needs; keep it until after the cut"
+                )
+        maybe, surely = cut.possible(source)
+        blocks = source.blocks
+        if rows is None:
+            positions, rows, settled = _of_blocks(blocks, maybe, surely)
+        else:
+            of = blocks.of(rows)
+            positions = np.flatnonzero(maybe[of])
+            rows, settled = rows[positions], surely[of[positions]]
+        keep, open_ = settled.copy(), np.flatnonzero(~settled)
+        if len(open_):
+            values = self._read(cut.columns, positions[open_], rows[open_])
+            keep[open_] = cut.evaluate(lambda name, labels=(): values[name, labels])
+        return self._taken(positions[keep], rows[keep], chosen)
+
+    def _read(self, wanted, positions: np.ndarray, rows: np.ndarray) -> dict[tuple[str, tuple], np.ndarray]:
+        """Columns at some rows, those of the source by reading no more than their blocks."""
+        names = list(dict.fromkeys(name for name, _ in wanted))
+        own = self._own
+        fresh = self._source.variables(rows, [name for name in names if name in own])
+        lazy = {}
+        for name, labels in wanted:
+            values = self._ds[name]
+            if name in fresh:
+                variable, axes = fresh[name], values.dims[1:]
+                values = xr.DataArray(variable, {axis: self._ds[axis] for axis in axes if axis in self._ds})
+            else:
+                values = values.isel({self._dimension: positions})
+            axes = [axis for axis in values.dims if axis != self._dimension]
+            lazy[name, labels] = values.sel(dict(zip(axes, labels))).data
+        return dict(zip(lazy, dask.compute(*lazy.values())))
+
+    def _taken(self, positions: np.ndarray, rows: np.ndarray, chosen: Selection) -> xr.Dataset:
+        return _with(self._ds, self._own, chosen, rows, positions, self._source)
+
+
+def words_of(where: Region) -> str:
+    """A region in a few words."""
+    if isinstance(where, Cone):
+        return f"cone({where.ra:g}, {where.dec:g}, {where.radius:g})"
+    ((kind, _),) = [item for item in where.plain.items() if item[0] != "order"] or [("region", None)]
+    return {"rectangle": "box"}.get(kind, kind)
+
+
+def _of_blocks(blocks, maybe: np.ndarray, surely: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions and rows of all rows of the blocks that may matter, and whether each is settled."""
+    before = np.cumsum(blocks.count) - blocks.count
+    count = blocks.count[maybe]
+    return ranges(before[maybe], count), ranges(blocks.first[maybe], count), np.repeat(surely[maybe], count)
+
+
+def _with(
+    ds: xr.Dataset, own: list[str], chosen: Selection, rows: np.ndarray, positions: np.ndarray, source: Source
+) -> xr.Dataset:
+    """Some rows of a dataset: columns of the source are read anew, all others are taken from what is there."""
+    dimension, coordinate = ds.coords[ROW].dims[0], rows
+    others = ds.drop_vars(own).isel({dimension: positions})
+    if ds.coords[ROW].chunks is not None:
+        coordinate = source.row_array(rows)
+        # in chunks of one size, as Zarr wants them
+        others = others.chunk({dimension: max(coordinate.chunks[0], default=1) or 1}) if others.chunks else others
+    fresh = source.variables(rows, own)
+    made = others.assign({name: fresh[name] if name in fresh else others[name] for name in ds.data_vars})
+    made = made[list(ds.data_vars)].assign_coords({ROW: (dimension, coordinate, ds.coords[ROW].attrs)})
+    chosen = replace(chosen, rows=fingerprint(rows), token=getattr(coordinate, "name", ""))
+    made.attrs = {**ds.attrs, ATTRIBUTE: chosen.text}
+    return made

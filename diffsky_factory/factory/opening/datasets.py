@@ -1,0 +1,109 @@
+"""Datasets of stores and of what was saved from them, with what ds.sky needs to know of their rows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.opening.selection import ATTRIBUTE, Selection, fingerprint_of_ranges
+from diffsky_factory.factory.opening.sources import STORE
+from diffsky_factory.outputs import store
+from diffsky_factory.outputs.halo_store import GROUP_CELL
+from diffsky_factory.outputs.layout import Part
+from diffsky_factory.outputs.reading import ROW, built_tiles, open_part
+
+NETCDF = (".nc", ".nc4")
+
+
+OF_THE_WHOLE = ("area_deg2", "region", "footprint", "redshift_min", "redshift_max")
+"""Attributes of a store or mock that are not those of what is cut from it; ds.sky knows them."""
+
+
+def described(attributes: Mapping[str, Any], chosen: Selection) -> dict[str, Any]:
+    """Attributes of a dataset of a mock, from those of the mock."""
+    of_mock = {name: value for name, value in attributes.items() if name not in OF_THE_WHOLE}
+    return {**store.plain(of_mock), ATTRIBUTE: chosen.text}
+
+
+def open_store(path: str | Path, *, part: str | None = None, allow_partial: bool = False) -> xr.Dataset:
+    """A part of a store, the first without a name, lazily.
+
+    A part that is not complete is opened with allow_partial=True alone, and then shows its committed tiles.
+    Raises InputError where there is no such store, where it is damaged, or where it is not complete.
+    """
+    path = Path(path).absolute()
+    ds = open_part(path, part, allow_partial=allow_partial)
+    layout = store.read_part(path, part)
+    ds.attrs[STORE] = str(path)
+    if layout.rows.partition == "healpix":
+        first = store.read_part(path)
+        said = described({**first.attributes, **layout.attributes}, _selection(path, first, layout, ds))
+        ds.attrs = {**said, STORE: str(path)}
+    if not store.is_complete(path, layout):
+        ds.attrs["state"] = "building"
+    return ds.drop_vars(GROUP_CELL, errors="ignore")
+
+
+def open_tree(path: str | Path) -> xr.DataTree:
+    """All complete parts of a store, lazily, with exact rows: a node for each, the attributes of the store at the root.
+
+    Raises InputError where there is no store, or where its first part is not complete.
+    """
+    path = Path(path).absolute()
+    parts = [store.read_part(path, name) for name in store.part_names(path)]
+    nodes = {part.name: open_store(path, part=part.name) for part in parts[:1]}
+    nodes |= {part.name: open_store(path, part=part.name) for part in parts[1:] if store.is_complete(path, part)}
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=store.plain(parts[0].attributes)), **nodes})
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a path holds a dataset of this package that was saved by xarray, to Zarr or netCDF."""
+    return ATTRIBUTE in _saved_attributes(path)
+
+
+def open_saved(path: Path) -> xr.Dataset:
+    """A dataset that was saved by xarray, lazily."""
+    try:
+        if path.is_dir():
+            return xr.open_zarr(path, chunks={})
+        return xr.open_dataset(path, chunks={})
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+
+
+def covered_regions(attributes: Mapping[str, Any]) -> tuple[Mapping, ...]:
+    """Regions whose intersection a mock covers, from its attributes."""
+    footprint = attributes.get("footprint")
+    return (attributes["region"], *([{"any": footprint}] if footprint else []))
+
+
+def _selection(path: Path, first: Part, part: Part, ds: xr.Dataset) -> Selection:
+    rows, tiles = part.rows, built_tiles(path, part)
+    attributes, covered = first.attributes, covered_regions(first.attributes)
+    area = attributes["area_deg2"]
+    if len(tiles) < rows.tiles:
+        area = float(np.asarray(rows.areas)[tiles].sum())
+        covered = (*covered, {"pixels": [rows.keys[tile] for tile in tiles], "order": rows.order})
+    return Selection(
+        area=area,
+        covered=covered,
+        redshift=(attributes["redshift_min"], attributes["redshift_max"]),
+        rows=fingerprint_of_ranges(rows.starts[tiles], np.asarray(rows.counts, np.int64)[tiles]),
+        token=ds[ROW].data.name,
+    )
+
+
+def _saved_attributes(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.is_dir():
+            return zarr.open_group(path, mode="r").attrs
+        if path.suffix in NETCDF:
+            with xr.open_dataset(path) as found:
+                return found.attrs
+    except (OSError, ValueError, KeyError):
+        pass  # some other folder or file, of which its own reader says what is wrong
+    return {}

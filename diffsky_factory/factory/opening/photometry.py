@@ -1,0 +1,101 @@
+"""Magnitudes in bands that a mock was not made with, from what is stored of its galaxies."""
+
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+
+from diffsky_factory.core.columns import column
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.adding import add
+from diffsky_factory.factory.opening.mock import make_mock
+from diffsky_factory.factory.opening.sources import STORE
+from diffsky_factory.factory.recipe import recipe_from_text
+from diffsky_factory.factory.recomputed import Request, recomputation
+from diffsky_factory.inputs.filters import band_list, band_names
+from diffsky_factory.outputs import reading, store
+
+COLUMN = "mag_true"
+
+
+def photometry(ds: xr.Dataset, bands: Any, *, save: bool, name: str | None, **how: Any) -> xr.Dataset:
+    """True magnitudes of the rows of a dataset in any bands; see `ds.sky.photometry`."""
+    if reading.ROW not in ds.coords:
+        raise InputError(f"the coordinate '{reading.ROW}', by which rows are known, is gone; keep it")
+    if _is_pair(bands):
+        bands = {name or "curve": bands}
+    wanted = band_list(bands)
+    if STORE not in ds.attrs:
+        if save:
+            raise InputError("save: a mock that is not built has no store; build it with these bands")
+        return _of_mock(ds, wanted)
+    path = Path(ds.attrs[STORE])
+    if save:
+        part = f"photometry/{name or _name(bands)}"
+        add(path, part, (COLUMN,), bands=wanted, **how)
+        rows = _lazy_rows(ds)
+        found = reading.columns(path, store.read_part(path, part), rows, [COLUMN])[COLUMN].data
+    else:
+        found = _of_store(path, _lazy_rows(ds), wanted)
+    return _dataset(ds, found, band_names(wanted))
+
+
+def _of_store(path: Path, rows: da.Array, bands: tuple) -> da.Array:
+    request = Request((COLUMN,), {"bands": bands}).text
+    part = recomputation(path, request).part  # refused here, not when it is computed
+    n, dtype = len(band_names(bands)), column(COLUMN).dtype
+    known = {"path": str(path), "layout": part.hash, "request": request}
+    return da.map_blocks(
+        _computed,
+        rows.reshape(-1, 1),
+        dtype=dtype,
+        chunks=(rows.chunks[0], (n,)),
+        name=f"{COLUMN}-{tokenize(rows.name, known)}",
+        meta=np.empty((0, 0), dtype),
+        **known,
+    )
+
+
+def _of_mock(ds: xr.Dataset, bands: tuple) -> xr.Dataset:
+    recipe = recipe_from_text(ds.attrs["recipe"])
+    columns = dict.fromkeys((*recipe.columns, COLUMN))
+    mock = make_mock(recipe, bands=bands, columns=tuple(columns))
+    whole = np.asarray(ds[reading.ROW])
+    found = mock[COLUMN].data
+    if not np.array_equal(whole, np.arange(found.shape[0])):
+        found = found[whole]
+    return _dataset(ds, found, band_names(bands))
+
+
+def _computed(rows: np.ndarray, path: str, layout: str, request: str) -> np.ndarray:
+    made = recomputation(path, request)
+    if made.part.hash != layout:
+        raise InputError(f"{path}: was replaced by another store since it was opened; open it again")
+    if not len(rows):
+        return np.empty((0, len(made.parts.axes["band"])), column(COLUMN).dtype)
+    return made.at(rows.ravel())[COLUMN]
+
+
+def _lazy_rows(ds: xr.Dataset) -> da.Array:
+    rows = ds.coords[reading.ROW]
+    return rows.data if rows.chunks is not None else reading.some_rows(np.asarray(rows), reading.CHUNK)
+
+
+def _dataset(ds: xr.Dataset, values: da.Array, labels: tuple[str, ...]) -> xr.Dataset:
+    rows = ds.coords[reading.ROW]
+    coordinates = {"band": reading.label_variable("band", labels), reading.ROW: rows.variable}
+    return xr.Dataset({COLUMN: ((rows.dims[0], "band"), values, column(COLUMN).attributes)}, coordinates, ds.attrs)
+
+
+def _is_pair(bands: Any) -> bool:
+    """Whether this is one curve: wavelengths and transmissions."""
+    return isinstance(bands, tuple | list) and len(bands) == 2 and all(np.ndim(part) == 1 for part in bands)
+
+
+def _name(bands: Any) -> str:
+    if isinstance(bands, str):
+        return bands.replace(":", "_").replace("-", "_").lower()
+    raise InputError("name: give the part a name, as there are several bands")

@@ -1,0 +1,174 @@
+"""Where the rows of a dataset come from: a store or a mock, its tiles, and what is known of its blocks."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.assembly import assembly
+from diffsky_factory.factory.zones import Blocks, read_blocks
+from diffsky_factory.outputs import reading, store
+from diffsky_factory.outputs.layout import Part
+from diffsky_factory.sky import tiles
+from diffsky_factory.sky.bounds import bounding_circles
+from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+
+REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, whose tile it belongs to
+STORE = "store"  # attribute: path of the store that a dataset is of
+
+
+class Circles(NamedTuple):
+    """A circle on the sky for each block, that holds all of its rows [deg]."""
+
+    ra: np.ndarray
+    dec: np.ndarray
+    radius: np.ndarray
+
+
+class Tiles(NamedTuple):
+    """Tiles of a source, in the order of their rows."""
+
+    order: int
+    pixels: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+    areas: np.ndarray  # deg^2
+
+
+class Source(Protocol):
+    """What ds.sky asks of a store or a mock."""
+
+    tiles: Tiles
+    blocks: Blocks
+    block_pixels: np.ndarray  # of the tile of each block
+    circles: Circles
+
+    def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
+        """Names of the variables of a dataset that are columns of the source at some rows, untouched."""
+
+    def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
+        """Columns of the source at other rows, lazily."""
+
+    def row_array(self, rows: np.ndarray) -> Any:
+        """Rows as the coordinate `row` holds them."""
+
+
+class StoreSource:
+    """A part of a store."""
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self.path, self.part = path, part
+        built = reading.built_tiles(path, part)
+        rows = part.rows
+        self.tiles = Tiles(
+            rows.order,
+            np.asarray(rows.keys, np.int64)[built],
+            rows.starts[built],
+            np.asarray(rows.counts, np.int64)[built],
+            np.asarray(rows.areas, np.float64)[built],
+        )
+        self.blocks = read_blocks(path, part, built)
+        self.block_pixels = np.asarray(rows.keys, np.int64)[self.blocks.tile]
+        self.circles = self._circles()
+
+    def _circles(self) -> Circles:
+        ra, dec = self.blocks.bounds("ra"), self.blocks.bounds("dec")
+        if ra is None or dec is None:
+            margin = reach(_cosmology(self.part.attributes), self.part.attributes["redshift_min"])
+            return _around(self.block_pixels, self.tiles.order, margin)
+        return Circles(*bounding_circles(*ra, *dec))
+
+    def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
+        """Those whose lazy array is still the one that reads them."""
+        if not isinstance(rows, da.Array) or ds.coords[reading.ROW].dims != (self.part.rows.dimension,):
+            return []
+        known = [name for name in reading.column_names(self.part) if name in ds.data_vars]
+        fresh = reading.columns(self.path, self.part, rows, known)
+        return [name for name in known if getattr(ds[name].data, "name", None) == fresh[name].data.name]
+
+    def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
+        """Read block by block when they are asked for."""
+        return reading.columns(self.path, self.part, self.row_array(rows), names)
+
+    def row_array(self, rows: np.ndarray) -> Any:
+        """In chunks of one size."""
+        return reading.some_rows(rows, self.part.rows.shard)
+
+
+class MockSource:
+    """A mock that nobody has built; its blocks are its tiles."""
+
+    def __init__(self, recipe: str) -> None:
+        parts = assembly(recipe)
+        pixels = np.asarray(parts.pixels, np.int64)
+        counts = np.array([parts.count(int(pixel)) for pixel in pixels], np.int64)
+        starts = np.cumsum(counts) - counts
+        order = parts.recipe.tiles.order
+        self.tiles = Tiles(order, pixels, starts, counts, np.asarray(parts.tile_areas(pixels.tolist())))
+        some = counts > 0
+        self.blocks = Blocks(starts[some], counts[some], np.flatnonzero(some), {})
+        self.block_pixels = pixels[some]
+        margin = reach(parts.cosmology, parts.simulation.redshift_range[0])
+        self.circles = _around(pixels[some], order, margin)
+
+    def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
+        """None: columns of a mock are chosen from as any other array is."""
+        return []
+
+    def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
+        """Nothing, as `own` names nothing."""
+        return {}
+
+    def row_array(self, rows: np.ndarray) -> Any:
+        """In chunks of one size."""
+        return reading.some_rows(rows, reading.CHUNK)
+
+
+def source_of(ds: xr.Dataset) -> Source:
+    """The store or mock that a dataset is of; raises InputError where it is not there, or is another one now."""
+    if STORE in ds.attrs:
+        path = Path(ds.attrs[STORE])
+        if not store.is_store(path):
+            raise InputError(f"{path}: the store that this dataset was cut from is not here; open it where it is now")
+        part = store.read_part(path)
+        if part.made_from != ds.attrs.get("recipe"):
+            raise InputError(f"{path}: holds another store than when this dataset was opened; open it again")
+        state = len(reading.built_tiles(path, part)) if not store.is_complete(path, part) else -1
+        return _store_source(str(path), part, state)
+    if "recipe" not in ds.attrs:
+        raise AttributeError("no attribute 'recipe': this dataset was not made by diffsky_factory")
+    return _mock_source(ds.attrs["recipe"])
+
+
+def reach(cosmology: Cosmology, redshift: float) -> float:
+    """Angle [deg] by which a satellite may lie outside the tile of its host."""
+    distance = float(comoving_distance_64(cosmology, redshift))
+    return float(np.rad2deg(np.arcsin(REACH / distance))) if distance > REACH else 180.0
+
+
+@lru_cache(maxsize=8)
+def _store_source(path: str, part: Part, state: int) -> StoreSource:
+    return StoreSource(Path(path), part)
+
+
+@lru_cache(maxsize=8)
+def _mock_source(recipe: str) -> MockSource:
+    return MockSource(recipe)
+
+
+def _around(pixels: np.ndarray, order: int, margin: float) -> Circles:
+    """Circles around pixels, wider by a margin."""
+    import healpy
+
+    ra, dec = tiles.centres(pixels, order)
+    radius = min(np.rad2deg(healpy.max_pixrad(2**order)) + margin, 180.0)
+    return Circles(ra, dec, np.full(len(pixels), radius))
+
+
+def _cosmology(attributes: Mapping[str, Any]) -> Cosmology:
+    return Cosmology(**attributes["cosmology"])

@@ -1,0 +1,210 @@
+"""Columns computed from what a store of galaxies keeps, in the very program that would have built them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffsky_factory.core.constants import Key, held, key_of, kind_of
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.imports import imported
+from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.scopes import split
+from diffsky_factory.factory.assembly import MADE_OF, Assembly
+from diffsky_factory.factory.kernel import Kernel
+from diffsky_factory.factory.recipe import load_recipe, recipe_from_text
+from diffsky_factory.inputs.simulations.arrange import find_hosts, last_of_chain
+from diffsky_factory.outputs import store
+from diffsky_factory.outputs.layout import Part, ranges
+from diffsky_factory.outputs.reading import column_names, read_column
+from diffsky_factory.sky.cosmology import Cosmology
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be computed.
+
+    columns : names; those that stages of a scope write are `scope/name`
+    changes : fields of the recipe of the store that are others: bands, lines, wavelengths
+    stages  : stages to add to the model, by their paths, `lsst_y10/module:attribute`
+    constants : of these, by the path of their class, `lsst_y10/module:Class`: values of the fields
+    """
+
+    columns: tuple[str, ...]
+    changes: Mapping[str, Any]
+    stages: tuple[str, ...] = ()
+    constants: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """As JSON."""
+        content = {"columns": self.columns, "changes": dict(self.changes), "stages": self.stages}
+        content["constants"] = {path: dict(values) for path, values in self.constants.items()}
+        return json.dumps(content, sort_keys=True, default=_plain)
+
+
+def request_from_text(text: str) -> Request:
+    """The request of `Request.text`."""
+    content = json.loads(text)
+    return Request(tuple(content["columns"]), content["changes"], tuple(content["stages"]), content["constants"])
+
+
+class StoredInputs:
+    """The halos of a store of galaxies, as far as it keeps them: what an assembly knows of a simulation."""
+
+    def __init__(self, part: Part) -> None:
+        said = part.attributes
+        self.cosmology = Cosmology(**said["cosmology"])
+        self.columns = dict.fromkeys(said["simulation_columns"])
+        self.redshift_range = said["redshift_min"], said["redshift_max"]
+        self.default_region = said["region"]
+        self.attributes = said["simulation"]
+
+
+class Recomputation:
+    """A request to a store, checked: nothing is computed yet.
+
+    Raises InputError where the store does not keep what the columns follow from, listing what is missing, and where
+    calibration or templates are not what they were.
+    """
+
+    def __init__(self, path: Path, part: Part, request: Request) -> None:
+        self.path, self.part, self.request = path, part, request
+        if part.job != "build":
+            raise InputError(f"{path}: holds no galaxies that were built; nothing can be computed from it")
+        built = recipe_from_text(part.made_from)
+        added = [name for name in request.columns if name not in built.columns and not request.stages]
+        recipe = load_recipe(built, **{**request.changes, "columns": (*built.columns, *added)})
+        self.parts = Assembly(recipe, StoredInputs(part), request.stages, _constants(request.constants))
+        now = self.parts.calibration.hash
+        if now != part.attributes["calibration_sha256"]:
+            raise InputError(
+                f"{path}: calibration '{recipe.calibration}' has other values than when the store was built; give it "
+                "back its values"
+            )
+        self._check_kept()
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The program: for what the model itself makes, that of a build; for added stages, from the columns kept."""
+        return self.parts.kernel(self._wanted, self._given)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        if self.request.stages:
+            return self.request.columns
+        return tuple(name for name in self.parts.columns if name not in self.parts.given)
+
+    @property
+    def _given(self) -> frozenset[str]:
+        """Columns that are known without a stage. Added stages read what is stored; a build makes all of it anew."""
+        return self.parts.given | (frozenset(column_names(self.part)) if self.request.stages else frozenset())
+
+    @cached_property
+    def _order(self) -> Plan:
+        return plan(self.parts.stages, self._given, self._wanted)
+
+    @property
+    def _needs_hosts(self) -> bool:
+        """Whether galaxies of a group are computed together, as they were when the store was built."""
+        return not self.request.stages or any(stage.of == "block" for stage in self._order.stages)
+
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
+        """Columns of the store that are read."""
+        known = self.parts.simulation.columns
+        reads = (*(("host_row",) if self._needs_hosts else ()), *self._order.reads)
+        needed = dict.fromkeys(one for name in reads for one in MADE_OF.get(name, (name,)))
+        found = [name for name in needed if name != "halo_id" and (name != "weight" or name in known)]
+        return (self._ids, *found)
+
+    @property
+    def _ids(self) -> str:
+        """The column on which draws are keyed; galaxies have the ids of their halos."""
+        return "galaxy_id" if "galaxy_id" in column_names(self.part) else "halo_id"
+
+    def _check_kept(self) -> None:
+        absent = [kind_of(key).__name__ for key in self._order.constants if held(key, self.parts.constants) is None]
+        if absent:
+            raise InputError(f"{', '.join(self.request.columns)}: stages take {', '.join(absent)}; give constants=")
+        missing = [name for name in self._inputs if name not in column_names(self.part)]
+        if missing:
+            raise InputError(
+                f"{self.path}: {', '.join(self.request.columns)} follow from columns that the store does not keep: "
+                f"{', '.join(missing)}; build it with them among the columns of its recipe"
+            )
+
+    def tile(self, tile: int, only: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The wanted columns of a tile, or of some of its rows, by their number in the tile."""
+        rows = ranges(self.part.rows.starts[[tile]], [self.part.rows.counts[tile]])
+        kept = {name: read_column(self.path, self.part, name, rows) for name in self._inputs}
+        kept["halo_id"] = kept[self._ids]
+        columns = self.parts.with_own_columns(_with_hosts(kept) if self._needs_hosts else kept)
+        columns.setdefault("host_row", np.arange(len(rows)))
+        names = {*self.kernel.plan.reads, "host_row"}
+        found = self.kernel({name: columns[name] for name in names}, columns["halo_id"], only=only)
+        return {name: found[name].astype(self.parts.column(name).dtype) for name in self.request.columns}
+
+    def at(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The wanted columns at rows of the store, in any order."""
+        tiles = self.part.rows.tile_of(rows)
+        found = {}
+        for tile in np.unique(tiles):
+            here = np.flatnonzero(tiles == tile)
+            values = self.tile(int(tile), rows[here] - self.part.rows.starts[tile])
+            for name, column in values.items():
+                if name not in found:
+                    found[name] = np.empty((len(rows), *column.shape[1:]), column.dtype)
+                found[name][here] = column
+        return found
+
+
+def recomputation(path: str | Path, request: str) -> Recomputation:
+    """A request to a store, by its text; made once per process and state of the store."""
+    return _recomputation(str(path), store.read_part(path), request)
+
+
+@lru_cache(maxsize=8)
+def _recomputation(path: str, part: Part, request: str) -> Recomputation:
+    return Recomputation(Path(path), part, request_from_text(request))
+
+
+def _with_hosts(kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Stored columns of a tile with the rows of their hosts, as the halos had them."""
+    ids = kept["halo_id"]
+    top = find_hosts(ids, kept["host_halo_id"], kept["is_central"]).row
+    found = {**kept, "host_row": top}
+    if "penultimate_host_halo_id" in kept:
+        order = np.argsort(ids, kind="stable")
+        first = order[np.searchsorted(ids, kept["penultimate_host_halo_id"], sorter=order)]
+        if not np.array_equal(last_of_chain(first), top):
+            raise InputError("column 'penultimate_host_halo_id': leads to another host; the store is damaged")
+        found["penultimate_host_row"] = first
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else list(value)
+
+
+def _constants(given: Mapping[str, Mapping[str, float]]) -> dict[Key, Any]:
+    """Constants by key, from the paths of their classes and the values of their fields."""
+    found = {}
+    for path, values in given.items():
+        scope, place = split(path)
+        kind = imported(place)
+        try:
+            found[key_of(kind, scope)] = kind(**values)
+        except TypeError as error:
+            raise InputError(f"constants: {path} takes other fields ({error})") from error
+    return found
+
+
+def check_columns(columns: Sequence[str]) -> None:
+    """Raise InputError where no columns are asked for, or one twice."""
+    if not columns or len(set(columns)) != len(columns):
+        raise InputError("columns: give the names of what is to be computed, each once")

@@ -1,0 +1,105 @@
+"""Zone maps: the lowest and highest value of some columns in every block, so that cuts skip what they cannot need."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from diffsky_factory.core.axes import axis
+from diffsky_factory.core.columns import column
+from diffsky_factory.outputs import store
+from diffsky_factory.outputs.layout import Part
+from diffsky_factory.outputs.store import Table
+
+COLUMNS = ("redshift", "redshift_obs", "log10_halo_mass", "log10_stellar_mass", "ra", "dec")
+BRIGHTEST = "mag_true"  # of which the least value in each band is known
+DIMENSION, GROUP = "block", "index/blocks"
+
+Bounds = tuple[np.ndarray, np.ndarray]
+"""Lowest and highest value, one of each per block."""
+
+
+class Blocks(NamedTuple):
+    """Blocks of rows of a store, ascending, and what is known of each.
+
+    first  : row of the store at which it begins
+    count  : rows
+    tile   : number of its tile
+    zones  : lowest and highest values by column and label ("" where it has no axis)
+    """
+
+    first: np.ndarray
+    count: np.ndarray
+    tile: np.ndarray
+    zones: Mapping[tuple[str, str], Bounds]
+
+    def bounds(self, name: str, labels: tuple = ()) -> Bounds | None:
+        """Lowest and highest value of a column in each block, or None where they are not known."""
+        return self.zones.get((name, str(labels[0]) if labels else ""))
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Number of the block that holds each row."""
+        return np.searchsorted(self.first, rows, side="right") - 1
+
+
+def of_blocks(columns: Mapping[str, np.ndarray], block: int) -> dict[str, list]:
+    """Zone maps of a tile, as its commit remembers them."""
+    found: dict[str, list] = {}
+    n = len(next(iter(columns.values())))
+    starts = np.arange(0, n, block)
+    for name in COLUMNS:
+        if name in columns and n:
+            values = columns[name].astype(np.float64)
+            found[name] = [np.minimum.reduceat(values, starts).tolist(), np.maximum.reduceat(values, starts).tolist()]
+    if BRIGHTEST in columns and n:
+        found[BRIGHTEST] = np.minimum.reduceat(columns[BRIGHTEST].astype(np.float64), starts, axis=0).tolist()
+    return found
+
+
+def block_index(path: Path, part: Part) -> dict[str, Table]:
+    """Tables of a store whose tiles are all there: tile, first row, rows and ranges of every block that has rows."""
+    blocks = _blocks(part, np.arange(part.rows.tiles))
+    tables = {name: Table((DIMENSION,), values) for name, values in zip(("tile", "row_start", "row_count"), blocks)}
+    commits = [store.commit(path, part, tile) or {} for tile in range(part.rows.tiles)]
+    zones = [commit["zones"] for commit in commits if commit["rows"]]
+    for name in COLUMNS:
+        if zones and name in zones[0]:
+            for i, end in enumerate(("min", "max")):
+                values = np.concatenate([zone[name][i] for zone in zones])
+                tables[f"{name}_{end}"] = Table((DIMENSION,), values, {"units": column(name).unit})
+    if zones and BRIGHTEST in zones[0]:
+        values = np.concatenate([zone[BRIGHTEST] for zone in zones])
+        (labels,) = part.array(BRIGHTEST).axes
+        tables[f"{BRIGHTEST}_min"] = Table((DIMENSION, labels), values, {"units": column(BRIGHTEST).unit})
+        tables[labels] = Table((labels,), np.asarray(part.axes[labels], object), axis(labels).attributes)
+    return {f"{GROUP}/{name}": table for name, table in tables.items()}
+
+
+def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
+    """Blocks of some tiles of a store; what is known of them is read from the index, where there is one."""
+    tile, first, count = _blocks(part, tiles)
+    zones: dict[tuple[str, str], Bounds] = {}
+    if part.job == "build" and store.is_complete(path, part) and len(tiles) == part.rows.tiles:
+        import zarr
+
+        group = zarr.open_group(path / GROUP, mode="r")
+        for name in COLUMNS:
+            if f"{name}_min" in group:
+                zones[name, ""] = group[f"{name}_min"][:], group[f"{name}_max"][:]
+        if f"{BRIGHTEST}_min" in group:
+            (labels,) = part.array(BRIGHTEST).axes
+            for label, low in zip(part.axes[labels], group[f"{BRIGHTEST}_min"][:].T):
+                zones[BRIGHTEST, str(label)] = low, np.full(len(low), np.inf)
+    return Blocks(first, count, tile, zones)
+
+
+def _blocks(part: Part, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tile, first row and number of rows of every block of some tiles that has rows."""
+    rows = part.rows
+    counts = np.asarray(rows.counts, np.int64)[tiles]
+    blocks = -(-counts // rows.block)
+    tile = np.repeat(tiles, blocks)
+    place = np.arange(len(tile)) - np.repeat(np.cumsum(blocks) - blocks, blocks)  # of the block in its tile
+    left = np.repeat(counts, blocks) - place * rows.block
+    return tile.astype(np.int64), rows.starts[tile] + place * rows.block, np.minimum(left, rows.block)

@@ -1,0 +1,77 @@
+"""Files that say what was written: sealed with their own checksum, put in place by one rename."""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+NEW_FILE = ".new-"  # how the name of an unfinished file begins
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a content with its SHA-256, all of it or nothing; always the same bytes for the same content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{NEW_FILE}{uuid4().hex}")
+    with new.open("w") as file:
+        file.write(sealed(content))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+
+
+def sealed(content: Mapping[str, Any]) -> str:
+    """A text that holds a content and its SHA-256."""
+    text = json.dumps(content, sort_keys=True)
+    return json.dumps({"content": json.loads(text), "sha256": hashlib.sha256(text.encode()).hexdigest()})
+
+
+def unsealed(text: str) -> dict[str, Any]:
+    """The content of a sealed text; raises ValueError where it is not what was sealed."""
+    found = json.loads(text)
+    if not (isinstance(found, dict) and isinstance(found.get("content"), dict)):
+        raise ValueError("it holds no content and checksum")
+    expected = hashlib.sha256(json.dumps(found["content"], sort_keys=True).encode()).hexdigest()
+    if found.get("sha256") != expected:
+        raise ValueError("its checksum is another")
+    return found["content"]
+
+
+def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
+    """The content of a commit, or None where there is none that is whole and belongs to the owner, a hash."""
+    try:
+        found = unsealed(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if found.get("part") == owner else None
+
+
+Known = Mapping[str, list[int] | None]
+"""Size and checksum, or size alone, of files by path; None of a file that is not there because it would be empty."""
+
+
+def fingerprint(path: Path) -> list[int]:
+    """Size and CRC-32 of a file."""
+    checksum, size = 0, 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 22):
+            checksum, size = zlib.crc32(piece, checksum), size + len(piece)
+    return [size, checksum]
+
+
+def damage(folder: Path, files: Known, *, sizes_only: bool = False) -> str | None:
+    """The first file in a folder that is not as it was committed, in words; None where all are."""
+    for name, known in files.items():
+        file = folder / name
+        if known is None:
+            if file.exists():
+                return f"{name} holds data, and was committed as empty"
+            continue
+        if not file.is_file():
+            return f"{name} is missing"
+        if file.stat().st_size != known[0] or (not sizes_only and fingerprint(file) != known):
+            return f"{name} is damaged"
+    return None
