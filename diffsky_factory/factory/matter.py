@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.simulations.registry import open_simulation
+from diffsky_factory.outputs.dggs import CELL_ATTRIBUTES, GRID_MAPPING, grid_mapping
+from diffsky_factory.outputs.store import plain
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,7 +25,7 @@ def matter_maps(
     """Matter overdensity between the edges in redshift, on a HEALPix map, NESTED; of a region, or of the whole sky.
 
     The same matter as that which the simulation's halos of this seed live in. Dims shell and pixel, `pixel` numbers
-    those that overlap the region.
+    those that overlap the region; they are HEALPix cells by the CF conventions, as xdggs and others read them.
     Raises InputError for a simulation without matter.
     """
     import xarray as xr
@@ -33,14 +37,17 @@ def matter_maps(
     if not hasattr(source, "matter_shells"):
         raise InputError(f"simulation '{simulation}' holds halos only: matter is in 'synthetic'")
     found = source.matter_shells(edges, nside, region)
+    order = int(np.log2(nside))
+    described = {"units": "", "long_name": "matter overdensity", "grid_mapping": GRID_MAPPING}
     return xr.Dataset(
-        {"overdensity": (("shell", "pixel"), found.overdensity, {"units": "", "long_name": "matter overdensity"})},
+        {"overdensity": (("shell", "pixel"), found.overdensity, described)},
         coords={
-            "pixel": ("pixel", found.pixel),
+            "pixel": ("pixel", found.pixel, CELL_ATTRIBUTES),
+            GRID_MAPPING: ((), np.int8(0), grid_mapping(order)),
             "redshift_min": ("shell", edges[:-1]),
             "redshift_max": ("shell", edges[1:]),
             "distance_min": ("shell", found.distance[:-1], {"units": "Mpc"}),
             "distance_max": ("shell", found.distance[1:], {"units": "Mpc"}),
         },
-        attrs={**source.attributes, "nside": nside, "ordering": "NESTED"},
+        attrs={**plain(source.attributes), "nside": nside, "ordering": "NESTED"},
     )

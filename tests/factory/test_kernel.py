@@ -48,7 +48,7 @@ def computed(tiny, tiny_store):
     parts = assembly(tiny.text)
     halos = parts.halos(int(parts.pixels[0]))
     wanted = tuple(name for name in tiny.columns if name not in halos)
-    kernel = parts._kernel(wanted, frozenset(halos), None)
+    kernel = parts.kernel(wanted, frozenset(halos), None)
     return halos, kernel, kernel(halos, halos["galaxy_id"])
 
 

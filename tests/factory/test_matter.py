@@ -3,6 +3,8 @@
 import healpy
 import numpy as np
 import pytest
+import xarray as xr
+import xdggs
 from scipy.special import spherical_jn
 
 import diffsky_factory as dff
@@ -15,9 +17,13 @@ EDGES = (0.02, 0.035, 0.05)
 NEAR = {"cone": {"ra": 80.0, "dec": 20.0, "radius": 12.0}}
 
 
-def test_the_map_of_a_region_is_that_of_all_particles_of_all_chunks():
+def test_the_map_of_a_region_is_that_of_all_particles_of_all_chunks(tmp_path):
     maps = dff.matter_maps("synthetic", EDGES, 32, region=NEAR, seed=42)
     assert maps.overdensity.dims == ("shell", "pixel")
+    cells = xdggs.decode(maps, convention="cf").dggs
+    assert (cells.grid_info.level, cells.grid_info.indexing_scheme) == (5, "nested")
+    maps.to_netcdf(tmp_path / "maps.nc")
+    xr.testing.assert_equal(xr.open_dataset(tmp_path / "maps.nc"), maps)
     known = _structure(Synthetic(redshift_min=EDGES[0], redshift_max=EDGES[-1], seed=42))
     distance = comoving_distance_64(known.theory.cosmology, np.array(EDGES))
     counts = np.zeros((2, 12 * 32**2))
