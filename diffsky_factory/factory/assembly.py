@@ -1,5 +1,6 @@
 """A recipe put together: simulation, model, tables and kernels, ready to compute any tile."""
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -11,6 +12,7 @@ from diffsky_factory.core.axes import BANDS, axis
 from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import changed, noting
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
@@ -56,6 +58,12 @@ class Assembly:
         own : constants of theirs, by key
         """
         self.recipe, self.own = recipe, dict(own or {})
+        with noting() as self.files:
+            self._open(simulation, add)
+
+    def _open(self, simulation: Simulation | None, add: Sequence[str]) -> None:
+        """Find and check everything; what is read from is in `files` afterwards."""
+        recipe = self.recipe
         where = recipe.region.model_dump(exclude_none=True, exclude_defaults=True) if recipe.region else None
         self.simulation: Simulation = simulation or open_simulation(
             recipe.simulation,
@@ -272,7 +280,15 @@ def _some_bands(table: BandTable, bands: Sequence[int]) -> BandTable:
     return BandTable(table.redshift, table.luminosity[:, :, chosen], table.rest_wavelength[:, chosen])
 
 
-@lru_cache(maxsize=8)
 def assembly(recipe: str) -> Assembly:
-    """The assembly of a recipe's text, made once per process."""
+    """The assembly of a recipe's text, made once per process, working folder and state of the files it is made from."""
+    found = _assembly(recipe, os.getcwd())
+    if changed(found.files):
+        _assembly.cache_clear()
+        found = _assembly(recipe, os.getcwd())
+    return found
+
+
+@lru_cache(maxsize=8)
+def _assembly(recipe: str, folder: str) -> Assembly:
     return Assembly(recipe_from_text(recipe))

@@ -84,13 +84,16 @@ def build(
 
 def finishing(path: Path, part: Part) -> Job:
     """The job that finishes or mends a build; raises InputError where what it is made from is not what it was."""
-    known, now = part.attributes["calibration_sha256"], assembly(part.made_from).calibration.hash
-    if now != known:
-        raise InputError(
-            f"{path}: calibration '{part.attributes['calibration']}' has other values than when the store was begun; "
-            "give it back its values, or build anew in another place"
-        )
+    _check_calibration(part)
     return Job(path, part, compute_tile, complete=complete)
+
+
+def _check_calibration(part: Part) -> None:
+    if assembly(part.made_from).calibration.hash != part.attributes["calibration_sha256"]:
+        raise InputError(
+            f"calibration '{part.attributes['calibration']}' has other values than when the store was begun; give it "
+            "back its values, or build anew in another place"
+        )
 
 
 def finish(path: Path, part: Part, **how: Any) -> Summary:
@@ -131,6 +134,7 @@ def _summary(path: Path, outcome: Outcome) -> Summary:
 
 def compute_tile(part: Part, tile: int) -> Tile:
     """The galaxies of a tile, checked, and the ranges of their blocks."""
+    _check_calibration(part)
     parts = assembly(part.made_from)
     names = [array.name for array in part.arrays if array.name != IS_ROW]
     columns = parts.galaxies(parts.halos(part.rows.keys[tile]), names)

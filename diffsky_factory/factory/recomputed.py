@@ -11,6 +11,7 @@ import numpy as np
 
 from diffsky_factory.core.constants import Key, held, key_of, kind_of
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import changed
 from diffsky_factory.core.imports import imported
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.scopes import split
@@ -165,7 +166,11 @@ class Recomputation:
 
 def recomputation(path: str | Path, request: str) -> Recomputation:
     """A request to a store, by its text; made once per process and state of the store."""
-    return _recomputation(str(path), store.read_part(path), request)
+    found = _recomputation(str(path), store.read_part(path), request)
+    if changed(found.parts.files):
+        _recomputation.cache_clear()
+        found = _recomputation(str(path), store.read_part(path), request)
+    return found
 
 
 @lru_cache(maxsize=8)

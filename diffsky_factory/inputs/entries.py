@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import note
 from diffsky_factory.core.resources import resource
 
 KINDS = ("simulations", "templates", "filters", "igm", "calibrations", "halo_growth", "recipes")
@@ -108,6 +109,7 @@ def check_sha256(path: Path, expected: str) -> None:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A yaml file that holds a mapping; raises InputError naming the file where it cannot be read as one."""
+    note(path)
     try:
         content = yaml.load(Path(path).read_text(), LOADER)
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
+from diffsky_factory.core.files_read import note
 from diffsky_factory.inputs.entries import (
     InputError,
     Record,
@@ -85,9 +86,11 @@ def load_templates(name_or_path: str | Path) -> Templates:
     """
     if Path(name_or_path).suffix in (".h5", ".hdf5"):
         path = Path(name_or_path)
+        note(path)
         return _read(path, name=path.stem, reference=f"file {path.name}")
     entry, entry_path = read_entry("templates", str(name_or_path), TemplatesEntry)
     path = entry_path.parent / entry.file
+    note(path)
     _check_exists(path)
     check_sha256(path, entry.sha256)
     cited = "; ".join(reference.cite for reference in entry.references)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.assembly import assembly
+from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.zones import Blocks, read_blocks
 from diffsky_factory.outputs import reading, store
 from diffsky_factory.outputs.layout import Part
@@ -103,8 +103,7 @@ class StoreSource:
 class MockSource:
     """A mock that nobody has built; its blocks are its tiles."""
 
-    def __init__(self, recipe: str) -> None:
-        parts = assembly(recipe)
+    def __init__(self, parts: Assembly) -> None:
         pixels = np.asarray(parts.pixels, np.int64)
         counts = np.array([parts.count(int(pixel)) for pixel in pixels], np.int64)
         starts = np.cumsum(counts) - counts
@@ -142,7 +141,7 @@ def source_of(ds: xr.Dataset) -> Source:
         return _store_source(str(path), part, state)
     if "recipe" not in ds.attrs:
         raise AttributeError("no attribute 'recipe': this dataset was not made by diffsky_factory")
-    return _mock_source(ds.attrs["recipe"])
+    return _mock_source(assembly(ds.attrs["recipe"]))
 
 
 def reach(cosmology: Cosmology, redshift: float) -> float:
@@ -157,8 +156,8 @@ def _store_source(path: str, part: Part, state: int) -> StoreSource:
 
 
 @lru_cache(maxsize=8)
-def _mock_source(recipe: str) -> MockSource:
-    return MockSource(recipe)
+def _mock_source(parts: Assembly) -> MockSource:
+    return MockSource(parts)
 
 
 def _around(pixels: np.ndarray, order: int, margin: float) -> Circles:

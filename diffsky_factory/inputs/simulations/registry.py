@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import note
 from diffsky_factory.inputs.entries import checked, entry_names, near, read_entry, read_yaml
 from diffsky_factory.inputs.simulations.box_cone import BoxCone
 from diffsky_factory.inputs.simulations.completed import NOTHING_MORE, CompletedHalos, Completion
@@ -28,6 +29,7 @@ from diffsky_factory.inputs.trees.forest_cone import ForestCone
 from diffsky_factory.inputs.trees.formats import FORMATS, format_of
 from diffsky_factory.inputs.trees.histories import ForestHistories
 from diffsky_factory.outputs.halo_store import StoredTable, is_halo_store
+from diffsky_factory.outputs.store import PLAN
 from diffsky_factory.sky.cosmology import Cosmology
 
 READERS = {
@@ -132,8 +134,10 @@ def halo_table(
 ) -> HaloTable:
     """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
     if Path(name).is_dir() and is_halo_store(Path(name)):
+        note(Path(name) / PLAN)
         return StoredTable(Path(name))
     readers = open_snapshots(name)
+    note(*(file for reader in readers for file in reader.files))
     size = sum(file.stat().st_size for reader in readers for file in reader.files)
     if size > LARGEST_IN_MEMORY:
         raise InputError(
