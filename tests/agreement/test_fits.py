@@ -112,6 +112,7 @@ def stars():
     return times, today, rate, growth, fit_star_formation(times, rate, growth, today=today)
 
 
+@pytest.mark.thorough
 def test_star_formation_is_fitted_as_well_as_by_diffstar():
     *_, fit = stars()
     ratio = fit["sfh_fit_loss"] / peer()["stars"][:, 8]

@@ -51,6 +51,7 @@ def test_mass_functions_agree_with_cosmos(low, high, most_massive, lines_of_sigh
     assert np.all(np.abs(residual) < tolerance, where=compared), dict(zip(mass[compared], residual[compared].round(2)))
 
 
+@pytest.mark.thorough
 def test_the_mass_function_today_is_within_three_tenths_of_a_dex_of_gama():
     reference("obs", "smf.csv")
     ds = with_surviving_mass(dff.make_mock("example", **NEARBY, bands=[], columns=WITHOUT_LIGHT))

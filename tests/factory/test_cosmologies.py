@@ -20,6 +20,7 @@ SMALL = {
 }
 
 
+@pytest.mark.thorough
 def test_a_grid_of_cosmologies_is_one_line():
     mocks = [dff.make_mock(SMALL, cosmology=name) for name in GRID]
     assert [mock.sky.cosmology.sigma8 for mock in mocks] == pytest.approx([0.8080, 0.7495], abs=2e-3)

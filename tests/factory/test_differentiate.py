@@ -23,16 +23,26 @@ def test_the_galaxies_are_those_of_evaluate():
     np.testing.assert_allclose(found["mag_true"], expected["mag_true"], atol=2e-3)
 
 
-def test_derivatives_are_those_of_differences():
+MOVES_LIGHT = (("mzr", "mzr_t0_ytp"), ("deltapop", "deltapop_logsm_ylo_q"), ("merging", "p_max"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "moved_by"),
+    [
+        pytest.param("log10_stellar_mass", MOVES_LIGHT[-1:], id="mass"),
+        pytest.param("mag_mean", MOVES_LIGHT, id="light", marks=pytest.mark.thorough),
+    ],
+)
+def test_derivatives_are_those_of_differences(wanted, moved_by):
     with jax.enable_x64(True):
-        galaxies = differentiable(HALOS, ["mag_mean"], **OPTIONS)
+        galaxies = differentiable(HALOS, [wanted], **OPTIONS)
 
         @jax.jit
         def loss(parameters):
-            return jnp.mean(galaxies(parameters)["mag_mean"])
+            return jnp.mean(galaxies(parameters)[wanted])
 
         gradient = jax.jit(jax.grad(loss))(galaxies.parameters)
-        for group, name in (("mzr", "mzr_t0_ytp"), ("deltapop", "deltapop_logsm_ylo_q"), ("merging", "p_max")):
+        for group, name in moved_by:
             values = galaxies.parameters[group]
             moved = [values._replace(**{name: getattr(values, name) + step}) for step in (1e-5, -1e-5)]
             ahead, behind = (loss({**galaxies.parameters, group: p}) for p in moved)

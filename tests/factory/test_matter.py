@@ -17,6 +17,7 @@ EDGES = (0.02, 0.035, 0.05)
 NEAR = {"cone": {"ra": 80.0, "dec": 20.0, "radius": 12.0}}
 
 
+@pytest.mark.thorough
 def test_the_map_of_a_region_is_that_of_all_particles_of_all_chunks(tmp_path):
     maps = dff.matter_maps("synthetic", EDGES, 32, region=NEAR, seed=42)
     assert maps.overdensity.dims == ("shell", "pixel")

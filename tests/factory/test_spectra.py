@@ -66,6 +66,7 @@ def test_spectra_read_back_as_they_were_built(store):
     assert store.spectrum_observed.attrs["units"] == "nJy"
 
 
+@pytest.mark.thorough
 def test_tiles_with_too_many_spectra_are_refused_in_a_mock_and_before_a_build(monkeypatch, tmp_path):
     points = len(load_templates("bc03_miles_kroupa").wavelength)
     monkeypatch.setattr(sizes, "LARGEST_SPECTRA", 50 * points * 4)

@@ -276,6 +276,7 @@ def test_what_cannot_be_completed_is_refused(source):
         dff.open_catalog("synthetic", complete_above=1e11)
 
 
+@pytest.mark.thorough
 def test_a_mock_of_a_completed_cone_has_finite_galaxies(source, monkeypatch):
     monkeypatch.setattr(
         "diffsky_factory.factory.assembly.open_simulation",

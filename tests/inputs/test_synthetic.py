@@ -57,7 +57,7 @@ def assert_same(a, b):
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-@pytest.mark.parametrize("order", [7, 8, 9, 10])
+@pytest.mark.parametrize("order", [*(pytest.param(n, marks=pytest.mark.thorough) for n in (7, 8)), 9, 10])
 def test_a_tile_alone_is_the_tile_in_a_larger_run_bit_for_bit(order, halos):
     pixels = tiles.finer(TILE[1], TILE[0], order)
     assert_same(by_id(joined(UNIVERSE, order, pixels)), by_id(halos))

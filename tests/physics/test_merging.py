@@ -152,7 +152,9 @@ def test_masses_and_fluxes_are_conserved_by_the_model(replace, precision, flux_e
     np.testing.assert_allclose(out["flux_true"].sum(0, float), CHAIN["flux_in_situ"].sum(0), rtol=flux_error)
 
 
-@pytest.mark.parametrize("wanted", ["log10_stellar_mass", "log10_stellar_mass_nodes"])
+@pytest.mark.parametrize(
+    "wanted", ["log10_stellar_mass", pytest.param("log10_stellar_mass_nodes", marks=pytest.mark.thorough)]
+)
 def test_the_gradient_with_respect_to_all_twelve_parameters_equals_finite_differences(wanted):
     from diffsky_factory.core.plan import plan
 

@@ -114,6 +114,7 @@ def test_the_rest_spectrum_through_bands_is_the_photometry(without_dust, halos):
             np.testing.assert_allclose(without_dust["flux_in_situ"][at, i], expected, rtol=1e-3, err_msg=curve.name)
 
 
+@pytest.mark.thorough
 def test_the_observed_spectrum_through_bands_is_the_magnitude(without_dust, halos):
     """Within 2e-3 mag: as observed, light is spread over the interval around a point, and so across edges of bands."""
     wavelength = load_templates(TEMPLATES).wavelength

@@ -148,6 +148,7 @@ def test_snapshots_that_do_not_reach_are_refused(forest):
         ForestCone(MadeUp(forest[0]), Replicas(SIZE, COSMOLOGY, (0.03, 0.4)))
 
 
+@pytest.mark.thorough
 def test_a_real_forest_is_a_light_cone_with_hosts_and_galaxies():
     path = reference("sims", "forests", "treeUNIT.hdf5")
     cone = open_reader(path, redshift=(0.02, 0.5))
