@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from diffsky_factory.core.cache import fingerprint
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import path_of
 from diffsky_factory.core.scopes import scoped, split
@@ -12,7 +14,7 @@ from diffsky_factory.core.stage import Stage, stage_at
 from diffsky_factory.factory import checks
 from diffsky_factory.factory.job import Job, Outcome, Progress, Tile, run
 from diffsky_factory.factory.planning import array_layouts, used_axes
-from diffsky_factory.factory.recomputed import Request, check_columns, recomputation
+from diffsky_factory.factory.recomputed import Request, check_columns, recomputation, request_from_text
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part
 
@@ -69,7 +71,10 @@ def add(
 
 
 def finish(path: Path, part: Part, **how: Any) -> Outcome:
-    """Finish or mend a part; `how` as in `run`."""
+    """Finish or mend a part; `how` as in `run`. Raises InputError where its stages are not what they were."""
+    stages = request_from_text(part.made_from).stages
+    if _code(stages) != part.attributes["code_sha256"]:
+        raise InputError(f"{path}: modules of {', '.join(stages)} are not what they were when '{part.name}' was begun")
     return run(Job(path, part, compute_tile, (str(path.absolute()),)), **how)
 
 
@@ -81,6 +86,7 @@ def plan_part(path: Path, galaxies: Part, name: str, request: Request) -> Part:
         "title": f"{name} of {galaxies.attributes['title']}",
         "rows_of": galaxies.name,
         "request": request.text,
+        "code_sha256": _code(request.stages),
         "recipe_sha256": galaxies.attributes["recipe_sha256"],
         "version": galaxies.attributes["version"],
     }
@@ -93,6 +99,13 @@ def compute_tile(path: str, part: Part, tile: int) -> Tile:
     columns = {split(name)[1]: values for name, values in found.items()}
     checks.check_tile(columns, recomputation(path, part.made_from).parts.cosmology)
     return Tile(columns)
+
+
+def _code(stages: Sequence[str]) -> str:
+    """SHA-256 of the modules that stages are written in; of none, that of nothing."""
+    modules = sorted({split(path)[1].partition(":")[0] for path in stages})
+    files = [getattr(import_module(name), "__file__", None) for name in modules]
+    return fingerprint(Path(file) for file in files if file)
 
 
 def _how(client: Any, workers: int | None, progress: Progress | None) -> dict[str, Any]:

@@ -150,8 +150,24 @@ class Recomputation:
         found = self.kernel({name: columns[name] for name in names}, columns["halo_id"], only=only)
         return {name: found[name].astype(self.parts.column(name).dtype) for name in self.request.columns}
 
+    def ids(self, rows: np.ndarray) -> np.ndarray:
+        """Ids of the galaxies at rows of the store."""
+        self._check_rows(rows)
+        return read_column(self.path, self.part, self._ids, rows)
+
+    def _check_rows(self, rows: np.ndarray) -> None:
+        """Raise InputError for a row that is none."""
+        known = self.part.rows
+        if len(rows) and not (rows.min() >= 0 and rows.max() < known.capacity):
+            raise InputError(f"{self.path}: has no row {rows.min() if rows.min() < 0 else rows.max()}")
+        tiles = known.tile_of(rows)
+        past = rows - known.starts[tiles] >= np.asarray(known.counts, np.int64)[tiles]
+        if past.any():
+            raise InputError(f"{self.path}: row {rows[past][0]} is padding, of no galaxy")
+
     def at(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The wanted columns at rows of the store, in any order."""
+        self._check_rows(rows)
         tiles = self.part.rows.tile_of(rows)
         found = {}
         for tile in np.unique(tiles):

@@ -8,8 +8,10 @@ import numpy as np
 
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import column
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part
+from diffsky_factory.outputs.reading import remedy
 from diffsky_factory.outputs.store import Table
 
 COLUMNS = ("redshift", "redshift_obs", "log10_halo_mass", "log10_stellar_mass", "ra", "dec")
@@ -83,6 +85,9 @@ def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
     if part.job == "build" and store.is_complete(path, part) and len(tiles) == part.rows.tiles:
         import zarr
 
+        problem = store.tables_damage(path, part, f"{GROUP}/")
+        if problem:
+            raise InputError(f"{path}: {problem}; {remedy(path, part)} to mend it")
         group = zarr.open_group(path / GROUP, mode="r")
         for name in COLUMNS:
             if f"{name}_min" in group:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from diffsky_factory.core.errors import InputError
+
 NEW_FILE = ".new-"  # how the name of an unfinished file begins
 
 
@@ -41,11 +43,16 @@ def unsealed(text: str) -> dict[str, Any]:
 
 
 def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
-    """The content of a commit, or None where there is none that is whole and belongs to the owner, a hash."""
+    """The content of a commit, or None where there is none that is whole and belongs to the owner, a hash.
+
+    Raises InputError for one that may not be read.
+    """
     try:
         found = unsealed(path.read_text())
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     return found if found.get("part") == owner else None
 
 
@@ -72,6 +79,9 @@ def damage(folder: Path, files: Known, *, sizes_only: bool = False) -> str | Non
             continue
         if not file.is_file():
             return f"{name} is missing"
-        if file.stat().st_size != known[0] or (not sizes_only and fingerprint(file) != known):
-            return f"{name} is damaged"
+        try:
+            if file.stat().st_size != known[0] or (not sizes_only and fingerprint(file) != known):
+                return f"{name} is damaged"
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
     return None

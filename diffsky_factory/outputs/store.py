@@ -140,9 +140,11 @@ def first_part(path: str | Path) -> str:
 
 def part_names(path: str | Path) -> list[str]:
     """Names of the parts of a store, finished or not; the first part first."""
-    folder = Path(path) / PARTS
-    found = sorted(str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("[!.]*.json"))
-    first = first_part(path)
+    folder, committed = Path(path) / PARTS, Path(path) / COMMITS
+    found = {str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("[!.]*.json")}
+    # a part whose own file is lost is missed by what it has committed
+    found |= {str(file.parent.relative_to(committed)) for file in committed.glob("*/**/metadata.json")}
+    found, first = sorted(found), first_part(path)
     return [first, *(name for name in found if name != first)] if first in found else found
 
 
@@ -152,8 +154,10 @@ def read_part(path: str | Path, name: str | None = None) -> Part:
     name = first_part(path) if name is None else name
     file = path / PARTS / f"{name}.json"
     if not file.is_file():
-        known = ", ".join(part_names(path)) or "none"
-        raise InputError(f"{path}: has no part '{name}'; there are {known}")
+        known = part_names(path)
+        if name in (*known, first_part(path)):
+            raise InputError(f"{file}: is missing; restore it from a copy, or build the store anew in another place")
+        raise InputError(f"{path}: has no part '{name}'; there are {', '.join(known)}")
     with _readable(file):
         return _read_part(str(file), _stamp(file), read_rows(path))
 
@@ -223,6 +227,12 @@ def damage(path: Path, part: Part, tile: int) -> str | None:
 def metadata_damage(path: Path, part: Part) -> str | None:
     """What is wrong with the files of a part that belong to no tile, or None."""
     return _damage_of(path, _metadata_file(part.name), part.hash)
+
+
+def tables_damage(path: Path, part: Part, prefix: str) -> str | None:
+    """What is wrong with the tables of a part below a path, as far as sizes and checksums tell, or None."""
+    found = commits.read_commit(path / _metadata_file(part.name), part.hash) or {"files": {}}
+    return commits.damage(path, {file: known for file, known in found["files"].items() if file.startswith(prefix)})
 
 
 def root_damage(path: Path) -> str | None:
@@ -338,6 +348,7 @@ def _write_table(group: zarr.Group, name: str, table: Table) -> None:
         shape=values.shape,
         dtype=str if is_text else values.dtype,
         dimension_names=table.dimensions,
+        compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()) if values.ndim else "auto",
         attributes=dict(table.attributes),
     )
     stored[...] = values.astype(object) if is_text else values

@@ -18,6 +18,7 @@ from diffsky_factory.cli import main
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import adding, tasks
 from diffsky_factory.outputs import store
+from tests.factory import surveys
 from tests.factory.surveys import Depth, seen, shifted
 from tests.stores import assert_same_files, files
 
@@ -192,3 +193,25 @@ def test_a_shard_that_was_committed_with_data_is_missed(plain_copy):
     assert os.path.basename(next(iter(files_of)))
     assert all(size_and_sum is not None for size_and_sum in files_of.values())
     assert adding.NAME.fullmatch("surveys/lsst_y10")
+
+
+def test_a_part_is_not_finished_by_other_code(plain_copy, tmp_path, monkeypatch):
+    module = tmp_path / "my_survey.py"
+    text = Path(surveys.__file__).read_text()
+    module.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    dff.add(plain_copy, "surveys/deep", ["weight"], stages=["my_survey:seen"])
+    (plain_copy / "surveys/deep/weight/c/0").unlink()
+    module.write_text(text.replace("return Seen(1.0 /", "return Seen(2.0 /"))
+    for again in (dff.resume, lambda path: dff.add(path, "surveys/deep", ["weight"], stages=["my_survey:seen"])):
+        with pytest.raises(InputError, match=r"not what they were|something else"):
+            again(plain_copy)
+    module.write_text(text)
+    dff.resume(plain_copy)
+    assert dff.status(plain_copy, verify=True).damaged == ()
+
+
+def test_weights_are_those_of_the_part_or_ones(observed):
+    part = dff.open_catalog(observed, part="surveys/roman")
+    np.testing.assert_array_equal(part.sky.weight, part.weight)
+    assert (dff.open_catalog(observed).sky.weight == 1.0).all()

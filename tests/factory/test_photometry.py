@@ -150,3 +150,30 @@ def test_the_usual_columns_keep_what_light_needs(tiny):
 
     parts = assembly(tiny.text)
     assert set(parts.inputs_of(LIGHT)) <= set(parts.columns)
+
+
+def test_rows_of_another_store_are_refused(ds, tiny, tiny_store, tmp_path):
+    import shutil
+
+    import xarray as xr
+
+    path = shutil.copytree(tiny_store, tmp_path / "one.zarr")
+    dff.build(tiny, tmp_path / "other.zarr", seed=8)
+    other = dff.open_catalog(tmp_path / "other.zarr")
+    mixed = xr.concat([ds.isel(galaxy=slice(3)), other.isel(galaxy=slice(3))], "galaxy")
+    with pytest.raises(InputError, match="are other galaxies than those of the store"):
+        mixed.sky.photometry(OTHERS).mag_true.compute()
+    with pytest.raises(InputError, match="by other means"):
+        mixed[["ra"]].sky.photometry(OTHERS)
+    cut = dff.open_catalog(path).sky.zslice(0.3, 0.5)
+    shutil.rmtree(path)
+    shutil.move(tmp_path / "other.zarr", path)
+    for save in (False, True):
+        with pytest.raises(InputError, match="holds another store"):
+            cut.sky.photometry(OTHERS, save=save, name="x")
+
+
+def test_rows_that_are_none_are_refused(ds):
+    for row, told in ((-1, "has no row"), (10**9, "has no row"), (int(ds.row[-1]) + 1, "padding")):
+        with pytest.raises(InputError, match=told):
+            ds.isel(galaxy=[0]).assign_coords(row=("galaxy", [row])).sky.photometry(OTHERS).mag_true.compute()

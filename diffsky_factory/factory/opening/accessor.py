@@ -14,6 +14,7 @@ import dask
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
 from diffsky_factory.core.columns import columns
 from diffsky_factory.core.errors import InputError
@@ -119,6 +120,11 @@ class Sky:
         if "weight" in self._ds.data_vars:
             return self._ds["weight"]
         rows = self._rows_coordinate
+        if "weight" in self._source.columns:
+            found = self._source.variables(np.asarray(rows), ["weight"])
+            if not found:
+                raise InputError("the simulation has weights, and this dataset no column 'weight'; keep it")
+            return xr.DataArray(found["weight"].data, dims=rows.dims, name="weight", attrs=found["weight"].attrs)
         ones = da.ones(rows.shape, chunks=rows.data.chunks) if rows.chunks else np.ones(rows.shape)
         return xr.DataArray(ones, dims=rows.dims, name="weight", attrs=columns()["weight"].attributes)
 
@@ -153,13 +159,13 @@ class Sky:
         wanted = np.asarray(pixels)
         if wanted.size and not np.issubdtype(wanted.dtype, np.integer):
             raise ValueError(f"tiles are HEALPix pixels, integers, not {wanted.dtype}")
+        if not wanted.size:
+            raise ValueError("in_tiles: no tile is given; see ds.sky.tiles")
         wanted = wanted.astype(np.int64)
         absent = np.setdiff1d(wanted, self.tiles)
         if len(absent):
             raise ValueError(f"no tile {absent[0]} of order {self.tile_order} here; see ds.sky.tiles")
         cut, words = InTiles(wanted), f"in_tiles({len(wanted)} of order {self.tile_order})"
-        if not len(wanted):
-            return self._cut(cut, replace(self._selection.where(words), area=0.0))
         return self._cut(cut, self._selection.within(Pixels(self.tile_order, tuple(wanted.tolist())), words))
 
     def zslice(self, low: float, high: float, kind: str = "redshift") -> xr.Dataset:
@@ -171,10 +177,11 @@ class Sky:
         chosen = self._selection
         if kind == "redshift":
             first, last = chosen.redshift
-            chosen = replace(chosen, redshift=(max(float(low), first), min(float(high), last)))
+            least = min(max(float(low), first), last)
+            chosen = replace(chosen, redshift=(least, max(min(float(high), last), least)))
         cut = Where(condition(f"{float(low)!r} <= {kind} < {float(high)!r}", {kind: ()}))
-        words = f"zslice({low:g}, {high:g}{'' if kind == 'redshift' else f', {kind}'})"
-        return self._cut(cut, chosen.where(words))
+        words = f"zslice({float(low)!r}, {float(high)!r}{'' if kind == 'redshift' else f', {kind}'})"
+        return self._cut(cut, chosen.where(self._sealed(words, cut)))
 
     def where(self, text: str) -> xr.Dataset:
         """Rows that meet a condition on columns, such as "mag_true[lsst_i] < 24 & is_central".
@@ -184,23 +191,29 @@ class Sky:
         """
         axes = {name: self._labels(values) for name, values in self._ds.data_vars.items()}
         kinds = {name: str(values.dtype) for name, values in self._ds.data_vars.items()}
-        return self._cut(Where(condition(text, axes, kinds)), self._selection.where(f"where({text})"))
+        cut = Where(condition(text, axes, kinds))
+        return self._cut(cut, self._selection.where(self._sealed(f"where({text})", cut)))
 
     def select(self, chosen: Any) -> xr.Dataset:
         """Rows that a mask or an array of row numbers of yours chooses, by anything but their place on the sky.
 
         The area stays as it is. Each row at most once.
         """
-        selection, rows = self._selection, self._rows_coordinate
+        selection, rows = self._selection, np.asarray(self._rows_coordinate)
+        if isinstance(chosen, xr.DataArray) and ROW in chosen.coords and not np.array_equal(chosen[ROW], rows):
+            raise InputError("select: the mask is of other rows, or of these in another order; make it of this dataset")
         values = np.asarray(chosen)
         if values.dtype == bool:
             if values.shape != rows.shape:
-                raise ValueError(f"a mask of {rows.sizes} rows is wanted, not of shape {values.shape}")
+                raise InputError(f"select: a mask of {len(rows)} rows is wanted, not of shape {values.shape}")
             values = np.flatnonzero(values)
-        if values.ndim != 1 or len(np.unique(values)) != len(values):
-            raise ValueError("a mask, or row numbers of which each is given once, is wanted")
-        kept = np.asarray(rows.data[values] if len(values) else np.empty(0, np.int64))
-        return self._taken(values, kept, selection.where("select"))
+        values = values.astype(np.int64) if not values.size else values
+        if values.ndim != 1 or values.dtype.kind not in "iu" or len(np.unique(values)) != len(values):
+            raise InputError("select: a mask, or numbers of rows of which each is given once, is wanted")
+        if len(values) and not 0 <= values.min() <= values.max() < len(rows):
+            raise InputError(f"select: numbers of rows from 0 to {len(rows) - 1} are wanted")
+        kept = rows[values]
+        return self._taken(values, kept, selection.where(f"select({tokenize(kept)[:8]})"))
 
     def join(self, *others: xr.Dataset) -> xr.Dataset:
         """This cut and others of the same store or mock together: a row of several of them once.
@@ -279,7 +292,10 @@ class Sky:
         if ROW not in self._ds.coords:
             self._attribute("cosmology")
             raise InputError(f"the coordinate '{ROW}', by which rows are known, is gone; {INSTEAD}")
-        return self._ds.coords[ROW]
+        found = self._ds.coords[ROW]
+        if found.ndim != 1:
+            raise InputError(f"the coordinate '{ROW}' has shape {found.shape}: rows were chosen or repeated; {INSTEAD}")
+        return found
 
     @property
     def _dimension(self) -> str:
@@ -338,6 +354,8 @@ class Sky:
                     f"no column '{name}' in this dataset, which the cut needs; keep it until after the cut"
                 )
         maybe, surely = cut.possible(source)
+        if not self._knows(cut):
+            maybe, surely = np.ones_like(maybe), np.zeros_like(surely)
         blocks = source.blocks
         if rows is None:
             positions, rows, settled = _of_blocks(blocks, maybe, surely)
@@ -351,6 +369,20 @@ class Sky:
             keep[open_] = cut.evaluate(lambda name, labels=(): values[name, labels])
         return self._taken(positions[keep], rows[keep], chosen)
 
+    def _knows(self, cut: Cut) -> bool:
+        """Whether what is known of the source's blocks holds for the columns of a cut."""
+        own = self._own if cut.columns else ()
+        return all(name in own for name, _ in cut.columns)
+
+    def _sealed(self, words: str, cut: Cut) -> str:
+        """Words for a condition; on columns that are not the source's they are of these rows alone."""
+        if self._knows(cut) or all(self._is_loaded(name) for name, _ in cut.columns):
+            return words
+        return f"{words} of {tokenize([self._ds[name].data for name, _ in cut.columns if name in self._ds])[:8]}"
+
+    def _is_loaded(self, name: str) -> bool:
+        return name in self._source.columns and name in self._ds and self._ds[name].chunks is None
+
     def _read(self, wanted, positions: np.ndarray, rows: np.ndarray) -> dict[tuple[str, tuple], np.ndarray]:
         """Columns at some rows, those of the source by reading no more than their blocks."""
         names = list(dict.fromkeys(name for name, _ in wanted))
@@ -360,8 +392,7 @@ class Sky:
         for name, labels in wanted:
             values = self._ds[name]
             if name in fresh:
-                variable, axes = fresh[name], values.dims[1:]
-                values = xr.DataArray(variable, {axis: self._ds[axis] for axis in axes if axis in self._ds})
+                values = xr.DataArray(fresh[name], {axis: self._ds[axis] for axis in values.dims[1:]})
             else:
                 values = values.isel({self._dimension: positions})
             axes = [axis for axis in values.dims if axis != self._dimension]
@@ -392,12 +423,14 @@ def _with(
 ) -> xr.Dataset:
     """Some rows of a dataset: columns of the source are read anew, all others are taken from what is there."""
     dimension, coordinate = ds.coords[ROW].dims[0], rows
-    others = ds.drop_vars(own).isel({dimension: positions})
+    fresh = source.variables(rows, own)
+    others = ds.drop_vars(list(fresh)).isel({dimension: positions})
     if ds.coords[ROW].chunks is not None:
         coordinate = source.row_array(rows)
         # in chunks of one size, as Zarr wants them
         others = others.chunk({dimension: max(coordinate.chunks[0], default=1) or 1}) if others.chunks else others
-    fresh = source.variables(rows, own)
+    for name, variable in fresh.items():
+        variable.attrs = dict(ds[name].attrs)
     made = others.assign({name: fresh[name] if name in fresh else others[name] for name in ds.data_vars})
     made = made[list(ds.data_vars)].assign_coords({ROW: (dimension, coordinate, ds.coords[ROW].attrs)})
     chosen = replace(chosen, rows=fingerprint(rows), token=getattr(coordinate, "name", ""))

@@ -10,7 +10,7 @@ import zarr
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.opening.selection import ATTRIBUTE, Selection, fingerprint_of_ranges
-from diffsky_factory.factory.opening.sources import STORE
+from diffsky_factory.factory.opening.sources import OPEN_TILES, STORE
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.halo_store import GROUP_CELL
 from diffsky_factory.outputs.layout import Part
@@ -44,7 +44,7 @@ def open_store(path: str | Path, *, part: str | None = None, allow_partial: bool
         said = described({**first.attributes, **layout.attributes}, _selection(path, first, layout, ds))
         ds.attrs = {**said, STORE: str(path)}
     if not store.is_complete(path, layout):
-        ds.attrs["state"] = "building"
+        ds.attrs.update({"state": "building", OPEN_TILES: len(built_tiles(path, layout))})
     return ds.drop_vars(GROUP_CELL, errors="ignore")
 
 

@@ -12,7 +12,7 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.adding import add
 from diffsky_factory.factory.opening.mock import make_mock
-from diffsky_factory.factory.opening.sources import STORE
+from diffsky_factory.factory.opening.sources import STORE, source_of
 from diffsky_factory.factory.recipe import recipe_from_text
 from diffsky_factory.factory.recomputed import Request, recomputation
 from diffsky_factory.inputs.filters import band_list, band_names
@@ -23,7 +23,7 @@ COLUMN = "mag_true"
 
 def photometry(ds: xr.Dataset, bands: Any, *, save: bool, name: str | None, **how: Any) -> xr.Dataset:
     """True magnitudes of the rows of a dataset in any bands; see `ds.sky.photometry`."""
-    if reading.ROW not in ds.coords:
+    if reading.ROW not in ds.coords or ds.coords[reading.ROW].ndim != 1:
         raise InputError(f"the coordinate '{reading.ROW}', by which rows are known, is gone; keep it")
     if _is_pair(bands):
         bands = {name or "curve": bands}
@@ -32,34 +32,38 @@ def photometry(ds: xr.Dataset, bands: Any, *, save: bool, name: str | None, **ho
         if save:
             raise InputError("save: a mock that is not built has no store; build it with these bands")
         return _of_mock(ds, wanted)
-    path = Path(ds.attrs[STORE])
+    path, ids = Path(ds.attrs[STORE]), _ids(ds)
+    source_of(ds)  # refused where another store is there now
     if save:
         part = f"photometry/{name or _name(bands)}"
         add(path, part, (COLUMN,), bands=wanted, **how)
         rows = _lazy_rows(ds)
         found = reading.columns(path, store.read_part(path, part), rows, [COLUMN])[COLUMN].data
     else:
-        found = _of_store(path, _lazy_rows(ds), wanted)
+        found = _of_store(path, _lazy_rows(ds), ids, wanted)
     return _dataset(ds, found, band_names(wanted))
 
 
-def _of_store(path: Path, rows: da.Array, bands: tuple) -> da.Array:
+def _of_store(path: Path, rows: da.Array, ids: da.Array | None, bands: tuple) -> da.Array:
     request = Request((COLUMN,), {"bands": bands}).text
     part = recomputation(path, request).part  # refused here, not when it is computed
     n, dtype = len(band_names(bands)), column(COLUMN).dtype
     known = {"path": str(path), "layout": part.hash, "request": request}
+    ids = ids if ids is None else ids.rechunk((rows.chunks[0],)).reshape(-1, 1)
     return da.map_blocks(
         _computed,
         rows.reshape(-1, 1),
+        ids,
         dtype=dtype,
         chunks=(rows.chunks[0], (n,)),
-        name=f"{COLUMN}-{tokenize(rows.name, known)}",
+        name=f"{COLUMN}-{tokenize(rows.name, known, None if ids is None else ids.name)}",
         meta=np.empty((0, 0), dtype),
         **known,
     )
 
 
 def _of_mock(ds: xr.Dataset, bands: tuple) -> xr.Dataset:
+    _ = ds.sky.area  # right, or raises and says what to do
     recipe = recipe_from_text(ds.attrs["recipe"])
     columns = dict.fromkeys((*recipe.columns, COLUMN))
     mock = make_mock(recipe, bands=bands, columns=tuple(columns))
@@ -70,13 +74,29 @@ def _of_mock(ds: xr.Dataset, bands: tuple) -> xr.Dataset:
     return _dataset(ds, found, band_names(bands))
 
 
-def _computed(rows: np.ndarray, path: str, layout: str, request: str) -> np.ndarray:
+def _computed(rows: np.ndarray, ids: np.ndarray | None, path: str, layout: str, request: str) -> np.ndarray:
     made = recomputation(path, request)
     if made.part.hash != layout:
         raise InputError(f"{path}: was replaced by another store since it was opened; open it again")
     if not len(rows):
         return np.empty((0, len(made.parts.axes["band"])), column(COLUMN).dtype)
+    if ids is not None and not np.array_equal(made.ids(rows.ravel()), ids.ravel()):
+        raise InputError(f"{path}: rows of the dataset are other galaxies than those of the store; cut with ds.sky")
     return made.at(rows.ravel())[COLUMN]
+
+
+def _ids(ds: xr.Dataset) -> da.Array | None:
+    """Ids by which rows that were chosen by other means are known to be those of the store; None for rows that are.
+
+    Raises InputError where there are none.
+    """
+    name = next(
+        (name for name in ("galaxy_id", "halo_id") if name in ds and ds[name].dims == ds[reading.ROW].dims), None
+    )
+    if name is None:
+        _ = ds.sky.area  # right, or raises and says what to do
+        return None
+    return da.asarray(ds[name].data)
 
 
 def _lazy_rows(ds: xr.Dataset) -> da.Array:

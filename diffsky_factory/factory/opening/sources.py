@@ -1,7 +1,7 @@
 """Where the rows of a dataset come from: a store or a mock, its tiles, and what is known of its blocks."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +20,7 @@ from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 
 REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, whose tile it belongs to
 STORE = "store"  # attribute: path of the store that a dataset is of
+OPEN_TILES = "open_tiles"  # attribute: how many tiles there were, of a store that was not complete when it was opened
 
 
 class Circles(NamedTuple):
@@ -48,11 +49,16 @@ class Source(Protocol):
     block_pixels: np.ndarray  # of the tile of each block
     circles: Circles
 
+    columns: tuple[str, ...]
+
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
-        """Names of the variables of a dataset that are columns of the source at some rows, untouched."""
+        """Names of the variables of a dataset that are columns of the source at some rows, untouched.
+
+        What is known of the source's blocks holds for these alone.
+        """
 
     def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
-        """Columns of the source at other rows, lazily."""
+        """Those of the columns at other rows that are better read anew than chosen from, lazily."""
 
     def row_array(self, rows: np.ndarray) -> Any:
         """Rows as the coordinate `row` holds them."""
@@ -63,6 +69,7 @@ class StoreSource:
 
     def __init__(self, path: Path, part: Part) -> None:
         self.path, self.part = path, part
+        self.columns = tuple(reading.column_names(part))
         built = reading.built_tiles(path, part)
         rows = part.rows
         self.tiles = Tiles(
@@ -85,11 +92,11 @@ class StoreSource:
 
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
         """Those whose lazy array is still the one that reads them."""
-        if not isinstance(rows, da.Array) or ds.coords[reading.ROW].dims != (self.part.rows.dimension,):
+        if not isinstance(rows, da.Array):
             return []
-        known = [name for name in reading.column_names(self.part) if name in ds.data_vars]
+        known = [name for name in self.columns if name in ds.data_vars]
         fresh = reading.columns(self.path, self.part, rows, known)
-        return [name for name in known if getattr(ds[name].data, "name", None) == fresh[name].data.name]
+        return [name for name in known if _same(ds, name, fresh[name], self.part.axes)]
 
     def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
         """Read block by block when they are asked for."""
@@ -104,6 +111,8 @@ class MockSource:
     """A mock that nobody has built; its blocks are its tiles."""
 
     def __init__(self, parts: Assembly) -> None:
+        self.parts = parts
+        self.columns = tuple(dict.fromkeys((*(parts.columns or parts.simulation.columns), *_weights(parts))))
         pixels = np.asarray(parts.pixels, np.int64)
         counts = np.array([parts.count(int(pixel)) for pixel in pixels], np.int64)
         starts = np.cumsum(counts) - counts
@@ -116,11 +125,18 @@ class MockSource:
         self.circles = _around(pixels[some], order, margin)
 
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
-        """None: columns of a mock are chosen from as any other array is."""
-        return []
+        """Those of a mock of which nothing was cut yet."""
+        known = [name for name in self.columns if name in ds.data_vars and name in self._fresh]
+        return [name for name in known if _same(ds, name, self._fresh[name].variable, self.parts.axes)]
+
+    @cached_property
+    def _fresh(self) -> xr.Dataset:
+        from diffsky_factory.factory.opening.mock import make_halos, make_mock
+
+        return (make_mock if self.parts.recipe.columns else make_halos)(self.parts.recipe)
 
     def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
-        """Nothing, as `own` names nothing."""
+        """None: columns of a mock are chosen from as any other array is."""
         return {}
 
     def row_array(self, rows: np.ndarray) -> Any:
@@ -137,11 +153,25 @@ def source_of(ds: xr.Dataset) -> Source:
         part = store.read_part(path)
         if part.made_from != ds.attrs.get("recipe"):
             raise InputError(f"{path}: holds another store than when this dataset was opened; open it again")
-        state = len(reading.built_tiles(path, part)) if not store.is_complete(path, part) else -1
+        state = len(reading.built_tiles(path, part))
+        if state != ds.attrs.get(OPEN_TILES, part.rows.tiles):
+            raise InputError(f"{path}: has other tiles than when this dataset was opened; open it again")
         return _store_source(str(path), part, state)
     if "recipe" not in ds.attrs:
         raise AttributeError("no attribute 'recipe': this dataset was not made by diffsky_factory")
     return _mock_source(assembly(ds.attrs["recipe"]))
+
+
+def _same(ds: xr.Dataset, name: str, fresh: xr.Variable, labels: Mapping[str, Any]) -> bool:
+    """Whether a variable is still the lazy array of its column, on the same axes with the same labels."""
+    values = ds[name]
+    if values.dims != fresh.dims or getattr(values.data, "name", None) != fresh.data.name:
+        return False
+    return all(one in ds.coords and ds[one].values.tolist() == list(labels[one]) for one in values.dims[1:])
+
+
+def _weights(parts: Assembly) -> tuple[str, ...]:
+    return ("weight",) if "weight" in parts.simulation.columns else ()
 
 
 def reach(cosmology: Cosmology, redshift: float) -> float:

@@ -82,6 +82,7 @@ def _parts(ds: xr.Dataset, dimension: str) -> Iterator[xr.Dataset]:
 
 def _flat(ds: xr.Dataset, dimension: str) -> Iterator[tuple[str, xr.DataArray]]:
     """Columns with one value a row, by name; of a further axis, one for each label: `mag_true_lsst_i`."""
+    names: set[str] = set()
     for name, values in ds.data_vars.items():
         axes = [axis for axis in values.dims if axis != dimension]
         if dimension not in values.dims:
@@ -89,11 +90,15 @@ def _flat(ds: xr.Dataset, dimension: str) -> Iterator[tuple[str, xr.DataArray]]:
         labels = [values[axis].values if axis in values.coords else np.arange(values.sizes[axis]) for axis in axes]
         for place in np.ndindex(*(len(of_axis) for of_axis in labels)):
             which = [_label(of_axis[i]) for of_axis, i in zip(labels, place)]
-            yield "_".join([name, *which]), values.isel(dict(zip(axes, place))).drop_vars(axes, errors="ignore")
+            flat = "_".join([name, *which])
+            if flat in names:
+                raise InputError(f"two columns would have the name '{flat}'; rename one of them")
+            names.add(flat)
+            yield flat, values.isel(dict(zip(axes, place))).drop_vars(axes, errors="ignore")
 
 
 def _label(label: Any) -> str:
-    return f"{label:g}" if isinstance(label, float) else str(label)
+    return repr(float(label)) if isinstance(label, float) else str(label)
 
 
 def _check_size(ds: xr.Dataset, dimension: str) -> None:

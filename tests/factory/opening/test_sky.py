@@ -14,6 +14,7 @@ import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.opening.selection import fingerprint, fingerprint_of_ranges
 from diffsky_factory.outputs import reading
+from diffsky_factory.outputs import store as files
 from diffsky_factory.outputs.layout import ranges
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.areas import area_of
@@ -322,3 +323,97 @@ def test_fingerprints_of_ranges_need_no_rows():
     assert fingerprint_of_ranges(starts, counts) == fingerprint(ranges(starts, counts))
     rows = np.arange(1000)
     assert fingerprint(rows) == fingerprint(rows[::-1]) != fingerprint(np.r_[rows[:-1], rows[0]])
+
+
+def test_what_is_known_of_blocks_holds_for_the_stores_own_columns_alone(store, loaded):
+    later = store.assign(redshift=store.redshift + 1.0)
+    chosen = (loaded["redshift"] + 1.0 >= 1.3) & (loaded["redshift"] + 1.0 < 1.6)
+    np.testing.assert_array_equal(later.sky.zslice(1.3, 1.6).galaxy_id, loaded["galaxy_id"][chosen])
+    wider = store.assign(redshift=store.redshift * 2.0).sky.where("redshift < 0.8")
+    assert wider.sizes["galaxy"] == np.sum(loaded["redshift"] * 2.0 < 0.8)
+    brighter = store.assign(mag_true=store.mag_true - 5.0)
+    assert brighter.sky.where("mag_true[lsst_i] < 18").sizes["galaxy"] == np.sum(loaded["mag_true"][:, 2] - 5.0 < 18)
+    named = store.assign_coords(band=["lsst_i", "lsst_r", "lsst_g"])
+    assert named.sky.where("mag_true[lsst_g] < 23").sizes["galaxy"] == np.sum(loaded["mag_true"][:, 2] < 23)
+    moved = store.sky.zslice(0.3, 0.5).load()
+    moved["redshift"] = moved.redshift + 1.0
+    assert moved.sky.zslice(1.3, 1.4).sizes["galaxy"] == np.sum(
+        (loaded["redshift"] >= 0.3) & (loaded["redshift"] < 0.4)
+    )
+    turned = store.assign(ra=store.ra + 100.0)
+    assert turned.sky.cone(RA + 100.0, DEC, 0.1).sizes["galaxy"] == np.sum(away(loaded, RA, DEC) <= 0.1)
+
+
+def test_a_cut_keeps_what_was_done_to_the_columns(store):
+    mine = store.rename(band="filter")
+    mine.ra.attrs["note"] = "mine"
+    cut = mine.sky.where("mag_true[lsst_i] < 23")
+    assert cut.ra.attrs["note"] == "mine"
+    assert cut.mag_true.dims == ("galaxy", "filter")
+    np.testing.assert_array_equal(cut["filter"], store.band)
+
+
+def test_a_choice_has_each_row_once_and_is_of_the_rows_at_hand(store):
+    n = store.sizes["galaxy"]
+    for wrong in ([-1, n - 1], [n], [0.5], [0, 0], np.ones(3, bool), store.sortby("redshift").is_central):
+        with pytest.raises(InputError, match="select"):
+            store.sky.select(wrong)
+    assert store.sky.select([]).sizes["galaxy"] == 0
+    assert store.sky.select([5, 3]).galaxy_id.values.tolist() == store.galaxy_id.values[[5, 3]].tolist()
+
+
+def test_only_cuts_that_differ_by_regions_alone_are_joined(store):
+    a, b = (store.sky.in_tiles([pixel]) for pixel in store.sky.tiles[:2])
+    every, few = a.sky.select(np.ones(a.sizes["galaxy"], bool)), b.sky.select(np.arange(0, b.sizes["galaxy"], 10))
+    low = [part.sky.zslice(0.3, high, kind="redshift_obs") for part, high in ((a, 0.5000001), (b, 0.5000004))]
+    for one, other in ((every, few), low):
+        with pytest.raises(InputError, match="differ by more than regions"):
+            one.sky.join(other)
+    assert a.sky.join(b).sky.area == pytest.approx(a.sky.area + b.sky.area)
+
+
+def test_rows_that_are_no_row_of_rows_are_refused(store):
+    twice = (("realisation", "galaxy"), [store.row.values] * 2)
+    for odd in (store.isel(galaxy=0), store.expand_dims(realisation=2).assign_coords(row=twice)):
+        with pytest.raises(InputError, match="row"):
+            _ = odd.sky.area
+        assert "row" in repr(odd.sky)
+        with pytest.raises(InputError, match="row"):
+            odd.sky.photometry("roman")
+
+
+def test_a_slice_outside_the_range_is_empty_and_says_so(store):
+    assert store.sky.zslice(0.9, 1.0).sky.redshift_range == (0.8, 0.8)
+    assert store.sky.zslice(0.1, 0.2).sky.redshift_range[0] == 0.3
+
+
+def test_tables_of_an_index_that_is_damaged_are_not_believed(plain_copy):
+    (plain_copy / "index/blocks/redshift_max/c/0").unlink()
+    with pytest.raises(InputError, match=r"redshift_max/c/0 is missing; run \"diffsky-factory resume"):
+        dff.open_catalog(plain_copy).sky.zslice(0.3, 0.6)
+    dff.resume(plain_copy)
+    assert dff.open_catalog(plain_copy).sky.zslice(0.3, 0.6).sizes["galaxy"] > 0
+
+
+def test_a_store_that_goes_on_while_it_is_open_is_opened_again(plain_copy):
+    part = files.read_part(plain_copy)
+    files.begin(plain_copy, part)
+    for tile in range(8, 16):
+        files.remove_tile(plain_copy, part, tile)
+    ds = dff.open_catalog(plain_copy, allow_partial=True)
+    assert len(ds.sky.tiles) == 8
+    dff.resume(plain_copy)
+    for again in (ds.copy(), dff.open_catalog(plain_copy).assign_attrs(open_tiles=8)):
+        with pytest.raises(InputError, match="other tiles than when this dataset was opened"):
+            _ = again.sky.tiles
+
+
+def test_a_part_that_lost_its_own_file_is_missed(plain_copy):
+    dff.add(plain_copy, "surveys/deep", ["weight"], stages=["tests.factory.surveys:seen"])
+    (plain_copy / "parts/surveys/deep.json").unlink()
+    with pytest.raises(InputError, match=r"parts/surveys/deep\.json: is missing"):
+        dff.status(plain_copy)
+    (plain_copy / "parts/galaxies.json").unlink()
+    for ask in (dff.status, dff.resume, dff.open_catalog):
+        with pytest.raises(InputError, match=r"parts/galaxies\.json: is missing; restore it"):
+            ask(plain_copy)

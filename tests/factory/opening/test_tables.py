@@ -58,3 +58,11 @@ def test_a_table_that_fits_in_no_memory_is_refused(store, monkeypatch):
     monkeypatch.setattr(tables, "LARGEST_TABLE", 1e5)
     with pytest.raises(InputError, match="to_parquet"):
         store.sky.to_table()
+
+
+def test_columns_of_one_name_are_refused_and_labels_keep_their_digits(store):
+    twins = store[["mag_true"]].assign(mag_true_lsst_i=store.redshift)
+    with pytest.raises(InputError, match="two columns would have the name 'mag_true_lsst_i'"):
+        twins.sky.to_pandas()
+    near = store[["mag_true"]].assign_coords(band=[10000.01, 10000.02, 10000.03])
+    assert list(near.sky.to_pandas().columns) == ["mag_true_10000.01", "mag_true_10000.02", "mag_true_10000.03"]
