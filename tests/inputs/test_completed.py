@@ -1,6 +1,5 @@
 """A light cone completed below its resolution: numbers, clustering, satellites, and the same halos in any part."""
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -296,4 +295,4 @@ def test_a_mock_of_a_completed_cone_has_finite_galaxies(source, monkeypatch):
     )
     assert mock.is_synthetic.values.any()
     assert np.isfinite(mock.log10_stellar_mass.values).all()
-    assert json.loads(mock.attrs["simulation"])["log10_mass_complete"] == pytest.approx(LIMIT, abs=0.11)
+    assert mock.sky.simulation["log10_mass_complete"] == pytest.approx(LIMIT, abs=0.11)

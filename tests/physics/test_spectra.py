@@ -90,7 +90,7 @@ def without_dust(halos):
     from diffsky_factory.factory.tables import band_table
 
     nodes = (0.3, 0.3001, 0.9999, 1.0)
-    bands = band_table(TEMPLATES, BANDS, nodes, "inoue_2014")
+    bands = band_table(TEMPLATES, load_filters(BANDS), nodes, "inoue_2014")
     found = dff.evaluate(columns, wanted, bands=BANDS, constants=[bands])
     return {name: np.asarray(value, np.float64) for name, value in found.items()}
 

@@ -78,6 +78,11 @@ class Sky:
         return Cosmology(**tables.parsed(self._attribute("cosmology")))
 
     @property
+    def simulation(self) -> dict[str, Any]:
+        """What the simulation says of itself: name, mass definition, completeness and more."""
+        return dict(tables.parsed(self._attribute("simulation")))
+
+    @property
     def tile_order(self) -> int:
         """HEALPix order of the tiles, NESTED."""
         return int(self._attribute("tile_order"))

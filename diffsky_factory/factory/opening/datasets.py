@@ -19,7 +19,7 @@ from diffsky_factory.outputs.reading import ROW, built_tiles, open_part
 NETCDF = (".nc", ".nc4")
 
 
-OF_THE_WHOLE = ("area_deg2", "region", "footprint", "redshift_min", "redshift_max")
+OF_THE_WHOLE = ("area_deg2", "region", "footprint", "redshift_min", "redshift_max", "simulation_columns")
 """Attributes of a store or mock that are not those of what is cut from it; ds.sky knows them."""
 
 

@@ -35,6 +35,7 @@ def photometry(ds: xr.Dataset, bands: Any, *, save: bool, name: str | None, **ho
     path, ids = Path(ds.attrs[STORE]), _ids(ds)
     source_of(ds)  # refused where another store is there now
     if save:
+        _ = ds.sky.area  # what is read from the part is by row: right, or raises
         part = f"photometry/{name or _name(bands)}"
         add(path, part, (COLUMN,), bands=wanted, **how)
         rows = _lazy_rows(ds)
