@@ -237,11 +237,14 @@ def tables_damage(path: Path, part: Part, prefix: str) -> str | None:
 
 def root_damage(path: Path) -> str | None:
     """What is wrong with the root's metadata, or None."""
+    found = commits.read_commit(path / ROOT_COMMIT, read_rows(path).hash)
+    if found is not None and found["complete"] != [part.name for part in _complete_parts(path)]:
+        return f"{ROOT} lists other parts than those that are complete"  # killed between a part's commit and the root's
     return _damage_of(path, ROOT_COMMIT, read_rows(path).hash)
 
 
 def mend_root(path: Path) -> None:
-    """Write the root's metadata from that of the parts, if it is damaged."""
+    """Write the root's metadata from that of the parts, if it is damaged or behind them."""
     if root_damage(path):
         _write_root(path)
 
@@ -302,7 +305,7 @@ def _write_metadata(path: Path, part: Part, state: State, tables, attributes) ->
 def _write_root(path: Path) -> None:
     """The root's metadata: what the store is, its state, and the metadata of all parts that are complete."""
     first = read_part(path)
-    done = [part for part in (read_part(path, name) for name in part_names(path)) if is_complete(path, part)]
+    done = _complete_parts(path)
     state = "complete" if any(part.name == first.name for part in done) else "building"
     made = Path(tempfile.mkdtemp(prefix=NEW_METADATA, dir=path))
     try:
@@ -317,9 +320,14 @@ def _write_root(path: Path) -> None:
         known = commits.fingerprint(made / ROOT)
         if not (path / ROOT).is_file() or commits.fingerprint(path / ROOT) != known:
             _move(made / ROOT, path / ROOT)
-        commits.write_sealed(path / ROOT_COMMIT, {"part": first.rows.hash, "files": {ROOT: known}})
+        names = [part.name for part in done]
+        commits.write_sealed(path / ROOT_COMMIT, {"part": first.rows.hash, "complete": names, "files": {ROOT: known}})
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _complete_parts(path: Path) -> list[Part]:
+    return [part for part in (read_part(path, name) for name in part_names(path)) if is_complete(path, part)]
 
 
 def _create_array(group: zarr.Group, part: Part, array: ArrayLayout) -> None:

@@ -111,6 +111,21 @@ def test_finalizing_may_stop_after_any_file(after, plain_copy, plain_store, monk
     assert_same_files(plain_copy, plain_store)
 
 
+def test_a_root_that_is_behind_its_part_is_found_and_mended(plain_copy, plain_store):
+    """A build that is killed between the commit of its part and the root's."""
+    part = store.read_part(plain_copy)
+    metadata = plain_copy / "commits/galaxies/metadata.json"
+    complete = metadata.read_bytes()
+    store.begin(plain_copy, part)
+    metadata.write_bytes(complete)
+    for file in ("index", "calibration", "provenance", "galaxies"):
+        shutil.copytree(plain_store / file, plain_copy / file, dirs_exist_ok=True)
+    assert "lists other parts" in status(plain_copy, verify=True).damaged[0]
+    assert resume(plain_copy).built == 0
+    assert status(plain_copy, verify=True).damaged == ()
+    assert_same_files(plain_copy, plain_store)
+
+
 def test_what_a_killed_process_leaves_behind_is_removed(plain_copy, plain_store):
     (plain_copy / ".metadata-x").mkdir()
     (plain_copy / ".metadata-x" / "zarr.json").write_text("{}")
