@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-SHORT = ("add-a-calibration", "complete-a-simulation", "read-a-store")
+SHORT = ("add-a-calibration", "complete-a-simulation")
 """How-tos that take seconds; the others compile for half a minute and more."""
 
 HOW_TOS = [

@@ -246,7 +246,7 @@ def test_values_are_those_of_plain_numpy(statement, table):
     np.testing.assert_array_equal(found, expected, err_msg=text)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(STATEMENTS, tables(ODD), st.booleans(), st.data())
 def test_what_is_said_of_blocks_is_never_wrong(statement, table, nan, data):
     one = condition(statement[0], KNOWN)

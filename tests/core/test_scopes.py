@@ -261,6 +261,7 @@ def test_a_stage_of_the_model_may_be_added_under_a_scope_by_its_name():
     np.testing.assert_array_equal(wide["roman/mag_in_situ"], wide["mag_in_situ"])
 
 
+@pytest.mark.thorough
 def test_a_scope_has_bands_of_its_own():
     stages_of_light = ("band_wavelengths", "dust_curve", "template_error", "photometry", "magnitude_in_situ")
     shift = {"template_error.draw_shift": np.zeros((N, 6))}

@@ -123,6 +123,7 @@ def magnitudes(bands):
     return evaluate(SHINING, ["mag_mean"], bands=bands)["mag_mean"]
 
 
+@pytest.mark.thorough
 def test_bands_of_ones_own_are_seen_as_those_with_names():
     (curve,) = load_filters("lsst_i")
     of_arrays = {"mine": (0.1 * curve.wavelength * units.nm, curve.transmission)}

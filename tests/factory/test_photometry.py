@@ -79,6 +79,7 @@ def test_saved_bands_are_a_part_of_the_store(tiny_store, ds, built, tmp_path):
         mine.sky.photometry(OTHERS, save=True)
 
 
+@pytest.mark.thorough
 def test_a_mock_that_is_not_built_gives_other_bands_too(tiny, built):
     mock = dff.make_mock(tiny)
     part = mock.sky.in_tiles(mock.sky.tiles[1:2])
@@ -115,6 +116,7 @@ def of_others(path, recipe, tmp_path):
     return ds, ds.sky.photometry(OTHERS).mag_true.values, others.mag_true.values
 
 
+@pytest.mark.thorough
 def test_mergers_of_a_forest_are_remembered(tmp_path):
     trees = reference("sims", "forests", "treeUNIT.hdf5")
     recipe = {
@@ -131,6 +133,7 @@ def test_mergers_of_a_forest_are_remembered(tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.thorough
 def test_halos_of_universemachine_are_remembered(tmp_path):
     files = sorted(reference("sims", "universemachine_bpl_lightcone").glob("*"))
     recipe = {
