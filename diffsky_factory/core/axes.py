@@ -1,12 +1,12 @@
 """Axes: what columns have besides the rows, read from `schemas/axes.yaml`, the only place that says so."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cache
 
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from diffsky_factory.core.errors import did_you_mean
 from diffsky_factory.core.resources import resource
 
 BANDS, LINES = "bands", "lines"
@@ -55,9 +55,7 @@ def axis(name: str) -> Axis:
     """The axis of this name; raises KeyError that lists near matches."""
     known = axes()
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise KeyError(f"no axis '{name}' in schemas/axes.yaml{hint}")
+        raise KeyError(f"no axis '{name}' in schemas/axes.yaml{did_you_mean(name, known)}")
     return known[name]
 
 

@@ -13,10 +13,10 @@ from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.core.stage import Stage, stage_at
 from diffsky_factory.factory import checks
 from diffsky_factory.factory.job import Job, Outcome, Progress, Tile, run
-from diffsky_factory.factory.planning import array_layouts, used_axes
-from diffsky_factory.factory.recomputed import Request, check_columns, recomputation, request_from_text
+from diffsky_factory.factory.planning import used_axes
+from diffsky_factory.factory.recomputed import Request, recomputation, request_from_text
 from diffsky_factory.outputs import store
-from diffsky_factory.outputs.layout import Part
+from diffsky_factory.outputs.layout import Part, array_layouts
 
 NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)+")
 RESERVED = ("galaxies", "halos", "index", "calibration", "provenance", store.COMMITS, store.PARTS)
@@ -54,7 +54,8 @@ def add(
         )
     if not store.is_complete(path, part):
         raise InputError(f'{path}: is not complete; run "diffsky-factory resume {path}" first')
-    check_columns(columns)
+    if not columns or len(set(columns)) != len(columns):
+        raise InputError("columns: give the names of what is to be computed, each once")
     scope = split(name)[1]
     paths = tuple((stage_at(one) if isinstance(one, str) else one).under(scope).path for one in stages)
     wanted = tuple(scoped(scope, column) if paths else column for column in columns)
@@ -65,9 +66,8 @@ def add(
         if found.hash != planned.hash:
             raise InputError(f"{path}: part '{name}' holds something else; give another name, or remove it")
 
-    return run(
-        Job(path, planned, compute_tile, (str(path.absolute()),), check=check), **_how(client, workers, progress)
-    )
+    job = Job(path, planned, compute_tile, (str(path.absolute()),), check=check)
+    return run(job, client=client, workers=workers, progress=progress)
 
 
 def finish(path: Path, part: Part, **how: Any) -> Outcome:
@@ -95,9 +95,9 @@ def plan_part(path: Path, galaxies: Part, name: str, request: Request) -> Part:
 
 def compute_tile(path: str, part: Part, tile: int) -> Tile:
     """The columns of a tile, checked."""
-    found = recomputation(path, part.made_from).tile(tile)
-    columns = {split(name)[1]: values for name, values in found.items()}
-    checks.check_tile(columns, recomputation(path, part.made_from).parts.cosmology)
+    made = recomputation(path, part.made_from)
+    columns = {split(name)[1]: values for name, values in made.tile(tile).items()}
+    checks.check_tile(columns, made.parts.cosmology)
     return Tile(columns)
 
 
@@ -106,7 +106,3 @@ def _code(stages: Sequence[str]) -> str:
     modules = sorted({split(path)[1].partition(":")[0] for path in stages})
     files = [getattr(import_module(name), "__file__", None) for name in modules]
     return fingerprint(Path(file) for file in files if file)
-
-
-def _how(client: Any, workers: int | None, progress: Progress | None) -> dict[str, Any]:
-    return {"client": client, "workers": workers, "progress": progress}

@@ -82,23 +82,21 @@ def build(
     return _summary(path, run(job, client=client, workers=workers, progress=progress))
 
 
-def finishing(path: Path, part: Part) -> Job:
-    """The job that finishes or mends a build; raises InputError where what it is made from is not what it was."""
-    _check_calibration(part)
-    return Job(path, part, compute_tile, complete=complete)
+def finish(path: Path, part: Part, **how: Any) -> Summary:
+    """Finish or mend a build; `how` as in `run`. Raises InputError where its calibration is not what it was."""
+    _made_from(part)  # refused before anything is written
+    return _summary(path, run(Job(path, part, compute_tile, complete=complete), **how))
 
 
-def _check_calibration(part: Part) -> None:
-    if assembly(part.made_from).calibration.hash != part.attributes["calibration_sha256"]:
+def _made_from(part: Part) -> Assembly:
+    """What a store is made from; raises InputError where the calibration is not what it was."""
+    parts = assembly(part.made_from)
+    if parts.calibration.hash != part.attributes["calibration_sha256"]:
         raise InputError(
             f"calibration '{part.attributes['calibration']}' has other values than when the store was begun; give it "
             "back its values, or build anew in another place"
         )
-
-
-def finish(path: Path, part: Part, **how: Any) -> Summary:
-    """Finish or mend a build; `how` as in `run`."""
-    return _summary(path, run(finishing(path, part), **how))
+    return parts
 
 
 def _check_same(path: Path, found: Part, planned: Part) -> None:
@@ -134,8 +132,7 @@ def _summary(path: Path, outcome: Outcome) -> Summary:
 
 def compute_tile(part: Part, tile: int) -> Tile:
     """The galaxies of a tile, checked, and the ranges of their blocks."""
-    _check_calibration(part)
-    parts = assembly(part.made_from)
+    parts = _made_from(part)
     names = [array.name for array in part.arrays if array.name != IS_ROW]
     columns = parts.galaxies(parts.halos(part.rows.keys[tile]), names)
     if any(len(values) != part.rows.counts[tile] for values in columns.values()):

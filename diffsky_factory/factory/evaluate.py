@@ -8,10 +8,11 @@ import numpy as np
 from diffsky_factory.core.columns import row_numbers
 from diffsky_factory.core.constants import Key, held, kind_of, said
 from diffsky_factory.core.errors import InputError, did_you_mean
+from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.scopes import split
 from diffsky_factory.core.stage import Stage
-from diffsky_factory.factory.kernel import Kernel, Precision, cores
+from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
 from diffsky_factory.factory.tables import DEFAULT_IGM, check_templates, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration

@@ -18,10 +18,9 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.machine import cores
 from diffsky_factory.factory.fitting import fit_growth
 from diffsky_factory.factory.job import Job, Progress, Tables, Tile, run
-from diffsky_factory.factory.planning import array_layouts, row_mask
 from diffsky_factory.inputs.simulations.histories import MASSES, Histories, TabulatedHistories
 from diffsky_factory.inputs.simulations.registry import open_histories
-from diffsky_factory.outputs.layout import Part, Rows
+from diffsky_factory.outputs.layout import IS_ROW, Part, array_layouts, rows_of_pieces
 from diffsky_factory.outputs.store import Table
 from diffsky_factory.sky.cosmology import age_today_64
 
@@ -121,7 +120,7 @@ def plan_fits(histories: Histories, lowest: float = -np.inf) -> Part:
         raise InputError(
             f"histories: column '{unknown[0]}' cannot be passed on; leave it out, or use a name of docs/columns.md"
         )
-    arrays = array_layouts(("halo_id", *FITTED, *passed))
+    arrays = array_layouts(("halo_id", *FITTED, *passed, IS_ROW))
     axes = dict.fromkeys(name for array in arrays for name in array.axes)
     lost = [name for name in axes if not axis(name).labels]
     if lost:
@@ -135,17 +134,7 @@ def plan_fits(histories: Histories, lowest: float = -np.inf) -> Part:
     }
     text = json.dumps(made_from, sort_keys=True)
     size = min(max(counts), LARGEST_SHARD)
-    rows = Rows(
-        made_from=text,
-        partition="pieces",
-        order=None,
-        dimension="halo",
-        block=CHUNK,
-        shard=CHUNK * -(-size // CHUNK),
-        keys=tuple(range(len(counts))),
-        counts=counts,
-        areas=(0.0,) * len(counts),
-    )
+    rows = rows_of_pieces(text, counts, block=CHUNK, shard=CHUNK * -(-size // CHUNK))
     attributes = {
         "title": "Fits of halo growth",
         **made_from,
@@ -153,7 +142,7 @@ def plan_fits(histories: Histories, lowest: float = -np.inf) -> Part:
         "versions": {"diffsky_factory": __version__, "jax": jax.__version__},
     }
     labels = {name: axis(name).labels for name in axes}
-    return Part("halos", rows, "fit_histories", text, (*arrays, row_mask()), labels, attributes)
+    return Part("halos", rows, "fit_histories", text, arrays, labels, attributes)
 
 
 def fit_piece(histories: Histories, at_once: int, part: Part, piece: int) -> Tile:

@@ -1,6 +1,5 @@
 """One compiled kernel for a plan: rows of any number in, wanted columns out, in blocks of one fixed shape."""
 
-import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -124,11 +123,6 @@ class Kernel:
     def _precision(self):
         # said either way: a mock is the same whatever precision its caller has switched on
         return jax.enable_x64(self.precision == "float64")
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rows_of_block(name: str, values: np.ndarray, rows: slice) -> np.ndarray:

@@ -9,11 +9,10 @@ import numpy as np
 import psutil
 
 from diffsky_factory import __version__
-from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.axis_labels import Labels
-from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, Rows
+from diffsky_factory.outputs.layout import IS_ROW, Part, Rows, array_layouts
 
 COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
 BASE_MEMORY = 1.3e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
@@ -99,22 +98,11 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
         rows=rows,
         job="build",
         made_from=recipe.text,
-        arrays=(*array_layouts(assembly.columns), row_mask()),
+        arrays=array_layouts((*assembly.columns, IS_ROW)),
         axes=used_axes(assembly, assembly.columns),
         attributes=attributes(assembly),
     )
     return BuildPlan(part, assembly.area)
-
-
-def array_layouts(names: Sequence[str]) -> tuple[ArrayLayout, ...]:
-    """Layout of the array of each column, from the schema."""
-    known = [column(name) for name in names]
-    return tuple(ArrayLayout(name, one.dtype, one.axes, one.attributes) for name, one in zip(names, known))
-
-
-def row_mask() -> ArrayLayout:
-    """Layout of the array that tells rows from padding, in the first part of a store."""
-    return array_layouts((IS_ROW,))[0]
 
 
 def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, Labels]:

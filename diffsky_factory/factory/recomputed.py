@@ -1,7 +1,7 @@
 """Columns computed from what a store of galaxies keeps, in the very program that would have built them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.assembly import MADE_OF, Assembly
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import load_recipe, recipe_from_text
-from diffsky_factory.inputs.simulations.arrange import find_hosts, last_of_chain
+from diffsky_factory.inputs.simulations.arrange import find_hosts, host_rows
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part, ranges
 from diffsky_factory.outputs.reading import column_names, read_column
@@ -196,16 +196,8 @@ def _recomputation(path: str, part: Part, request: str) -> Recomputation:
 
 def _with_hosts(kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Stored columns of a tile with the rows of their hosts, as the halos had them."""
-    ids = kept["halo_id"]
-    top = find_hosts(ids, kept["host_halo_id"], kept["is_central"]).row
-    found = {**kept, "host_row": top}
-    if "penultimate_host_halo_id" in kept:
-        order = np.argsort(ids, kind="stable")
-        first = order[np.searchsorted(ids, kept["penultimate_host_halo_id"], sorter=order)]
-        if not np.array_equal(last_of_chain(first), top):
-            raise InputError("column 'penultimate_host_halo_id': leads to another host; the store is damaged")
-        found["penultimate_host_row"] = first
-    return found
+    hosts = find_hosts(kept["halo_id"], kept["host_halo_id"], kept["is_central"])
+    return {**kept, **host_rows(kept, hosts)}
 
 
 def _plain(value: Any) -> Any:
@@ -223,9 +215,3 @@ def _constants(given: Mapping[str, Mapping[str, float]]) -> dict[Key, Any]:
         except TypeError as error:
             raise InputError(f"constants: {path} takes other fields ({error})") from error
     return found
-
-
-def check_columns(columns: Sequence[str]) -> None:
-    """Raise InputError where no columns are asked for, or one twice."""
-    if not columns or len(set(columns)) != len(columns):
-        raise InputError("columns: give the names of what is to be computed, each once")

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import zarr
 
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import store
-from diffsky_factory.outputs.layout import Part
+from diffsky_factory.outputs.layout import Part, label_array
 from diffsky_factory.outputs.reading import remedy
 from diffsky_factory.outputs.store import Table
 
@@ -74,7 +75,7 @@ def block_index(path: Path, part: Part) -> dict[str, Table]:
         values = np.concatenate([zone[BRIGHTEST] for zone in zones])
         (labels,) = part.array(BRIGHTEST).axes
         tables[f"{BRIGHTEST}_min"] = Table((DIMENSION, labels), values, {"units": column(BRIGHTEST).unit})
-        tables[labels] = Table((labels,), np.asarray(part.axes[labels], object), axis(labels).attributes)
+        tables[labels] = Table((labels,), label_array(part.axes[labels]), axis(labels).attributes)
     return {f"{GROUP}/{name}": table for name, table in tables.items()}
 
 
@@ -83,8 +84,6 @@ def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
     tile, first, count = _blocks(part, tiles)
     zones: dict[tuple[str, str], Bounds] = {}
     if part.job == "build" and store.is_complete(path, part) and len(tiles) == part.rows.tiles:
-        import zarr
-
         problem = store.tables_damage(path, part, f"{GROUP}/")
         if problem:
             raise InputError(f"{path}: {problem}; {remedy(path, part)} to mend it")

@@ -9,11 +9,10 @@ import numpy as np
 import zarr
 
 from diffsky_factory.core.axes import axis
-from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import dggs, store
-from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, Rows
-from diffsky_factory.outputs.reading import read_rows, remedy
+from diffsky_factory.outputs.layout import IS_ROW, Part, array_layouts, rows_of_pieces
+from diffsky_factory.outputs.reading import read_column, remedy
 from diffsky_factory.outputs.store import Table
 from diffsky_factory.sky import tiles
 
@@ -31,21 +30,11 @@ def plan_halos(made_from: str, rows: int, columns: Mapping[str, type], attribute
     attributes : what the table says of itself: geometry, cosmology, and more
     """
     counts = tuple(min(PIECE, rows - first) for first in range(0, rows, PIECE))
-    layout = Rows(
-        made_from=made_from,
-        partition="pieces",
-        order=None,
-        dimension="halo",
-        block=CHUNK,
-        shard=min(PIECE, CHUNK * -(-rows // CHUNK)),
-        keys=tuple(range(len(counts))),
-        counts=counts,
-        areas=(0.0,) * len(counts),
-    )
-    known = [column(name) for name in (GROUP_CELL, *columns, IS_ROW)]
-    arrays = tuple(ArrayLayout(one.name, one.dtype, one.axes, one.attributes) for one in known)
+    rows_of = rows_of_pieces(made_from, counts, block=CHUNK, shard=min(PIECE, CHUNK * -(-rows // CHUNK)))
+    arrays = array_layouts((GROUP_CELL, *columns, IS_ROW))
+    labels = {name: axis(name).labels for array in arrays for name in array.axes}
     kinds = {name: str(np.dtype(kind)) for name, kind in columns.items()}
-    return Part(PART, layout, JOB, made_from, arrays, _axes(known), {**attributes, "columns": kinds})
+    return Part(PART, rows_of, JOB, made_from, arrays, labels, {**attributes, "columns": kinds})
 
 
 def pixel_index(path: Path, part: Part) -> dict[str, Table]:
@@ -105,20 +94,8 @@ class StoredTable:
 
     def _read(self, name: str, first: int, last: int) -> np.ndarray:
         # tiles but the last fill their shards, so that rows follow each other without padding
-        array = self.part.array(name)
-        try:
-            stored = zarr.open_array(self.path / self.part.path(array), mode="r")
-            which = (slice(None),) * len(array.axes)
-            return read_rows(self.path, self.part, array, stored, np.arange(first, last), which)
-        except InputError:
-            raise
-        except (OSError, ValueError, RuntimeError, KeyError) as error:  # of zarr, of its codecs, of the disk
-            raise InputError(f"{self.path}: {name} cannot be read ({error}); {remedy(self.path, self.part)}") from error
+        return read_column(self.path, self.part, name, np.arange(first, last))
 
     def _index(self, name: str) -> np.ndarray:
         group = zarr.open_group(self.path, mode="r")
         return group[f"{INDEX}/{name}"][:] if f"{INDEX}/{name}" in group else np.empty(0, np.int64)
-
-
-def _axes(columns: list[Column]) -> dict[str, tuple[str, ...]]:
-    return {name: axis(name).labels for one in columns for name in one.axes}

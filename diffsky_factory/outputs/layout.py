@@ -6,12 +6,14 @@ which cost no bytes. Arrays are flat along the rows of all tiles.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+
+from diffsky_factory.core.columns import column
 
 FORMAT = "diffsky-factory/store/2"
 IS_ROW = "is_row"  # column of a store's first part that tells rows from padding
@@ -168,6 +170,23 @@ class Part:
     def hash(self) -> str:
         """SHA-256 of the text; work on a part goes on only where it is the same."""
         return _sha256(self.text)
+
+
+def rows_of_pieces(made_from: str, counts: tuple[int, ...], *, block: int, shard: int) -> Rows:
+    """Rows of halos in numbered pieces, of no place on the sky."""
+    n = len(counts)
+    return Rows(made_from, "pieces", None, "halo", block, shard, tuple(range(n)), counts, (0.0,) * n)
+
+
+def array_layouts(names: Iterable[str]) -> tuple[ArrayLayout, ...]:
+    """Layout of the array of each column, from the schema."""
+    known = [column(name) for name in names]
+    return tuple(ArrayLayout(one.name, one.dtype, one.axes, one.attributes) for one in known)
+
+
+def label_array(labels: Sequence[str | float]) -> np.ndarray:
+    """Labels of an axis as an array; texts are objects, which Zarr and netCDF write as texts of any length."""
+    return np.asarray(labels, object if labels and isinstance(labels[0], str) else np.float64)
 
 
 def rows_from_content(content: Mapping[str, Any]) -> Rows:

@@ -1,8 +1,9 @@
 """Rows of a store as lazy arrays: any rows, in chunks of one size, of which each reads the blocks it needs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -14,7 +15,7 @@ from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import commits, store
-from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part
+from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, label_array
 
 CHUNK = 2**16  # rows, chosen: the least of a chunk, so that small tiles share one and a graph stays small
 REMEDIES = {
@@ -62,7 +63,9 @@ def columns(path: Path, part: Part, rows: da.Array, names: Iterable[str]) -> dic
     found = {}
     for name in names:
         array = part.array(name)
-        values = _lazy(path, part, array, rows)
+        how = {"dtype": array.dtype, "name": lazy_name(path, part, array, rows)}
+        known = {"path": str(path), "part": part.name, "layout": part.hash, "array": array.name}
+        values = mapped(_read, rows, rows.chunks[0], array.axes, part.tail(array), **how, **known)
         found[name] = xr.Variable((part.rows.dimension, *array.axes), values, dict(array.attributes))
     return found
 
@@ -72,27 +75,30 @@ def column_names(part: Part) -> list[str]:
     return [array.name for array in part.arrays if array.name != IS_ROW]
 
 
-def coordinates(part: Part, rows: da.Array | None = None) -> dict[str, xr.Variable]:
-    """Labels of the axes of a part, and where they are given, rows."""
+def coordinates(part: Part, rows: da.Array) -> dict[str, xr.Variable]:
+    """Labels of the axes of a part, and its rows."""
     found = {name: label_variable(name, labels) for name, labels in part.axes.items()}
-    if rows is not None:
-        found[ROW] = xr.Variable((part.rows.dimension,), rows, column(ROW).attributes)
-    return found
+    return {**found, ROW: xr.Variable((part.rows.dimension,), rows, column(ROW).attributes)}
 
 
 def label_variable(name: str, labels: Sequence[str | float]) -> xr.Variable:
-    """The coordinate of an axis; texts are objects, which Zarr and netCDF write as texts of any length."""
-    kind = object if labels and isinstance(labels[0], str) else np.float64
-    return xr.Variable((name,), np.asarray(labels, kind), axis(name).attributes)
+    """The coordinate of an axis."""
+    return xr.Variable((name,), label_array(labels), axis(name).attributes)
 
 
-def open_part(path: str | Path, name: str | None = None, *, allow_partial: bool = False) -> xr.Dataset:
-    """A part of a store, the first without a name: exact rows, lazily, with the coordinate `row`.
+def open_part(path: Path, part: Part, tiles: np.ndarray) -> xr.Dataset:
+    """Some tiles of a part of a store: exact rows, lazily, with the coordinate `row`."""
+    rows = all_rows(path, part, tiles)
+    variables = columns(path, part, rows, column_names(part))
+    return xr.Dataset(variables, coordinates(part, rows), store.plain(part.attributes))
 
-    A part that is not complete is opened with allow_partial=True alone, and then has the rows of its committed tiles.
+
+def readable(path: Path, name: str | None = None, *, allow_partial: bool = False) -> tuple[Part, np.ndarray]:
+    """A part of a store, the first without a name, and the tiles that can be read of it.
+
+    Of a part that is not complete, with allow_partial=True alone, those that are committed.
     Raises InputError where there is no store, where it is damaged, or where it is not complete.
     """
-    path = Path(path).absolute()
     if not path.exists():
         raise InputError(f"{path}: there is nothing here; check the path")
     part = store.read_part(path, name)
@@ -102,9 +108,7 @@ def open_part(path: str | Path, name: str | None = None, *, allow_partial: bool 
             f"{path}: {len(tiles)} of {part.rows.tiles} tiles of '{part.name}' are built and it is not complete; "
             f"{remedy(path, part)}, or open it with allow_partial=True"
         )
-    rows = all_rows(path, part, tiles)
-    variables = columns(path, part, rows, column_names(part))
-    return xr.Dataset(variables, coordinates(part, rows), store.plain(part.attributes))
+    return part, tiles
 
 
 def remedy(path: Path, part: Part) -> str:
@@ -112,20 +116,29 @@ def remedy(path: Path, part: Part) -> str:
     return REMEDIES.get(part.job, 'run "diffsky-factory resume {path}"').format(path=path)
 
 
-def _lazy(path: Path, part: Part, array: ArrayLayout, rows: da.Array) -> da.Array:
-    tail = part.tail(array)
-    known = {"path": str(path), "part": part.name, "layout": part.hash, "array": array.name}
-    name = f"{array.name}-{tokenize(rows.name, known)}"
-    meta = np.empty((0,) * (1 + len(tail)), array.dtype)
+def lazy_name(path: Path, part: Part, array: ArrayLayout, rows: da.Array) -> str:
+    """Name of the lazy array that `columns` makes of an array at some rows."""
+    return f"{array.name}-{tokenize(rows.name, str(path), part.name, part.hash, array.name)}"
+
+
+def mapped(
+    read: Callable, source: da.Array, lengths: tuple[int, ...], axes: Sequence[str], tail: tuple[int, ...], **how: Any
+) -> da.Array:
+    """What read(block of the source, number of a label, ...) gives of each block, as one lazy array.
+
+    source  : (n,), of which each block gives as many rows as `lengths` says
+    axes    : after the rows, of the sizes `tail`; of one that is read alone there is a chunk for each label
+    how     : dtype and name of the array, and further arguments of `read`
+    """
+    how["meta"] = np.empty((0,) * (1 + len(tail)), how["dtype"])
     if not tail:
-        return rows.map_blocks(_read, None, dtype=array.dtype, name=name, meta=meta, **known)
-    alone = [axis(name).read_alone for name in array.axes]
-    chunks = (rows.chunks[0], *((1,) * size if one else (size,) for one, size in zip(alone, tail)))
+        return source.map_blocks(read, None, chunks=(lengths,), **how)
+    alone = [axis(one).read_alone for one in axes]
+    chunks = (lengths, *((1,) * size if one else (size,) for one, size in zip(alone, tail)))
     shape = tuple(size if one else 1 for one, size in zip(alone, tail))
     # what stands for a chunk of the axes after the rows: the number of the label that is read alone, if one is
     labels = da.from_array(np.arange(int(np.prod(shape))).reshape(1, *shape), chunks=1, name=f"label-{shape}")
-    numbers = rows.reshape(-1, *(1 for _ in tail))
-    return da.map_blocks(_read, numbers, labels, dtype=array.dtype, chunks=chunks, name=name, meta=meta, **known)
+    return da.map_blocks(read, source.reshape(-1, *(1 for _ in tail)), labels, chunks=chunks, **how)
 
 
 def _rows_on_disk(exact: np.ndarray, starts: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -31,11 +31,22 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import commits
-from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, Rows, part_from_content, rows_from_content
+from diffsky_factory.outputs.layout import (
+    IS_ROW,
+    ArrayLayout,
+    Part,
+    Rows,
+    label_array,
+    part_from_content,
+    rows_from_content,
+)
 
 PLAN, PARTS, COMMITS, LOCK, WRITER = "plan.json", "parts", "commits", ".lock", ".writer"
 ROOT, ROOT_COMMIT = "zarr.json", f"{COMMITS}/root.json"
 NEW_METADATA, PARTIAL = ".metadata-", ".partial"  # of names that a killed process leaves behind
+
+# with a checksum in every chunk, a reader never takes a damaged one for data
+COMPRESSORS = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()
 
 State = Literal["building", "complete"]
 
@@ -281,7 +292,7 @@ def _write_metadata(path: Path, part: Part, state: State, tables, attributes) ->
         for array in part.arrays:
             _create_array(group, part, array)
         for name, labels in part.axes.items():
-            _write_table(group, name, Table((name,), _labels(labels), axis(name).attributes))
+            _write_table(group, name, Table((name,), label_array(labels), axis(name).attributes))
         root = zarr.open_group(made)
         for name, table in tables.items():
             _write_table(root, name, table)
@@ -341,8 +352,7 @@ def _create_array(group: zarr.Group, part: Part, array: ArrayLayout) -> None:
         shards=(part.rows.shard, *tail),
         dtype=array.dtype,
         fill_value=array.fill,
-        # with a checksum in every chunk, a reader never takes a damaged one for data
-        compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()),
+        compressors=COMPRESSORS,
         dimension_names=(part.rows.dimension, *array.axes),
         attributes=dict(array.attributes),
     )
@@ -356,14 +366,10 @@ def _write_table(group: zarr.Group, name: str, table: Table) -> None:
         shape=values.shape,
         dtype=str if is_text else values.dtype,
         dimension_names=table.dimensions,
-        compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()) if values.ndim else "auto",
+        compressors=COMPRESSORS if values.ndim else "auto",
         attributes=dict(table.attributes),
     )
     stored[...] = values.astype(object) if is_text else values
-
-
-def _labels(labels: tuple[str | float, ...]) -> np.ndarray:
-    return np.asarray(labels, object if isinstance(labels[0], str) else np.float64)
 
 
 def _consolidate(path: Path) -> None:

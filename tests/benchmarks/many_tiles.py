@@ -22,9 +22,9 @@ from diffsky_factory.factory import zones
 from diffsky_factory.factory.assembly import assembly
 from diffsky_factory.factory.building import complete
 from diffsky_factory.factory.job import Job, Tile, run
-from diffsky_factory.factory.planning import array_layouts, attributes, row_mask
+from diffsky_factory.factory.planning import attributes
 from diffsky_factory.outputs import store
-from diffsky_factory.outputs.layout import Part, Rows
+from diffsky_factory.outputs.layout import IS_ROW, Part, Rows, array_layouts
 from diffsky_factory.sky import tiles
 
 ORDER, ROWS = 7, 20
@@ -50,7 +50,7 @@ def planned(n: int) -> Part:
     )
     said = {**attributes(assembly(recipe.text)), "region": {"pixels": list(range(n)), "order": ORDER}}
     said["area_deg2"] = n * tiles.pixel_area(ORDER)
-    return Part("galaxies", rows, "build", recipe.text, (*array_layouts(COLUMNS), row_mask()), {}, said)
+    return Part("galaxies", rows, "build", recipe.text, array_layouts((*COLUMNS, IS_ROW)), {}, said)
 
 
 def dummy(part: Part, tile: int) -> Tile:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dask.array as da
+import numpy as np
 import xarray as xr
 
 from diffsky_factory.core.columns import column
@@ -25,7 +26,7 @@ def open_box(name: str | Path) -> xr.Dataset:
     if table.attributes["geometry"] != "box":
         raise InputError(f"{name}: is a light cone, not a box")
     if isinstance(table, StoredTable):
-        return open_part(table.path).drop_vars(GROUP_CELL)
+        return open_part(table.path.absolute(), table.part, np.arange(table.part.rows.tiles)).drop_vars(GROUP_CELL)
     variables = {}
     for field in table.columns:
         known = column(field)

@@ -14,11 +14,9 @@ from diffsky_factory.factory.opening.sources import OPEN_TILES, STORE
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.halo_store import GROUP_CELL
 from diffsky_factory.outputs.layout import Part
-from diffsky_factory.outputs.reading import ROW, built_tiles, open_part
+from diffsky_factory.outputs.reading import ROW, open_part, readable
 
 NETCDF = (".nc", ".nc4")
-
-
 OF_THE_WHOLE = ("area_deg2", "region", "footprint", "redshift_min", "redshift_max", "simulation_columns")
 """Attributes of a store or mock that are not those of what is cut from it; ds.sky knows them."""
 
@@ -36,15 +34,15 @@ def open_store(path: str | Path, *, part: str | None = None, allow_partial: bool
     Raises InputError where there is no such store, where it is damaged, or where it is not complete.
     """
     path = Path(path).absolute()
-    ds = open_part(path, part, allow_partial=allow_partial)
-    layout = store.read_part(path, part)
-    ds.attrs[STORE] = str(path)
+    layout, tiles = readable(path, part, allow_partial=allow_partial)
+    ds = open_part(path, layout, tiles)
     if layout.rows.partition == "healpix":
         first = store.read_part(path)
-        said = described({**first.attributes, **layout.attributes}, _selection(path, first, layout, ds))
-        ds.attrs = {**said, STORE: str(path)}
+        chosen = _selection(first.attributes, layout, tiles, ds[ROW].data.name)
+        ds.attrs = described({**first.attributes, **layout.attributes}, chosen)
+    ds.attrs[STORE] = str(path)
     if not store.is_complete(path, layout):
-        ds.attrs.update({"state": "building", OPEN_TILES: len(built_tiles(path, layout))})
+        ds.attrs.update({"state": "building", OPEN_TILES: len(tiles)})
     return ds.drop_vars(GROUP_CELL, errors="ignore")
 
 
@@ -81,9 +79,8 @@ def covered_regions(attributes: Mapping[str, Any]) -> tuple[Mapping, ...]:
     return (attributes["region"], *([{"any": footprint}] if footprint else []))
 
 
-def _selection(path: Path, first: Part, part: Part, ds: xr.Dataset) -> Selection:
-    rows, tiles = part.rows, built_tiles(path, part)
-    attributes, covered = first.attributes, covered_regions(first.attributes)
+def _selection(attributes: Mapping[str, Any], part: Part, tiles: np.ndarray, token: str) -> Selection:
+    rows, covered = part.rows, covered_regions(attributes)
     area = attributes["area_deg2"]
     if len(tiles) < rows.tiles:
         area = float(np.asarray(rows.areas)[tiles].sum())
@@ -93,7 +90,7 @@ def _selection(path: Path, first: Part, part: Part, ds: xr.Dataset) -> Selection
         covered=covered,
         redshift=(attributes["redshift_min"], attributes["redshift_max"]),
         rows=fingerprint_of_ranges(rows.starts[tiles], np.asarray(rows.counts, np.int64)[tiles]),
-        token=ds[ROW].data.name,
+        token=token,
     )
 
 

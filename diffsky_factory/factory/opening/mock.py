@@ -1,6 +1,6 @@
 """A mock that nobody has built: every column lazy, computed from halos when it is asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from diffsky_factory.factory.opening.datasets import covered_regions, described
 from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
 from diffsky_factory.factory.planning import attributes, used_axes
 from diffsky_factory.factory.recipe import Recipe, load_recipe
-from diffsky_factory.outputs.reading import ROW, label_variable
+from diffsky_factory.outputs.reading import ROW, label_variable, mapped
 
 
 def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
@@ -57,13 +57,13 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
     for name in names:
         known = column(name)
         tail = tuple(len(axes[one]) for one in known.axes)
-        of = {"label": name, "recipe": recipe, "column": name}
-        alone = axis_read_alone(known.axes)
-        if alone is not None:
-            array = rows_of_labels(_alone, state, counts, tail, known.axes.index(alone), known.dtype, **of)
+        source = state if name in kept or name in large else halos
+        how = {"recipe": recipe, "column": name, "dtype": known.dtype}
+        if counts:
+            token = f"{name}-{tokenize(source.name, how)}"
+            array = mapped(_picked, source, counts, known.axes, tail, name=token, **how)
         else:
-            source = state if name in kept or name in large else halos
-            array = rows_of_tiles(_picked, source, counts, tail, known.dtype, **of)
+            array = da.zeros((0, *tail), dtype=known.dtype)
         variables[name] = xr.Variable(("galaxy", *known.axes), array, known.attributes)
     coordinates = {name: label_variable(name, labels) for name, labels in axes.items()}
     number = da.arange(sum(counts), chunks=(counts or (0,),), dtype=np.int64)
@@ -114,43 +114,8 @@ def _state(halos: np.ndarray, recipe: str, wanted: tuple[str, ...]) -> np.ndarra
     return _boxed({**columns, **assembly(recipe).galaxies(columns, wanted)})
 
 
-def _picked(columns: np.ndarray, recipe: str, column: str) -> np.ndarray:
-    return assembly(recipe).galaxies(columns.flat[0], [column])[column]
-
-
-def _alone(columns: np.ndarray, label: np.ndarray, recipe: str, column: str) -> np.ndarray:
-    return assembly(recipe).galaxies(columns.flat[0], [column], bands=[int(label.flat[0])])[column]
-
-
-def rows_of_tiles(read: Callable, source: da.Array, counts, tail, dtype: str, *, label: str, **known: Any) -> da.Array:
-    """A dask array with one chunk per tile.
-
-    read(block of the source, **known) gives the rows of a tile; source has one element per tile, counts their rows,
-    tail is the shape after the rows.
-    """
-    if not len(counts):
-        return da.zeros((0, *tail), dtype=dtype)
-    source = source.reshape(-1, *(1 for _ in tail)) if tail else source
-    chunks = (tuple(int(n) for n in counts), *((size,) for size in tail))
-    name = f"{label}-{tokenize(read, source.name, known)}"
-    meta = np.empty((0,) * len(chunks), dtype)
-    return source.map_blocks(read, dtype=dtype, chunks=chunks, name=name, meta=meta, **known)
-
-
-def rows_of_labels(
-    read: Callable, source: da.Array, counts, tail, at: int, dtype: str, *, label: str, **known: Any
-) -> da.Array:
-    """A dask array with one chunk per tile and label of the axis `at` of the tail.
-
-    read(block of the source, number of the label, **known) gives the rows of a tile at one label.
-    """
-    if not len(counts):
-        return da.zeros((0, *tail), dtype=dtype)
-    source = source.reshape(-1, *(1 for _ in tail))
-    shape = tuple(size if i == at else 1 for i, size in enumerate(tail))
-    numbers = np.arange(tail[at]).reshape(1, *shape)
-    labels = da.from_array(numbers, chunks=1, name=f"label-{tail[at]}-{at}-{len(tail)}")
-    chunks = (tuple(int(n) for n in counts), *((1,) * size if i == at else (size,) for i, size in enumerate(tail)))
-    name = f"{label}-{tokenize(read, source.name, known)}"
-    meta = np.empty((0,) * len(chunks), dtype)
-    return da.map_blocks(read, source, labels, dtype=dtype, chunks=chunks, name=name, meta=meta, **known)
+def _picked(columns: np.ndarray, label: np.ndarray | None, recipe: str, column: str) -> np.ndarray:
+    parts = assembly(recipe)
+    alone = axis_read_alone(parts.column(column).axes)
+    bands = None if alone is None else [int(label.flat[0])]
+    return parts.galaxies(columns.flat[0], [column], bands=bands)[column]

@@ -94,9 +94,13 @@ class StoreSource:
         """Those whose lazy array is still the one that reads them."""
         if not isinstance(rows, da.Array):
             return []
-        known = [name for name in self.columns if name in ds.data_vars]
-        fresh = reading.columns(self.path, self.part, rows, known)
-        return [name for name in known if _same(ds, name, fresh[name], self.part.axes)]
+        first, found = self.part.rows.dimension, []
+        for name in self.columns:
+            array = self.part.array(name)
+            lazy = reading.lazy_name(self.path, self.part, array, rows)
+            if name in ds.data_vars and _same(ds, name, (first, *array.axes), lazy, self.part.axes):
+                found.append(name)
+        return found
 
     def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
         """Read block by block when they are asked for."""
@@ -127,7 +131,8 @@ class MockSource:
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
         """Those of a mock of which nothing was cut yet."""
         known = [name for name in self.columns if name in ds.data_vars and name in self._fresh]
-        return [name for name in known if _same(ds, name, self._fresh[name].variable, self.parts.axes)]
+        fresh = {name: self._fresh[name] for name in known}
+        return [name for name, own in fresh.items() if _same(ds, name, own.dims, own.data.name, self.parts.axes)]
 
     @cached_property
     def _fresh(self) -> xr.Dataset:
@@ -162,10 +167,10 @@ def source_of(ds: xr.Dataset) -> Source:
     return _mock_source(assembly(ds.attrs["recipe"]))
 
 
-def _same(ds: xr.Dataset, name: str, fresh: xr.Variable, labels: Mapping[str, Any]) -> bool:
-    """Whether a variable is still the lazy array of its column, on the same axes with the same labels."""
+def _same(ds: xr.Dataset, name: str, dims: tuple, lazy: str, labels: Mapping[str, Any]) -> bool:
+    """Whether a variable is still the lazy array of its column, by its name, on the same axes with the same labels."""
     values = ds[name]
-    if values.dims != fresh.dims or getattr(values.data, "name", None) != fresh.data.name:
+    if values.dims != dims or getattr(values.data, "name", None) != lazy:
         return False
     return all(one in ds.coords and ds[one].values.tolist() == list(labels[one]) for one in values.dims[1:])
 

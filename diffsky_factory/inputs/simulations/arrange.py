@@ -93,11 +93,20 @@ def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     columns = {**columns, "host_halo_id": hosts.halo_id}
     if "host_in_catalog" in columns:
         columns["host_in_catalog"] = hosts.found
+    rows = host_rows(columns, hosts)
+    arranged = {name: values[order] for name, values in columns.items()}
+    return {**arranged, **{name: place[values[order]] for name, values in rows.items()}}
+
+
+def host_rows(columns: dict[str, np.ndarray], hosts: Hosts) -> dict[str, np.ndarray]:
+    """The columns of row numbers that follow from ids of hosts: host_row, and where its id is given that of the first.
+
+    Raises InputError where the id of a first host leads out of the group.
+    """
     rows = {"host_row": hosts.row}
     if "penultimate_host_halo_id" in columns:
         rows["penultimate_host_row"] = _penultimate(columns, hosts)
-    arranged = {name: values[order] for name, values in columns.items()}
-    return {**arranged, **{name: place[values[order]] for name, values in rows.items()}}
+    return rows
 
 
 def _penultimate(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Hosts of the synthetic universe on a patch of the sky, from the chunks that reach it."""
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diffsky_factory.core.machine import cores
 from diffsky_factory.core.recent import Recent
 from diffsky_factory.inputs.simulations import synthetic_structure
 from diffsky_factory.inputs.simulations.synthetic_structure import Structure
@@ -81,7 +81,7 @@ def joined(patches: Iterable[Patch]) -> Patch:
 
 def threads() -> int:
     """How many chunks are made side by side."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(8, cores())
 
 
 def _nothing() -> list[np.ndarray]:
