@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from diffsky_factory.factory.building import build
@@ -35,6 +36,14 @@ TINY = {
 PLAIN_COLUMNS = ["galaxy_id", "is_central", "ra", "dec", "redshift", "log10_halo_mass", "mah_parameters"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
+def pytest_collection_modifyitems(items):
+    """A notebook compiles for as long as all tests of a folder."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def memory_given_back():
     """What compiling needed goes back to the system: glibc keeps gigabytes of it otherwise."""
@@ -57,20 +66,26 @@ def plain():
     )
 
 
+def built_once(recipe, tmp_path_factory):
+    """A complete store, which the first process that asks for it builds for all of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    path = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / f"{recipe.name}.zarr"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            build(recipe, path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def tiny_store(tiny, tmp_path_factory):
     """A complete store of `tiny`; tests read it only."""
-    path = tmp_path_factory.mktemp("stores") / "tiny.zarr"
-    build(tiny, path)
-    return path
+    return built_once(tiny, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def plain_store(plain, tmp_path_factory):
     """A complete store of `plain`; tests read it only."""
-    path = tmp_path_factory.mktemp("stores") / "plain.zarr"
-    build(plain, path)
-    return path
+    return built_once(plain, tmp_path_factory)
 
 
 @pytest.fixture

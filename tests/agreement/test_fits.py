@@ -15,6 +15,7 @@ from tests.reference import found, reference
 
 FILE = Path(__file__).resolve().parent / "data" / "fits.npz"
 SIMULATIONS = halo_histories.simulations()
+MORE = [*SIMULATIONS[1:], "made"]
 LOSS, HAS_FIT = 5, 6
 
 
@@ -48,7 +49,7 @@ def ratios(name):
     return (ours["mah_fit_loss"][both] + 1e-8) / (theirs[both, LOSS] + 1e-8)
 
 
-@pytest.mark.parametrize("name", [*SIMULATIONS, "made"])
+@pytest.mark.parametrize("name", [*SIMULATIONS[:1], *(pytest.param(name, marks=pytest.mark.thorough) for name in MORE)])
 def test_no_history_is_fitted_worse_than_by_diffmah(name):
     if name not in peer():
         pytest.skip(f"{FILE.name} has no fits of {name}: run python -m tests.agreement.make_fits")
@@ -120,6 +121,7 @@ def test_star_formation_is_fitted_as_well_as_by_diffstar():
     assert np.median(ratio) <= 1.05
 
 
+@pytest.mark.thorough
 def test_stellar_masses_of_fits_are_those_of_the_histories():
     times, today, rate, growth, fit = stars()
     halo = np.asarray(log10_mass(HaloGrowth(*growth.T[:, :, None]), times, today))

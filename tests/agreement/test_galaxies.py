@@ -20,9 +20,7 @@ from tests.agreement import golden as reference_files
 from tests.agreement.golden import FLAT, as_diffsky, captured_histories, galaxies, load, parameter_groups
 from tests.reference import FOLDER, found
 
-PRECISIONS = [pytest.param(True, id="64 bit"), pytest.param(False, id="32 bit")]
-# what has light compiles for long
-OF_LIGHT = [pytest.param(True, id="64 bit", marks=pytest.mark.thorough), pytest.param(False, id="32 bit")]
+PRECISIONS = [pytest.param(True, id="64 bit", marks=pytest.mark.thorough), pytest.param(False, id="32 bit")]
 
 PHOTOMETRY = [
     name
@@ -138,7 +136,8 @@ def test_populations_of_histories_agree_with_diffstarpop(tag):
         np.testing.assert_allclose(value, golden[f"{tag}_{name}"], atol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("wide", OF_LIGHT)
+@pytest.mark.thorough
+@pytest.mark.parametrize("wide", PRECISIONS)
 def test_ages_and_metallicities_agree_with_dsps(wide):
     golden, inputs = load("golden", "dsps.npz"), load("golden", "fake_inputs.npz")
     with jax.enable_x64(wide):
@@ -237,7 +236,8 @@ def tolerance_of(name: str, wide: bool) -> float:
     return 1e-7 if wide else 2e-4
 
 
-@pytest.mark.parametrize("wide", OF_LIGHT)
+@pytest.mark.thorough
+@pytest.mark.parametrize("wide", PRECISIONS)
 @pytest.mark.parametrize("name", PHOTOMETRY)
 def test_galaxies_before_merging_agree_with_diffsky(name, wide):
     with jax.enable_x64(wide):
@@ -258,7 +258,7 @@ def test_galaxies_before_merging_agree_with_diffsky(name, wide):
         np.testing.assert_allclose(mags[:, i], golden[theirs], rtol=0, atol=tolerance_of("mag_", wide), err_msg=theirs)
 
 
-@pytest.mark.parametrize("wide", OF_LIGHT)
+@pytest.mark.parametrize("wide", PRECISIONS)
 @pytest.mark.parametrize(
     ("mode", "stage"),
     [pytest.param("mc0", "merging_mean", marks=pytest.mark.thorough), ("mc1", "merging_monte_carlo")],

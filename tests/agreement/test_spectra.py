@@ -15,7 +15,7 @@ import pytest
 from diffsky_factory.physics.light.lines import SOLAR_LUMINOSITY, LineTable
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from tests.agreement.golden import as_diffsky, captured_histories, galaxies, load
-from tests.agreement.test_galaxies import OF_LIGHT, run, unused_deviates
+from tests.agreement.test_galaxies import PRECISIONS, run, unused_deviates
 from tests.reference import FOLDER, found
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -72,7 +72,7 @@ def put_in(inputs, table):
     )
 
 
-@pytest.mark.parametrize("wide", OF_LIGHT)
+@pytest.mark.parametrize("wide", PRECISIONS)
 @pytest.mark.parametrize("path", SPECTRA, ids=identity)
 def test_spectra_agree_with_diffsky(path, wide):
     tag, templates = tag_of(path), load("golden", "fake_inputs.npz")
@@ -95,7 +95,7 @@ def test_spectra_agree_with_diffsky(path, wide):
         assert np.median(difference) < (1e-7 if wide else 1e-4), name
 
 
-@pytest.mark.parametrize("wide", OF_LIGHT)
+@pytest.mark.parametrize("wide", PRECISIONS)
 @pytest.mark.parametrize("path", LINES, ids=identity)
 def test_line_luminosities_agree_with_diffsky(path, wide):
     tag, theirs = tag_of(path), read(path)

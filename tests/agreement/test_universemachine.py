@@ -7,6 +7,7 @@ import diffsky_factory as dff
 from tests.agreement import measure
 from tests.reference import reference
 
+pytestmark = pytest.mark.thorough
 X, Y, Z, REDSHIFT, RA, DEC, ID, UPID, SPEED = 10, 11, 12, 3, 0, 1, 5, 7, slice(13, 16)
 LIGHT_SPEED = 299792.458  # km/s
 

@@ -255,6 +255,7 @@ def test_added_stages_are_evaluated_under_their_scopes():
     assert given["roman/environment"].tolist() == list(range(6))
 
 
+@pytest.mark.thorough
 def test_a_stage_of_the_model_may_be_added_under_a_scope_by_its_name():
     options = {"bands": ["lsst_r"], "add": ["roman/photometry", "roman/magnitude_in_situ"]}
     wide = dff.evaluate(HALOS, ["roman/mag_in_situ", "mag_in_situ"], **options)
@@ -279,6 +280,7 @@ def test_a_scope_has_bands_of_its_own():
     np.testing.assert_allclose(found["roman/mag_in_situ"], alone["mag_in_situ"], atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_everything_else_is_as_without_added_stages():
     wanted = ["log10_stellar_mass"]
     plain = dff.evaluate(HALOS, wanted)

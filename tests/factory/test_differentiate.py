@@ -26,11 +26,12 @@ def test_the_galaxies_are_those_of_evaluate():
 MOVES_LIGHT = (("mzr", "mzr_t0_ytp"), ("deltapop", "deltapop_logsm_ylo_q"), ("merging", "p_max"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("wanted", "moved_by"),
     [
         pytest.param("log10_stellar_mass", MOVES_LIGHT[-1:], id="mass"),
-        pytest.param("mag_mean", MOVES_LIGHT, id="light", marks=pytest.mark.thorough),
+        pytest.param("mag_mean", MOVES_LIGHT, id="light"),
     ],
 )
 def test_derivatives_are_those_of_differences(wanted, moved_by):

@@ -134,6 +134,7 @@ def test_bands_of_ones_own_are_seen_as_those_with_names():
     np.testing.assert_allclose(magnitudes(of_arrays), expected, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_file_that_changes_is_another_band(tmp_path):
     file = tmp_path / "mine.txt"
     file.write_text("4000 0\n4500 1\n5000 0\n")

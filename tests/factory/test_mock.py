@@ -49,6 +49,7 @@ def test_making_a_mock_computes_nothing(tiny, calls):
     assert calls == {"kernels": [], "halos": []}
 
 
+@pytest.mark.thorough
 def test_one_band_of_one_tile_computes_no_other_band_and_no_other_tile(tiny, calls, store):
     mock = make_mock(tiny)
     pixel = mock.sky.tiles[1]
@@ -182,6 +183,7 @@ def test_tiles_without_halos_count_as_area_not_as_rows(tiny):
     assert mock.compute().sizes["galaxy"] == mock.sky.tile_rows.sum()
 
 
+@pytest.mark.thorough
 def test_nodes_and_surviving_masses_are_columns_like_others(tiny):
     names = ["log10_stellar_mass", "log10_surviving_mass", "log10_stellar_mass_nodes", "merging_node_weights"]
     mock = make_mock(tiny, columns=[*names, "mag_nodes", "mag_true", "is_central"], bands=["lsst_r"])
@@ -204,6 +206,7 @@ def test_a_store_keeps_no_row_numbers(tiny):
         make_mock(tiny, columns=["penultimate_host_row"])
 
 
+@pytest.mark.thorough
 def test_bands_of_ones_own_are_labels_of_the_axis(tiny):
     curve = {"name": "mine", "wavelength": [5000.0, 6000.0, 7000.0], "transmission": [0.0, 1.0, 0.0]}
     mock = make_mock(tiny, bands=["lsst_g", curve, "lsst_i"], columns=["mag_true"])

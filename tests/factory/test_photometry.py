@@ -48,6 +48,7 @@ def test_the_bands_of_the_store_itself_come_out_as_they_are(ds):
     np.testing.assert_array_equal(ds.sky.photometry(["lsst_g", "lsst_r", "lsst_i"]).mag_true, ds.mag_true)
 
 
+@pytest.mark.thorough
 def test_a_curve_of_ones_own_is_one_of_a_build(ds, tiny, tmp_path):
     by_name = ds.sky.photometry({"mine": TOPHAT})
     pair = ds.sky.photometry(((TOPHAT[0] / 10.0) * units.nm, TOPHAT[1]), name="mine")

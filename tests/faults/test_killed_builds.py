@@ -162,6 +162,7 @@ def test_a_tile_in_work_is_not_read_as_data(plain_copy, monkeypatch):
     assert open_catalog(plain_copy, allow_partial=True).attrs["state"] == "building"
 
 
+@pytest.mark.thorough
 def test_two_processes_do_not_build_one_store(plain, plain_copy, command_line):
     with tasks.alone(plain_copy):
         with pytest.raises(ValueError, match="another process is building it"):

@@ -66,7 +66,8 @@ def test_a_store_that_is_whole_is_left_as_it_is(whole):
     assert seen == [(PIECES, PIECES, PIECES * 40 - 7, PIECES * 40 - 7)]
 
 
-@pytest.mark.parametrize("commits", [4, *(pytest.param(n, marks=pytest.mark.thorough) for n in (0, 10))])
+@pytest.mark.thorough
+@pytest.mark.parametrize("commits", [0, 4, 10])
 def test_fits_that_were_killed_are_finished_by_the_same_call(commits, whole, environment, tmp_path):
     path = tmp_path / "fits.zarr"
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], env=environment, stderr=subprocess.PIPE)

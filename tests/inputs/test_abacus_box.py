@@ -73,6 +73,7 @@ def test_columns_of_the_sample_are_those_of_the_raw_file(sample):
 RAW = ("x_L2com", "v_L2com", "vcirc_max_L2com")
 
 
+@pytest.mark.thorough
 def test_scale_radii_of_the_sample_are_those_of_nfw_halos(sample):
     rows = everything(opened(*sample, options={"scale_radius": True}))
     radius, known = rows["halo_scale_radius"], np.isfinite(rows["halo_scale_radius"])

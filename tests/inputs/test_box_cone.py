@@ -106,6 +106,7 @@ def test_halos_that_move_are_seen_once_each_where_they_cross():
     assert (np.abs(counts - mean) < 6.0 * np.sqrt(mean)).all()
 
 
+@pytest.mark.thorough
 def test_a_region_alone_is_the_same_halos_as_in_the_whole_sky():
     halos = in_a_box(SIZE, n=400, satellites=200)
     where = {"cone": {"ra": 40.0, "dec": 20.0, "radius": 8.0}}

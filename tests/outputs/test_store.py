@@ -86,6 +86,7 @@ def test_any_order_of_tiles_writes_the_same_bytes(tiny, tiny_store, tmp_path, mo
     assert_same_files(tmp_path / "backwards.zarr", tiny_store)
 
 
+@pytest.mark.thorough
 def test_another_order_of_tiles_gives_the_same_galaxies_bit_for_bit(tiny, tiny_store, tmp_path):
     build(tiny, tmp_path / "finer.zarr", tiles={"order": 9, "block": 256, "blocks_per_shard": 1})
     finer, expected = by_id(open_catalog(tmp_path / "finer.zarr")), by_id(open_catalog(tiny_store))

@@ -51,6 +51,7 @@ def assert_sums(g: dict[str, np.ndarray]) -> None:
     np.testing.assert_allclose(whole[some], g["age_weights"][some], rtol=1e-5)
 
 
+@pytest.mark.thorough
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000))
 def test_the_components_of_any_galaxy_sum_to_it(seed):
@@ -63,6 +64,7 @@ def test_the_components_of_any_galaxy_sum_to_it(seed):
         np.testing.assert_allclose(mass, 10.0 ** g[f"log10_stellar_mass{state}"].astype(float), rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_bulge_to_total_ratio_is_the_fraction_of_the_bulge_before_and_after_mergers():
     g = galaxies()
     np.testing.assert_array_equal(g["bulge_to_total"], g["component_fraction"][:, BULGE])
@@ -91,6 +93,7 @@ def test_efficiency_falls_from_early_to_late_about_the_time_of_formation():
     np.testing.assert_allclose(bulges.bulge_efficiency(time, 5.0, 2.0, 0.9, 0.7), [0.9, 0.9, 0.8, 0.7, 0.7], atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_time_of_formation_is_when_a_quarter_of_the_observed_mass_had_formed():
     from diffsky_factory.physics.halos.growth import TimeGrid
 

@@ -81,6 +81,7 @@ def test_gaps_change_an_exact_history_by_nothing(exact):
     assert np.abs(fitted_histories(fit) - exact)[good][used[good]].max() < 2e-3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("absent", [np.nan, -np.inf, np.inf])
 def test_masses_that_are_not_finite_are_no_masses(exact, absent):
     some = np.where(TIME < 5.0, absent, exact)

@@ -47,6 +47,7 @@ def fits(galaxies):
     return fit_star_formation(TIME, rate, growth, today=TODAY)
 
 
+@pytest.mark.thorough
 def test_histories_of_the_model_come_back(galaxies, fits):
     growth, _, rate = galaxies
     off = np.abs(masses(rates(growth, fits["sfh_parameters"].astype(float))) - masses(rate))[:, TIME > 2.0]
@@ -56,11 +57,13 @@ def test_histories_of_the_model_come_back(galaxies, fits):
     assert off[1::2].max() < 0.2
 
 
+@pytest.mark.thorough
 def test_numbers_have_unbounded_coordinates(fits):
     assert np.all(np.isfinite(unbounded(StarFormation(*jnp.asarray(fits["sfh_parameters"]).T))))
     assert set(fits["sfh_fit_quality"]) <= {FitQuality.FITTED, FitQuality.NOT_CONVERGED}
 
 
+@pytest.mark.thorough
 def test_a_history_is_fitted_alike_alone_and_among_others(galaxies, fits):
     growth, _, rate = galaxies
     alone = fit_star_formation(TIME, rate[5:6], growth[5:6], today=TODAY)
@@ -68,6 +71,7 @@ def test_a_history_is_fitted_alike_alone_and_among_others(galaxies, fits):
         np.testing.assert_array_equal(alone[name][0], fits[name][5])
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_fitted_is_flagged(galaxies):
     growth, _, rate = (values[:4].copy() for values in galaxies)
     rate[0, 30] = np.nan

@@ -59,6 +59,7 @@ def summed_by_hand(g, row, ages):
     return 10.0 ** g["log10_stellar_mass_in_situ"][row] * light
 
 
+@pytest.mark.thorough
 def test_all_lines_of_a_galaxy_are_the_sum_over_templates(galaxies):
     assert galaxies["line_luminosity_in_situ"].shape == (N, len(load_templates(TEMPLATES).line_name))
     for row in range(0, N, 7):
@@ -67,6 +68,7 @@ def test_all_lines_of_a_galaxy_are_the_sum_over_templates(galaxies):
         np.testing.assert_allclose(galaxies["line_luminosity_in_situ"][row], expected, rtol=1e-5, atol=1e-30)
 
 
+@pytest.mark.thorough
 def test_the_lines_of_each_component_are_the_sum_over_templates(galaxies):
     for row in range(0, N, 7):
         for component in range(3):
@@ -77,6 +79,7 @@ def test_the_lines_of_each_component_are_the_sum_over_templates(galaxies):
             np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-9 * brightest)
 
 
+@pytest.mark.thorough
 def test_lines_of_components_sum_to_those_of_the_galaxy(galaxies):
     for name in ("line_luminosity", "line_luminosity_in_situ"):
         total = galaxies[name]
@@ -85,11 +88,13 @@ def test_lines_of_components_sum_to_those_of_the_galaxy(galaxies):
         np.testing.assert_allclose(galaxies[f"component_{name}"].sum(axis=1), total, rtol=tolerance, atol=1e-30)
 
 
+@pytest.mark.thorough
 def test_observed_lines_of_components_sum_to_those_of_the_galaxy(galaxies):
     whole = galaxies["line_flux"]
     np.testing.assert_allclose(galaxies["component_line_flux"].sum(axis=1), whole, rtol=3e-6, atol=1e-37)
 
 
+@pytest.mark.thorough
 def test_lines_of_components_scaled_by_mass_miss_those_of_the_galaxy(galaxies, halos):
     names = ("component_line_luminosity_in_situ", "log10_stellar_mass_in_situ", "log10_stellar_mass")
     given = {name: galaxies[name] for name in names}
@@ -104,6 +109,7 @@ def test_lines_of_components_scaled_by_mass_miss_those_of_the_galaxy(galaxies, h
     assert miss.any()
 
 
+@pytest.mark.thorough
 def test_mergers_move_lines_and_lose_none(galaxies, halos):
     group = halos["host_row"]
     before, after = (np.add.reduceat(galaxies[name], np.unique(group)) for name in (IN_SITU, "line_luminosity"))
@@ -116,6 +122,7 @@ def test_mergers_move_lines_and_lose_none(galaxies, halos):
 IN_SITU = "line_luminosity_in_situ"
 
 
+@pytest.mark.thorough
 def test_the_observed_flux_is_that_of_astropy(galaxies, halos):
     c = Cosmology()
     universe = FlatLambdaCDM(H0=100.0 * c.h, Om0=c.Om0, Tcmb0=0.0)

@@ -111,6 +111,7 @@ def test_histories_are_finite_and_within_their_bounds_beyond_the_range_of_the_tr
         assert values.max() < high, name
 
 
+@pytest.mark.thorough
 def test_draws_at_the_ends_of_their_range_stay_finite():
     number = 64
     mass, time = np.linspace(9.0, 15.8, number), np.linspace(0.5, TODAY, number)
@@ -127,6 +128,7 @@ def test_draws_at_the_ends_of_their_range_stay_finite():
                 assert all(np.isfinite(np.asarray(values)).all() for values in growth), (u, z, central)
 
 
+@pytest.mark.thorough
 def test_a_halo_keeps_its_history_among_other_halos(wide):
     mass, time, central = wide
     whole = histories(mass, time, central)
@@ -135,6 +137,7 @@ def test_a_halo_keeps_its_history_among_other_halos(wide):
     np.testing.assert_allclose(np.column_stack(some), np.column_stack(whole)[rows], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_beyond_the_training_the_history_is_that_of_its_edge():
     n = 200
     edge, beyond = alike(14.5, 8.0, True, n), alike(15.5, 8.0, True, n)

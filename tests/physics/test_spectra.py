@@ -59,6 +59,7 @@ def summed_by_hand(g, row):
     return 10.0 ** g["log10_stellar_mass_in_situ"][row] * g["spectrum_flux_factor"][row] * light
 
 
+@pytest.mark.thorough
 def test_a_spectrum_is_the_sum_over_templates_however_deep_the_young_stars_are_in_dust(dusty):
     spread = np.ptp(dusty["dust_av_by_age"], axis=1)
     assert spread.max() > 0.8

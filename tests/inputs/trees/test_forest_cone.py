@@ -122,6 +122,7 @@ def test_every_crossing_is_there_once_and_nothing_else(forest):
     np.testing.assert_allclose(comoving_distance_64(COSMOLOGY, rows["redshift"]), radius, rtol=1e-8)
 
 
+@pytest.mark.thorough
 def test_masses_and_identity_are_those_of_the_path(forest):
     rows = seen(MadeUp(forest[0]))
     branch = rows["simulation_halo_id"] // 10
@@ -133,6 +134,7 @@ def test_masses_and_identity_are_those_of_the_path(forest):
     np.testing.assert_allclose(rows["log10_halo_mass"][usual], mass[usual], atol=1e-9)
 
 
+@pytest.mark.thorough
 def test_a_region_holds_what_the_whole_sky_has_there(forest):
     where = {"cone": {"ra": 200.0, "dec": -30.0, "radius": 25.0}}
     part, whole = seen(MadeUp(forest[0]), region=where), seen(MadeUp(forest[0]))
