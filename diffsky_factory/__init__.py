@@ -18,21 +18,25 @@ from diffsky_factory.factory.fitting import fit_growth, fit_star_formation
 from diffsky_factory.factory.fitting_stores import fit_histories
 from diffsky_factory.factory.ingest import Ingested, ingest
 from diffsky_factory.factory.matter import matter_maps
+from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.opening import accessor as _accessor  # noqa: F401  registers Dataset.sky
 from diffsky_factory.factory.opening.catalogs import list_catalogs, open_catalog
 from diffsky_factory.factory.opening.datasets import open_tree
 from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.stores import Status, resume, status
+from diffsky_factory.factory.summing import Summed, sum_over_chunks
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
 
 __all__ = [
     "Calibration",
     "Ingested",
     "InputError",
+    "Model",
     "Recipe",
     "Status",
     "Summary",
+    "Summed",
     "__version__",
     "add",
     "build",
@@ -53,4 +57,5 @@ __all__ = [
     "resume",
     "save_calibration",
     "status",
+    "sum_over_chunks",
 ]

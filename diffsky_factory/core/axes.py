@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from diffsky_factory.core.errors import did_you_mean
-from diffsky_factory.core.resources import resource
+from diffsky_factory.core.resources import resource, user_folders
+from diffsky_factory.core.schemas import read_schemas
 
 BANDS, LINES = "bands", "lines"
 """What the labels of an axis are `of` where a recipe gives them; for all others it is a table, as Table.field."""
@@ -39,16 +40,18 @@ class Axis(BaseModel):
         return {"units": self.unit, "long_name": self.long_name, "description": self.description}
 
 
-@cache
 def axes() -> dict[str, Axis]:
-    """All axes by name; raises ValueError where two entries share one."""
-    found: dict[str, Axis] = {}
-    for entry in yaml.safe_load(resource("schemas", "axes.yaml").read_text()):
-        one = Axis(**entry)
-        if one.name in found:
-            raise ValueError(f"axes.yaml: axis '{one.name}' is already defined")
-        found[one.name] = one
-    return found
+    """All axes by name: of the project, and of `schemas/axes.yaml` in folders of the user's own.
+
+    Raises InputError, naming the file, for an entry that is no axis, and where two entries share a name.
+    """
+    return _axes(user_folders())
+
+
+@cache
+def _axes(users: tuple[Path, ...]) -> dict[str, Axis]:
+    files = (resource("schemas", "axes.yaml"), *(folder / "schemas" / "axes.yaml" for folder in users))
+    return read_schemas(Axis, [file for file in files if file.exists()])
 
 
 def axis(name: str) -> Axis:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from diffsky_factory.core.errors import did_you_mean
-from diffsky_factory.core.resources import resource
+from diffsky_factory.core.resources import resource, user_folders
+from diffsky_factory.core.schemas import read_schemas
 from diffsky_factory.core.scopes import split
 
 Attributes = dict[str, str | int | float | list[int]]
@@ -62,17 +63,18 @@ class Column(BaseModel):
         return attributes
 
 
-@cache
 def columns() -> dict[str, Column]:
-    """All columns by name; raises ValueError where two entries share one."""
-    found: dict[str, Column] = {}
-    for file in sorted(resource("schemas", "columns").glob("*.yaml")):
-        for entry in yaml.safe_load(file.read_text()):
-            column = Column(**entry)
-            if column.name in found:
-                raise ValueError(f"{file.name}: column '{column.name}' is already defined")
-            found[column.name] = column
-    return found
+    """All columns by name: of the project, and of `schemas/columns` in folders of the user's own.
+
+    Raises InputError, naming the file, for an entry that is no column, and where two entries share a name.
+    """
+    return _columns(user_folders())
+
+
+@cache
+def _columns(users: tuple[Path, ...]) -> dict[str, Column]:
+    folders = (resource("schemas", "columns"), *(folder / "schemas" / "columns" for folder in users))
+    return read_schemas(Column, [file for folder in folders for file in sorted(folder.glob("*.yaml"))])
 
 
 def column(name: str) -> Column:

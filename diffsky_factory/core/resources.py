@@ -1,8 +1,18 @@
 """Where the project's own data files are: `schemas/` and `catalogs/`."""
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
+
+
+USER_PATH = "DIFFSKY_FACTORY_CATALOG_PATH"
+"""Environment variable: folders of the user's own, in the layout of `catalogs/` and with `schemas/` of their own."""
+
+
+def user_folders() -> tuple[Path, ...]:
+    """The folders that the environment variable names, the first to be searched first."""
+    return tuple(Path(folder) for folder in os.environ.get(USER_PATH, "").split(os.pathsep) if folder)
 
 
 def resource(*parts: str) -> Path:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from diffsky_factory.core.cache import fingerprint
+from diffsky_factory.core.declared import Declared, declared_at
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import path_of
 from diffsky_factory.core.scopes import scoped, split
-from diffsky_factory.core.stage import Stage, stage_at
 from diffsky_factory.factory import checks
 from diffsky_factory.factory.job import Job, Outcome, Progress, Tile, run
 from diffsky_factory.factory.planning import used_axes
@@ -27,7 +27,7 @@ def add(
     name: str,
     columns: Sequence[str],
     *,
-    stages: Sequence["Stage | str"] = (),
+    stages: Sequence[Declared | str] = (),
     constants: Sequence[Any] = (),
     client: Any = None,
     workers: int | None = None,
@@ -38,8 +38,8 @@ def add(
 
     name    : of the part, such as "photometry/roman" or "surveys/lsst_y10"
     columns : what it is to hold
-    stages  : of yours that write them, or that they follow from, by `module:attribute` or imported from a module; they
-              run under the scope that is the last word of the name, on what the store keeps
+    stages  : stages and providers of yours that write them, or that they follow from, by `module:attribute` or as they
+              are; they run under the scope that is the last word of the name, on what the store keeps
     constants : NamedTuples of numbers that these stages take, for this part
     changes : fields of the store's recipe that are others for these columns: bands, lines, wavelengths
     client, workers, progress : as in `build`
@@ -57,7 +57,7 @@ def add(
     if not columns or len(set(columns)) != len(columns):
         raise InputError("columns: give the names of what is to be computed, each once")
     scope = split(name)[1]
-    paths = tuple((stage_at(one) if isinstance(one, str) else one).under(scope).path for one in stages)
+    paths = tuple((declared_at(one) if isinstance(one, str) else one).under(scope).path for one in stages)
     wanted = tuple(scoped(scope, column) if paths else column for column in columns)
     own = {scoped(scope, path_of(type(one).__name__, type(one))): one._asdict() for one in constants}
     planned = plan_part(path, part, name, Request(wanted, changes, paths, own))

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -11,32 +11,24 @@ import numpy as np
 from diffsky_factory.core.axes import BANDS, axis
 from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.constants import Key
+from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import changed, noting
 from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.provider import Provider, needed, providable, provided
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
+from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
-from diffsky_factory.factory.tables import check_templates, line_names, spectrum_wavelengths, tables
-from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.filters import band_names, load_filters
-from diffsky_factory.inputs.halo_growth import halo_growth_parameters
-from diffsky_factory.inputs.igm import check_absorption
+from diffsky_factory.inputs.calibrations import Calibration
 from diffsky_factory.inputs.simulations.completed import Completion
 from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
-from diffsky_factory.inputs.templates import load_templates
-from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
 from diffsky_factory.physics.halos.fitted import FITTED
-from diffsky_factory.physics.halos.growth import TimeGrid
-from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.spectra import SpectrumTable
-from diffsky_factory.physics.stars.ages import TemplateGrid
-from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
 from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.distance_table import age_at
 from diffsky_factory.sky.regions import FullSky, region, share_inside
 
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
@@ -45,45 +37,31 @@ MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of thei
 class Assembly:
     """What a recipe needs, found and checked: anything unknown or missing is an error here, before any work."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        simulation: Simulation | None = None,
-        add: Sequence[str] = (),
-        own: Mapping[Key, Any] | None = None,
-    ) -> None:
-        """The simulation is opened as the recipe says, unless halos that follow from it are given in its place.
+    def __init__(self, recipe: Recipe, simulation: Simulation | None = None, model: Model | None = None) -> None:
+        """The simulation is opened, and the model made, as the recipe says, unless they are given in their place."""
+        self.recipe = recipe
+        with noting() as self.files:  # what it is made from
+            self._open(simulation, model)
 
-        add : paths of stages besides those of the model
-        own : constants of theirs, by key
-        """
-        self.recipe, self.own = recipe, dict(own or {})
-        with noting() as self.files:
-            self._open(simulation, add)
-
-    def _open(self, simulation: Simulation | None, add: Sequence[str]) -> None:
-        """Find and check everything; what is read from is in `files` afterwards."""
+    def _open(self, simulation: Simulation | None, model: Model | None) -> None:
         recipe = self.recipe
         where = recipe.region.model_dump(exclude_none=True, exclude_defaults=True) if recipe.region else None
         self.simulation: Simulation = simulation or open_simulation(
             recipe.simulation,
             redshift=recipe.redshift,
             halo_mass_min=recipe.halo_mass_min,
-            seed=recipe.seed,
+            seed=recipe.seed_of_halos,
             region=where,
             completion=Completion(recipe.complete_to, recipe.complete_above, recipe.satellites),
             cosmology=recipe.cosmology,
         )
         self.region: dict[str, Any] | None = where or self.simulation.default_region
-        self.calibration: Calibration = load_calibration(recipe.calibration)
-        self.stages: tuple[Stage, ...] = stages(
-            recipe.replace, fitted=set(FITTED) <= set(self.simulation.columns), add=add
-        )
-        load_templates(recipe.templates)
-        load_filters(recipe.bands)
-        check_absorption(recipe.igm)
-        self.lines = line_names(recipe.templates, recipe.lines)
-        spectrum_wavelengths(recipe.templates, recipe.wavelengths)
+        self.model: Model = model or recipe.model
+        self.stages: tuple[Stage, ...] = self.model.stages(fitted=set(FITTED) <= set(self.simulation.columns))
+        arranged = ("host_row", "penultimate_host_row") if FIRST_HOST in self.simulation.columns else ("host_row",)
+        self._of_simulation = frozenset((*self.simulation.columns, *arranged))
+        self.providers: tuple[Provider, ...] = providable(self.model.providers, self._of_simulation)
+        self._check_added()
         self._counts: dict[int, int] = {}
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
@@ -98,47 +76,39 @@ class Assembly:
         return self.simulation.cosmology
 
     @property
-    def constants(self) -> dict[type, Any]:
-        """Parameters and tables by type."""
+    def calibration(self) -> Calibration:
+        """Values of the parameters."""
+        return self.model.calibrated
+
+    @property
+    def constants(self) -> dict[Key, Any]:
+        """Parameters and tables by key."""
         with self._one_at_a_time:
             return self._constants
 
     @cached_property
-    def _constants(self) -> dict[type, Any]:
-        recipe, redshift_max = self.recipe, self.simulation.redshift_range[1] + MARGIN
-        known = tables(
-            *(recipe.templates, recipe.bands, self.cosmology, redshift_max, recipe.igm, recipe.lines),
-            *(recipe.wavelengths, SpectrumTable in self.plan(self.columns).constants),
-        )
-        return {**self.defaults, **halo_growth_parameters(), **self.calibration.by_class(), **known, **self.own}
+    def _constants(self) -> dict[Key, Any]:
+        spectra = SpectrumTable in self.plan(self.columns).constants
+        return self.model.known(self.cosmology, self.simulation.redshift_range[1] + MARGIN, spectra=spectra)
 
-    @property
-    def defaults(self) -> dict[type, Any]:
-        """Parameters that the calibration does not have and that have values all the same."""
-        return {
-            kind: values
-            for kind, values in default_parameters(self.stages).items()
-            if kind not in {Cosmology, *halo_growth_parameters(), *self.calibration.by_class()}
-        }
+    def _check_added(self) -> None:
+        """Raise InputError where what is added writes what the simulation gives, and so would not be used."""
+        for one in self.model.add:
+            given = [name for name in one.writes if name in self._of_simulation] if isinstance(one, Declared) else []
+            if given:
+                raise InputError(
+                    f"add: '{one.name}' writes {', '.join(given)}, which the simulation gives; "
+                    "give its columns other names, or put it under a scope"
+                )
 
     def _check_constants(self) -> None:
-        """Raise InputError where the recipe leaves out the bands or the parameters that its columns need."""
-        recipe, known = self.recipe, {Cosmology, TimeGrid, TemplateGrid, SpectrumTable, SurvivingMassTable}
-        known |= {*self.defaults, *halo_growth_parameters(), *self.calibration.by_class()}
-        needed = self.plan(recipe.columns).constants
-        check_templates(needed, recipe.templates)
-        taken_from = {axis(one).of for name in recipe.columns for one in self.column(name).axes}
-        if not recipe.bands and (BandTable in needed or BANDS in taken_from):
-            raise InputError(f"recipe '{recipe.name}', bands: none are given, and its columns have a band axis")
-        if not recipe.lines and LineTable in needed:
-            raise InputError(f"recipe '{recipe.name}', lines: none are given, and its columns have a line axis")
-        groups = {kind: group for group, kind in INGREDIENTS.items()}
-        missing = [groups.get(kind, kind.__name__) for kind in needed if kind not in known | {BandTable, LineTable}]
-        if missing:
-            raise InputError(
-                f"recipe '{recipe.name}', calibration: '{recipe.calibration}' has no parameters of "
-                f"{', '.join(missing)}; join it to one that has them, such as 'c260710+{recipe.calibration}'"
-            )
+        """Raise InputError where the model has not all that the columns of the recipe need."""
+        order = self.plan(self.recipe.columns)
+        first = needed(self.providers, self._of_simulation, order.reads)
+        keys = {*order.constants, *(key for one in first for key in one.constants.values())}
+        if any(axis(one).of == BANDS for name in order.wanted for one in self.column(name).axes):
+            keys.add(BandTable)  # the axis needs its labels, whatever is computed
+        self.model.check(keys, f"recipe '{self.recipe.name}'")
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -150,11 +120,14 @@ class Assembly:
 
     def inputs_of(self, wanted: Sequence[str]) -> tuple[str, ...]:
         """Columns of the simulation that some columns follow from, those from which others are made in their place."""
-        found: dict[str, None] = {}
-        for name in ("host_row", *self.plan(wanted).reads):  # blocks need the hosts, whatever the columns
-            made_of = MADE_OF.get(name, (name,))
-            found.update(dict.fromkeys(one for one in made_of if one in self.simulation.columns))
-        return tuple(found)
+        found = dict.fromkeys(one for name in ("host_row", *self.plan(wanted).reads) for one in self.made_of(name))
+        return tuple(one for one in found if one in self.simulation.columns)
+
+    def made_of(self, name: str) -> tuple[str, ...]:
+        """Columns of the simulation that one follows from which no stage makes; itself, where it is one of them."""
+        first = needed(self.providers, self._of_simulation, [name])
+        reads = [read for one in first for read in one.reads if read in self._of_simulation] if first else [name]
+        return tuple(dict.fromkeys(one for read in reads for one in MADE_OF.get(read, (read,))))
 
     @property
     def pixels(self) -> np.ndarray:
@@ -190,28 +163,26 @@ class Assembly:
         return round(known(self.recipe.tiles.order, pixel, self.region)) if known else self.count(pixel)
 
     def halos(self, pixel: int) -> dict[str, np.ndarray]:
-        """Halos of a tile, arranged, with what follows from them alone."""
-        return self.with_own_columns(self.simulation.halos(self.recipe.tiles.order, pixel, self.region))
+        """Halos of a tile, arranged."""
+        return self.simulation.halos(self.recipe.tiles.order, pixel, self.region)
 
-    def with_own_columns(self, halos: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Halos of a simulation with what follows from them alone."""
-        halos["galaxy_id"] = halos["halo_id"]
-        halos["cosmic_time"] = age_at(self.cosmology, halos["redshift"])
-        halos["satellite_weight"] = np.ones(len(halos["halo_id"]))
-        if "weight" not in halos:  # a simulation may have weights of its own
-            halos["weight"] = np.ones(len(halos["halo_id"]), np.float32)
-        return halos
+    def provided(self, halos: Mapping[str, np.ndarray], wanted: Iterable[str]) -> dict[str, np.ndarray]:
+        """Halos of a simulation, and those of the wanted columns that follow from them before any stage."""
+        constants = {**self.model.parameters, Cosmology: self.cosmology}
+        return provided(self.providers, constants, halos, wanted)
 
     def galaxies(
         self, halos: Mapping[str, np.ndarray], wanted: Sequence[str], bands: Sequence[int] | None = None
     ) -> dict[str, np.ndarray]:
         """Wanted columns of the halos of a tile, in the schema's types; of some bands alone, if given."""
         self.check_size(len(halos["halo_id"]), wanted)
-        computed = [name for name in wanted if name not in halos]
-        found = {}
-        if computed:
-            found = self.kernel(tuple(computed), frozenset(halos), bands)(halos, halos["galaxy_id"])
-        found.update({name: halos[name] for name in wanted if name in halos})
+        given = self.given.union(halos)
+        computed = tuple(name for name in wanted if name not in given)
+        kernel = self.kernel(computed, given, bands) if computed else None
+        reads = kernel.plan.reads if kernel else ()
+        columns = self.provided(halos, {"galaxy_id", *wanted, *reads})
+        found = kernel(columns, columns["galaxy_id"]) if kernel else {}
+        found.update({name: columns[name] for name in wanted if name not in found})
         return {name: np.asarray(found[name]).astype(self.column(name).dtype) for name in wanted}
 
     def check_size(self, rows: int, wanted: Sequence[str]) -> None:
@@ -229,10 +200,8 @@ class Assembly:
 
     @cached_property
     def given(self) -> frozenset[str]:
-        """Columns that `halos` has, which no stage makes."""
-        known = self.simulation.columns
-        of_first_host = ("penultimate_host_row",) if "penultimate_host_halo_id" in known else ()
-        return frozenset((*known, *FROM_HALOS, *of_first_host))
+        """Columns that no stage makes: those of the simulation, and what is provided."""
+        return self._of_simulation.union(*(one.writes for one in self.providers))
 
     def column(self, name: str) -> Column:
         """Meaning of a column; raises InputError for an unknown one, listing near matches."""
@@ -244,7 +213,7 @@ class Assembly:
     @property
     def axes(self) -> dict[str, Labels]:
         """Labels of the axes that columns have besides the rows."""
-        return axis_labels(band_names(self.recipe.bands), self.lines, self.constants)
+        return axis_labels(self.model.band_names, self.model.line_names, self.constants)
 
     def kernel(self, wanted: tuple[str, ...], given: frozenset[str], bands: Sequence[int] | None = None) -> Kernel:
         """What computes columns from those that are given; compiled once."""
@@ -255,7 +224,7 @@ class Assembly:
                 if bands is not None:
                     constants = {**constants, BandTable: _some_bands(constants[BandTable], bands)}
                 self._kernels[key] = Kernel(
-                    plan(self.stages, given, wanted), constants, seed=self.recipe.seed, block=self.recipe.tiles.block
+                    plan(self.stages, given, wanted), constants, seed=self.model.seed, block=self.recipe.tiles.block
                 )
             return self._kernels[key]
 
@@ -263,16 +232,12 @@ class Assembly:
 LIGHT = ("mag_true", "line_flux")
 """Columns for whose inputs a store has room, so that bands and lines can be added to it."""
 
+FIRST_HOST = "penultimate_host_halo_id"
 MADE_OF = {
-    "galaxy_id": ("halo_id",),
-    "cosmic_time": ("redshift",),
-    "satellite_weight": (),
     "host_row": ("halo_id", "host_halo_id", "is_central"),
-    "penultimate_host_row": ("penultimate_host_halo_id",),
+    "penultimate_host_row": (FIRST_HOST,),
 }
-"""What the columns are made of that `Assembly.halos`, or the order of the rows, adds."""
-
-FROM_HALOS = ("galaxy_id", "cosmic_time", "satellite_weight", "weight", "host_row")
+"""What the columns are made of that the order of the rows adds to those of a simulation."""
 
 
 def _some_bands(table: BandTable, bands: Sequence[int]) -> BandTable:

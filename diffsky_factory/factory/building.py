@@ -151,8 +151,9 @@ def complete(path: Path, part: Part) -> Tables:
             {
                 "name": known.name,
                 "parameters": {group: p._asdict() for group, p in known.parameters.items()},
-                "defaults": {kind.__name__: p._asdict() for kind, p in parts.defaults.items()},
+                "defaults": {kind.__name__: p._asdict() for kind, p in parts.model.defaults.items()},
                 "replace": dict(parts.recipe.replace),
+                "add": list(parts.recipe.add),
                 "igm": parts.recipe.igm,
                 "lines_in_flux": load_templates(parts.recipe.templates).lines_in_flux,
             }

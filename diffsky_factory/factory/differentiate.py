@@ -1,28 +1,35 @@
 """Galaxies as a function of the model's parameters, for JAX to differentiate, compile and map."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import register_pytree_node_class
 
-from diffsky_factory.core.constants import Key, held, key_of, kind_of, scope_of
+from diffsky_factory.core.constants import Key, held, kind_of, scope_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.core.scopes import scoped, split
-from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.evaluate import requested
-from diffsky_factory.factory.tables import DEFAULT_IGM
-from diffsky_factory.inputs.calibrations import Calibration
+from diffsky_factory.factory.model import Model
 from diffsky_factory.inputs.entries import near
-from diffsky_factory.inputs.filters import Bands
 from diffsky_factory.physics import INGREDIENTS
 from diffsky_factory.sky.cosmology import Cosmology
 
 
+def parameter_keys(keys: Iterable[Key]) -> dict[str, Key]:
+    """Those of some constants that are parameters of the model, by the published name of their group, under a scope."""
+    groups = {kind: group for group, kind in INGREDIENTS.items()}
+    named = {scoped(scope_of(key), groups[kind_of(key)]): key for key in keys if kind_of(key) in groups}
+    order = list(INGREDIENTS)
+    return dict(sorted(named.items(), key=lambda item: (order.index(split(item[0])[1]), item[0])))
+
+
+@register_pytree_node_class
 @dataclass(frozen=True, eq=False)
 class Galaxies:
     """Call it with parameters, by group, to have the wanted columns as JAX arrays in the order of the rows given.
@@ -31,6 +38,7 @@ class Galaxies:
                  that a scope has of its own, "lsst_y10/scatter"
     columns    : what is known of the galaxies
     A group that is left out stays as it is, and so does a column. Draws are the same in every call.
+    It is a pytree: as an argument of a compiled function it is compiled once for all blocks of as many rows.
     """
 
     parameters: dict[str, Any]
@@ -38,6 +46,19 @@ class Galaxies:
     order: Plan
     constants: dict[Key, Any]
     draws: dict[str, jax.Array]
+
+    def tree_flatten(self):
+        """Numbers, and beside them what is compiled: the plan and the keys of the constants."""
+        return (self.parameters, self.columns, tuple(self.constants.values()), self.draws), (
+            self.order,
+            tuple(self.constants),
+        )
+
+    @classmethod
+    def tree_unflatten(cls, fixed, numbers) -> "Galaxies":
+        """The inverse of `tree_flatten`."""
+        (order, keys), (parameters, columns, constants, draws) = fixed, numbers
+        return cls(parameters, columns, order, dict(zip(keys, constants)), draws)
 
     def __call__(
         self, parameters: Mapping[str, Any] | None = None, columns: Mapping[str, jax.Array] | None = None
@@ -48,26 +69,19 @@ class Galaxies:
             for name in given:
                 if name not in known:
                     raise InputError(f"no {what} '{name}' in this request; {near(name, known)}")
-        changed = {key_of(type(self.parameters[name]), split(name)[0]): value for name, value in parameters.items()}
-        return self.order.run({**self.columns, **columns}, {**self.constants, **changed}, self.draws)
+        keys = parameter_keys(self.constants)
+        moved = {keys[name]: value for name, value in {**self.parameters, **parameters}.items()}
+        return self.order.run({**self.columns, **columns}, {**self.constants, **moved}, self.draws)
 
 
 def differentiable(
     columns: Mapping[str, np.ndarray],
     wanted: Sequence[str],
+    model: Model | None = None,
     *,
-    calibration: str | Calibration = "c260710",
     draws: Mapping[str, np.ndarray] | None = None,
-    bands: Bands = (),
-    lines: Sequence[str] = (),
-    wavelengths: tuple[float, float] | None = None,
-    templates: str = "bc03_miles_kroupa",
-    igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
-    replace: Mapping[str, str | Stage] | None = None,
-    add: Sequence[str | Stage] = (),
-    constants: Sequence[Any] | Mapping[Key, Any] = (),
-    seed: int = 0,
+    **changes: Any,
 ) -> Galaxies:
     """Galaxies as a function of the parameters: `jax.grad(lambda p: loss(galaxies(p)))(galaxies.parameters)`.
 
@@ -78,20 +92,13 @@ def differentiable(
     of `mag_mean`, of quantities by population with `population_weights`, and of mergers with
     `replace={"merging_monte_carlo": "merging_mean"}` are derivatives of expectations.
     """
-    order, known, columns = requested(
-        *(columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology),
-        *(replace, add, constants),
-    )
+    model = (model or Model()).but(**changes)
+    order, known, columns = requested(columns, wanted, model, draws, cosmology)
     missing = {name: law for name, law in order.draws.items() if name not in (draws or {})}
-    drawn = draw_all(row_keys(seed, id_words(columns["galaxy_id"])), missing) if missing else {}
+    drawn = draw_all(row_keys(model.seed, id_words(columns["galaxy_id"])), missing) if missing else {}
     used = {key: jax.tree.map(_real, known[key]) for key in dict.fromkeys(held(key, known) for key in order.constants)}
     return Galaxies(
-        parameters={
-            scoped(scope_of(key), group): used[key]
-            for group, kind in INGREDIENTS.items()
-            for key in used
-            if kind_of(key) is kind
-        },
+        parameters={name: used[key] for name, key in parameter_keys(used).items()},
         columns={name: _real(columns[name]) for name in order.reads},
         order=order,
         constants=used,

@@ -6,73 +6,49 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.columns import row_numbers
-from diffsky_factory.core.constants import Key, held, kind_of, said
-from diffsky_factory.core.errors import InputError, did_you_mean
+from diffsky_factory.core.constants import Key, kind_of
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.provider import needed, providable, provided
 from diffsky_factory.core.scopes import split
-from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.kernel import Kernel, Precision
+from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
-from diffsky_factory.factory.tables import DEFAULT_IGM, check_templates, tables
-from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.filters import Bands
-from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.simulations.arrange import last_of_chain
-from diffsky_factory.physics import default_parameters, stages
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.distance_table import age_at
 
 
 def evaluate(
     columns: Mapping[str, np.ndarray],
     wanted: Sequence[str],
+    model: Model | None = None,
     *,
-    calibration: str | Calibration = "c260710",
     draws: Mapping[str, np.ndarray] | None = None,
-    bands: Bands = (),
-    lines: Sequence[str] = (),
-    wavelengths: tuple[float, float] | None = None,
-    templates: str = "bc03_miles_kroupa",
-    igm: str = DEFAULT_IGM,
     cosmology: Cosmology | None = None,
-    replace: Mapping[str, str | Stage] | None = None,
-    add: Sequence[str | Stage] = (),
-    constants: Sequence[Any] | Mapping[Key, Any] = (),
-    seed: int = 0,
     block: int = 4096,
     precision: Precision = "float32",
+    **changes: Any,
 ) -> dict[str, np.ndarray]:
     """Wanted columns of galaxies, from the columns that are known of them.
 
-    columns     : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the central of
-                  the host on top (default: its own), `penultimate_host_row` that of the satellite it fell in with, if
-                  any; `galaxy_id` keys the draws (default: the row number), `is_central` defaults to host_row being
-                  the own row, `cosmic_time` follows from `redshift`.
-                  A given column is used as it is, where a stage would have written it.
-    wanted      : names of columns of the schema
-    draws       : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
-    bands       : for columns with a band axis: names of filters, such as "lsst_r", of sets, such as "lsst", and curves
-                  of one's own, such as {"mine": (wavelength, transmission)}; all of `inputs.filters.band_list`
-    lines       : names of emission lines, such as "Halpha", or ("all",), for columns with a line axis
-    wavelengths : range [Angstrom] of columns with a wavelength axis, which are at the points of the templates in it
-                  (`factory.tables.spectrum_wavelengths`); all of them without a range
-    igm         : absorption between galaxies, as in `inputs.igm`; "none" for none
-    replace     : rival stages, such as {"merging_monte_carlo": "merging_mean"}; one of your own as it is, or by its
-                  path "module:attribute"
-    add         : stages besides those of the model, given or by their paths; under a scope their columns have its name:
-                  add=["lsst_y10/my_survey:noise"] writes "lsst_y10/mag_obs"
-    constants   : parameter tuples or tables (TimeGrid, BandTable, ...) in place of those found by name; those of a
-                  scope by type and scope: {(Noise, "lsst_y10"): Noise(26.8), Noise: Noise(25.0)}
+    columns : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the central of the
+              host on top (default: its own), `penultimate_host_row` that of the satellite it fell in with, if any;
+              `galaxy_id` keys the draws (default: the row number), `is_central` defaults to host_row being the own row,
+              `cosmic_time` follows from `redshift`.
+              A given column is used as it is, where a stage would have written it.
+    wanted  : names of columns of the schema
+    model   : how galaxies follow from halos (default: `Model()`)
+    draws   : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
+    changes : fields of the model that are others: bands=["lsst_r"], calibration="cs261020", lines, wavelengths, seed,
+              replace, add, constants, ...; see `Model`
     Returns the wanted columns as numpy arrays in the order of the rows given.
     Raises InputError for unequal lengths, values that are not finite or spectra of more than 4 GiB, PlanError for a
     column that cannot be had.
     """
-    order, known, columns = requested(
-        *(columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology),
-        *(replace, add, constants),
-    )
+    model = (model or Model()).but(**changes)
+    order, known, columns = requested(columns, wanted, model, draws, cosmology)
     # host groups side by side, so that blocks hold whole groups
     host = np.asarray(columns["host_row"])
     rows = np.argsort(host, kind="stable")
@@ -81,7 +57,7 @@ def evaluate(
     arranged = {name: np.asarray(value)[rows] for name, value in columns.items()}
     arranged.update({name: place[arranged[name]] for name in row_numbers(arranged)})
     given = {name: np.asarray(value)[rows] for name, value in (draws or {}).items()}
-    kernel = Kernel(order, known, seed=seed, block=block, precision=precision, at_once=cores())
+    kernel = Kernel(order, known, seed=model.seed, block=block, precision=precision, at_once=cores())
     _check_size(kernel, arranged)
     out = kernel(arranged, arranged["galaxy_id"], given)
     out.update({name: rows[out[name]] for name in row_numbers(out)})
@@ -97,50 +73,28 @@ class Requested(NamedTuple):
 
 
 def requested(
-    columns, wanted, calibration, draws, bands, lines, wavelengths, templates, igm, cosmology, replace, add, constants
+    columns: Mapping[str, np.ndarray],
+    wanted: Sequence[str],
+    model: Model,
+    draws: Mapping[str, np.ndarray] | None = None,
+    cosmology: Cosmology | None = None,
 ) -> Requested:
     """The request of `evaluate`, with its arguments, checked before anything is computed."""
     cosmology = cosmology or Cosmology()
-    columns = _completed(columns, cosmology)
-    model = stages(replace, add=add)
-    order = plan(model, columns, wanted)
-    calibration = load_calibration(calibration) if isinstance(calibration, str) else calibration
+    columns = _completed(columns)
+    providers = providable(model.providers, columns)
+    order = plan(model.stages(), {*columns, *(name for one in providers for name in one.writes)}, wanted)
+    first = needed(providers, columns, order.reads)
+    keys = {*order.constants, *(key for one in first for key in one.constants.values())}
+    model.check(keys, ", ".join(wanted))
     redshift_max = float(np.max(columns.get("redshift", 0.1), initial=0.1))
-    kinds = {kind_of(key) for key in order.constants}
-    known = {
-        **default_parameters(model),
-        **halo_growth_parameters(),  # of histories for halos that come without one
-        **calibration.by_class(),
-        **tables(templates, bands, cosmology, redshift_max, igm, lines, wavelengths, SpectrumTable in kinds),
-        **_by_key(constants, model),
-    }
-    unknown = [key for key in order.constants if held(key, known) is None]
-    check_templates([kind_of(key) for key in unknown], templates)
-    missing = [said(key) for key in unknown]
-    if missing:
-        raise InputError(
-            f"{', '.join(wanted)}: needs {', '.join(missing)}; give bands=, lines=, calibration= or constants="
-        )
+    known = model.known(cosmology, redshift_max, spectra=SpectrumTable in map(kind_of, keys))
+    columns = provided(providers, known, columns, order.reads)
     _check_draws(draws or {}, order.draws, len(columns["host_row"]))
     return Requested(order, known, columns)
 
 
-def _by_key(constants: Sequence[Any] | Mapping[Key, Any], model: Sequence[Stage]) -> dict[Key, Any]:
-    """Constants by key; raises InputError for a key that is none of its value, or of a scope that no stage is under."""
-    if not isinstance(constants, Mapping):
-        return {type(value): value for value in constants}
-    scopes = sorted({stage.scope for stage in model} - {""})
-    for key, value in constants.items():
-        scope = key[1] if isinstance(key, tuple) and len(key) == 2 else ""
-        if key not in (type(value), (type(value), scope)):
-            raise InputError(f"constants: {key!r} stands before a {type(value).__name__}, in place of its type")
-        if scope and scope not in scopes:
-            hint = did_you_mean(scope, scopes) or f"; there are {', '.join(scopes) or 'none'}"
-            raise InputError(f"constants: no stage is under the scope '{scope}'{hint}")
-    return dict(constants)
-
-
-def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[str, np.ndarray]:
+def _completed(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     columns = {name: np.asarray(value) for name, value in columns.items()}
     for name, value in columns.items():
         if value.ndim == 0 or value.dtype.kind not in "biuf":
@@ -160,12 +114,8 @@ def _completed(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> dict[
     _check_rows(columns, n)
     columns.setdefault("galaxy_id", own)
     columns.setdefault("is_central", columns["host_row"] == own)
-    columns.setdefault("satellite_weight", np.ones(n))
-    columns.setdefault("weight", np.ones(n))
-    if "redshift" in columns:
-        if n and np.min(columns["redshift"]) < 0:
-            raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")
-        columns.setdefault("cosmic_time", age_at(cosmology, columns["redshift"]))
+    if "redshift" in columns and n and np.min(columns["redshift"]) < 0:
+        raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")
     return columns
 
 

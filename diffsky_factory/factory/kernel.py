@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -96,17 +96,11 @@ class Kernel:
         }
 
     def _block(self, columns, ids, draws, rows: slice) -> dict[str, np.ndarray]:
-        n = rows.stop - rows.start
-        size = self.block * -(-n // self.block)
-        # padding repeats the first row, so that it is finite whatever a stage does
-        take = np.concatenate([np.arange(rows.start, rows.stop), np.full(size - n, rows.start)])
-        block = {name: self._real(np.asarray(value)[take]) for name, value in columns.items()}
-        for name in row_numbers(block):
-            block[name] = _rows_of_block(name, block[name], rows)
-        given = {name: self._real(np.asarray(value)[take]) for name, value in draws.items()}
+        block = padded_block(columns, ids, draws, rows, self.block)
+        n, size = rows.stop - rows.start, len(block.words)
         # of many threads, one compiles and the others wait for it
         with nullcontext() if size in self._sizes else self._compiling, self._precision():
-            inputs = jax.device_put((block, id_words(np.asarray(ids)[take]), given))
+            inputs = jax.device_put((self._real(block.columns), block.words, self._real(block.draws)))
             out = _compiled(self.plan)(inputs[0], self.constants, inputs[1], inputs[2], self.seed)
             out = jax.device_get(out)
         self._sizes.add(size)
@@ -114,15 +108,46 @@ class Kernel:
         return {**out, **{name: out[name].astype(np.int64) + rows.start for name in row_numbers(out)}}
 
     def _real(self, tree):
-        def cast(x):
-            x = np.asarray(x)
-            return x.astype(self.precision) if x.dtype.kind == "f" else x
-
-        return jax.tree.map(cast, tree)
+        return in_precision(tree, self.precision)
 
     def _precision(self):
         # said either way: a mock is the same whatever precision its caller has switched on
         return jax.enable_x64(self.precision == "float64")
+
+
+class Block(NamedTuple):
+    """Rows of a fixed number, the first of them real, the rest padding: columns, ids as words, draws that are given."""
+
+    columns: dict[str, np.ndarray]
+    words: np.ndarray
+    draws: dict[str, np.ndarray]
+
+
+def padded_block(
+    columns: Mapping[str, np.ndarray], ids: np.ndarray, draws: Mapping[str, np.ndarray], rows: slice, size: int
+) -> Block:
+    """Some rows, whole host groups, as a block of `size` rows, or of a multiple of it where there are more.
+
+    Row numbers count from the first row of the block. Padding repeats the first row, so that it is finite whatever a
+    stage does. Raises InputError for a row number that leads out of its group.
+    """
+    n = rows.stop - rows.start
+    take = np.concatenate([np.arange(rows.start, rows.stop), np.full(size * -(-n // size) - n, rows.start)])
+    block = {name: np.asarray(value)[take] for name, value in columns.items()}
+    block.update({name: _rows_of_block(name, block[name], rows) for name in row_numbers(block)})
+    return Block(
+        block, id_words(np.asarray(ids)[take]), {name: np.asarray(value)[take] for name, value in draws.items()}
+    )
+
+
+def in_precision(tree: Any, precision: Precision) -> Any:
+    """Arrays and numbers of a pytree as numpy arrays, reals in a precision."""
+
+    def cast(x):
+        x = np.asarray(x)
+        return x.astype(precision) if x.dtype.kind == "f" else x
+
+    return jax.tree.map(cast, tree)
 
 
 def _rows_of_block(name: str, values: np.ndarray, rows: slice) -> np.ndarray:

@@ -131,6 +131,7 @@ def attributes(assembly: Assembly) -> dict:
         "calibration_sha256": assembly.calibration.hash,
         "calibration_reference": assembly.calibration.reference,
         "seed": recipe.seed,
+        "halo_seed": recipe.seed_of_halos,
         "random_numbers": "threefry2x32, fold_in(id_high, id_low, crc32('stage.draw'))",
         "tile_order": recipe.tiles.order,
         "tile_membership": "true position of the host",

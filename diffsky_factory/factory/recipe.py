@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from astropy import units
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.stage import Stage
+from diffsky_factory.factory.model import FIELDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
 from diffsky_factory.sky import regions
@@ -43,6 +44,11 @@ def _quantity(unit: units.UnitBase, what: str):
 NUMBER_OR_TEXT = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
 Angle = Annotated[float, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
 Mass = Annotated[float, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
+
+
+def _path(given: Any) -> Any:
+    """A stage or provider by its path."""
+    return given.path if isinstance(given, Declared) else given
 
 
 class Cone(Record):
@@ -155,16 +161,18 @@ class Recipe(Record):
     complete_above: Mass | None = None
     satellites: Literal["simulation", "subhalo_mass_function"] = "simulation"
     cosmology: str | dict[str, float] | None = None
-    calibration: str = "c260710"
+    calibration: str = Model.calibration
     replace: dict[str, str] = Field(default={})
-    templates: str = "bc03_miles_kroupa"
-    igm: str = "inoue_2014"
+    add: tuple[str, ...] = ()
+    templates: str = Model.templates
+    igm: str = Model.igm
     bands: tuple[str | Curve, ...] = ()
     lines: tuple[str, ...] = ()
     wavelengths: tuple[float, float] | None = None
     columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: int = Field(default=Model.seed, ge=0, lt=2**31)
+    halo_seed: int | None = Field(default=None, ge=0, lt=2**31)
 
     @field_validator("redshift")
     @classmethod
@@ -188,23 +196,36 @@ class Recipe(Record):
 
     @field_validator("replace", mode="before")
     @classmethod
-    def _stages_by_path(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        return {name: rival.path if isinstance(rival, Stage) else rival for name, rival in value.items()}
+    def _rivals_by_path(cls, value: Any) -> Any:
+        return {name: _path(rival) for name, rival in value.items()} if isinstance(value, Mapping) else value
+
+    @field_validator("add", mode="before", json_schema_input_type=tuple[str, ...])
+    @classmethod
+    def _added_by_path(cls, value: Any) -> Any:
+        return tuple(map(_path, value)) if isinstance(value, list | tuple) else value
 
     @field_validator("bands", mode="before", json_schema_input_type=str | tuple[str | Curve, ...])
     @classmethod
     def _one_by_one(cls, value: Any) -> tuple[str | Curve, ...]:
         return band_list(value)
 
-    @field_validator("lines", "columns")
+    @field_validator("lines", "columns", "add")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         twice = sorted({name for name in value if value.count(name) > 1})
         if twice:
             raise ValueError(f"{twice[0]!r} is given twice")
         return value
+
+    @property
+    def model(self) -> Model:
+        """How its galaxies follow from halos; made anew each time, from files as they are now."""
+        return Model(**{name: getattr(self, name) for name in FIELDS if name in Recipe.model_fields})
+
+    @property
+    def seed_of_halos(self) -> int:
+        """Seed of what is random about halos that are made: their own, or that of the galaxies."""
+        return self.seed if self.halo_seed is None else self.halo_seed
 
     @property
     def text(self) -> str:

@@ -1,7 +1,7 @@
 """Columns computed from what a store of galaxies keeps, in the very program that would have built them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from diffsky_factory.core.files_read import changed
 from diffsky_factory.core.imports import imported
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.scopes import split
-from diffsky_factory.factory.assembly import MADE_OF, Assembly
+from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import load_recipe, recipe_from_text
 from diffsky_factory.inputs.simulations.arrange import find_hosts, host_rows
@@ -57,10 +57,11 @@ def request_from_text(text: str) -> Request:
 class StoredInputs:
     """The halos of a store of galaxies, as far as it keeps them: what an assembly knows of a simulation."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, whole: bool) -> None:
+        """With `whole`, all that is stored is known as columns of a simulation are: for stages that are added."""
         said = part.attributes
         self.cosmology = Cosmology(**said["cosmology"])
-        self.columns = dict.fromkeys(said["simulation_columns"])
+        self.columns = dict.fromkeys((*said["simulation_columns"], *(column_names(part) if whole else ())))
         self.redshift_range = said["redshift_min"], said["redshift_max"]
         self.default_region = said["region"]
         self.attributes = said["simulation"]
@@ -80,7 +81,10 @@ class Recomputation:
         built = recipe_from_text(part.made_from)
         added = [name for name in request.columns if name not in built.columns and not request.stages]
         recipe = load_recipe(built, **{**request.changes, "columns": (*built.columns, *added)})
-        self.parts = Assembly(recipe, StoredInputs(part), request.stages, _constants(request.constants))
+        model = recipe.model.but(
+            add=(*recipe.add, *request.stages), constants=_constants(request.constants) if request.constants else ()
+        )
+        self.parts = Assembly(recipe, StoredInputs(part, bool(request.stages)), model)
         now = self.parts.calibration.hash
         if now != part.attributes["calibration_sha256"]:
             raise InputError(
@@ -92,7 +96,7 @@ class Recomputation:
     @cached_property
     def kernel(self) -> Kernel:
         """The program: for what the model itself makes, that of a build; for added stages, from the columns kept."""
-        return self.parts.kernel(self._wanted, self._given)
+        return self.parts.kernel(self._wanted, self.parts.given)
 
     @property
     def _wanted(self) -> tuple[str, ...]:
@@ -100,28 +104,20 @@ class Recomputation:
             return self.request.columns
         return tuple(name for name in self.parts.columns if name not in self.parts.given)
 
-    @property
-    def _given(self) -> frozenset[str]:
-        """Columns that are known without a stage. Added stages read what is stored; a build makes all of it anew."""
-        return self.parts.given | (frozenset(column_names(self.part)) if self.request.stages else frozenset())
-
     @cached_property
     def _order(self) -> Plan:
-        return plan(self.parts.stages, self._given, self._wanted)
+        return plan(self.parts.stages, self.parts.given, self._wanted)
 
     @property
     def _needs_hosts(self) -> bool:
         """Whether galaxies of a group are computed together, as they were when the store was built."""
         return not self.request.stages or any(stage.of == "block" for stage in self._order.stages)
 
-    @cached_property
-    def _inputs(self) -> tuple[str, ...]:
-        """Columns of the store that are read."""
-        known = self.parts.simulation.columns
-        reads = (*(("host_row",) if self._needs_hosts else ()), *self._order.reads)
-        needed = dict.fromkeys(one for name in reads for one in MADE_OF.get(name, (name,)))
-        found = [name for name in needed if name != "halo_id" and (name != "weight" or name in known)]
-        return (self._ids, *found)
+    def _inputs(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """Columns of the store that some columns follow from which no stage makes."""
+        names = (*(("host_row",) if self._needs_hosts else ()), *wanted)
+        found = dict.fromkeys(one for name in names for one in self.parts.made_of(name))
+        return (self._ids, *(name for name in found if name not in ("halo_id", "galaxy_id")))
 
     @property
     def _ids(self) -> str:
@@ -132,21 +128,26 @@ class Recomputation:
         absent = [kind_of(key).__name__ for key in self._order.constants if held(key, self.parts.constants) is None]
         if absent:
             raise InputError(f"{', '.join(self.request.columns)}: stages take {', '.join(absent)}; give constants=")
-        missing = [name for name in self._inputs if name not in column_names(self.part)]
+        missing = [name for name in self._inputs(self._order.reads) if name not in column_names(self.part)]
         if missing:
             raise InputError(
                 f"{self.path}: {', '.join(self.request.columns)} follow from columns that the store does not keep: "
                 f"{', '.join(missing)}; build it with them among the columns of its recipe"
             )
 
+    def inputs(self, tile: int, wanted: Iterable[str]) -> dict[str, np.ndarray]:
+        """Wanted columns of a tile that no stage makes, from what is kept of it, and its host rows."""
+        rows = ranges(self.part.rows.starts[[tile]], [self.part.rows.counts[tile]])
+        kept = {name: read_column(self.path, self.part, name, rows) for name in self._inputs(wanted)}
+        kept["halo_id"] = kept[self._ids]
+        columns = self.parts.provided(_with_hosts(kept) if self._needs_hosts else kept, wanted)
+        columns.setdefault("host_row", np.arange(len(rows)))
+        return columns
+
     def tile(self, tile: int, only: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """The wanted columns of a tile, or of some of its rows, by their number in the tile."""
-        rows = ranges(self.part.rows.starts[[tile]], [self.part.rows.counts[tile]])
-        kept = {name: read_column(self.path, self.part, name, rows) for name in self._inputs}
-        kept["halo_id"] = kept[self._ids]
-        columns = self.parts.with_own_columns(_with_hosts(kept) if self._needs_hosts else kept)
-        columns.setdefault("host_row", np.arange(len(rows)))
         names = {*self.kernel.plan.reads, "host_row"}
+        columns = self.inputs(tile, self.kernel.plan.reads)
         found = self.kernel({name: columns[name] for name in names}, columns["halo_id"], only=only)
         return {name: found[name].astype(self.parts.column(name).dtype) for name in self.request.columns}
 

@@ -1,6 +1,6 @@
 """Tables that stages ask for by type, made from templates, filters and cosmology."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -64,12 +64,6 @@ def tables(
     if spectra:
         known[SpectrumTable] = spectrum_table(templates, nodes, igm, tuple(wavelengths) if wavelengths else None)
     return known
-
-
-def check_templates(needed: Iterable[type], templates: str) -> None:
-    """Raise InputError where stages need what the templates do not have."""
-    if SurvivingMassTable in needed and load_templates(templates).living_mass is None:
-        raise InputError(f"templates '{templates}': without the mass of living stars there is no surviving mass")
 
 
 def time_grid(cosmology: Cosmology) -> TimeGrid:

@@ -1,7 +1,6 @@
 """Entries of `catalogs/`: one small YAML file for each thing known, with its reference, found by kind and name."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
@@ -13,12 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import note
-from diffsky_factory.core.resources import resource
+from diffsky_factory.core.resources import resource, user_folders
 
 KINDS = ("simulations", "templates", "filters", "igm", "calibrations", "halo_growth", "recipes")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was compiled
-USER_PATH = "DIFFSKY_FACTORY_CATALOG_PATH"
-"""Environment variable: folders, in the layout of `catalogs/`, that are searched before the project's own."""
 
 
 class Record(BaseModel):
@@ -126,11 +123,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _files(kind: str) -> dict[str, Path]:
     if kind not in KINDS:
         raise InputError(f"no catalogs/{kind}; {near(kind, KINDS)}")
-    return _files_in(kind, os.environ.get(USER_PATH, ""))
+    return _files_in(kind, user_folders())
 
 
 @cache
-def _files_in(kind: str, user_path: str) -> dict[str, Path]:
-    folders = [resource("catalogs", kind)]
-    folders += [Path(folder) / kind for folder in reversed(user_path.split(os.pathsep)) if folder]
+def _files_in(kind: str, users: tuple[Path, ...]) -> dict[str, Path]:
+    folders = [resource("catalogs", kind), *(folder / kind for folder in reversed(users))]
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}

@@ -5,11 +5,12 @@ from functools import lru_cache
 from typing import Any
 
 from diffsky_factory.core.constants import kind_of
+from diffsky_factory.core.declared import declared_at
 from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.imports import imported, is_path
 from diffsky_factory.core.plan import writers_of
 from diffsky_factory.core.scopes import split
-from diffsky_factory.core.stage import Stage, derived, stage_at
+from diffsky_factory.core.stage import Stage, derived
 from diffsky_factory.physics import black_holes
 from diffsky_factory.physics.halos import growth, infall, mixture, population
 from diffsky_factory.physics.halos.fitted import fitted_or_drawn
@@ -201,8 +202,8 @@ def stages(
 
     A rival is named; one of another package is named `module:attribute`, or given as it is. So are stages to add, which
     may be under a scope: `lsst_y10/photometry`, `lsst_y10/module:attribute`.
-    Raises InputError for an unknown name, listing near matches, a rival that writes other columns, or an added stage
-    whose name is taken, and PlanError for a column that two stages write.
+    Raises InputError for an unknown name, listing near matches, a rival that does not write all that the stage writes,
+    or an added stage whose name is taken, and PlanError for a column that two stages write.
     """
     added = tuple(_found(one, "stage") for one in add)
     return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted, added)
@@ -214,11 +215,9 @@ def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool, added: t
     for name, rival in replace:
         _known(name, chosen, "stage")
         rival = _found(rival, "rival")
-        if set(rival.writes) != set(chosen[name].writes):
-            raise InputError(
-                f"'{rival.name}' cannot replace '{name}': it writes {', '.join(rival.writes)}, "
-                f"and {', '.join(chosen[name].writes)} is wanted"
-            )
+        missing = [column for column in chosen[name].writes if column not in rival.writes]
+        if missing:
+            raise InputError(f"'{rival.name}' cannot replace '{name}': it does not write {', '.join(missing)}")
         chosen[name] = rival
     if fitted:
         chosen["halo_growth_history"] = fitted_or_drawn(chosen["halo_growth_history"])
@@ -258,7 +257,10 @@ def _found(given: str | Stage, what: str) -> Stage:
     if not isinstance(given, str):
         raise InputError(f"{given!r} is no stage: declare the function with diffsky_factory.core.stage.stage")
     if is_path(given):
-        return stage_at(given)
+        found = declared_at(given)
+        if not isinstance(found, Stage):
+            raise InputError(f"{given!r} is a {type(found).__name__.lower()}, and a stage is wanted; give it to add")
+        return found
     scope, name = split(given)
     known = {stage.name: stage for stage in (*STAGES, *RIVALS)}
     _known(name, known, what)

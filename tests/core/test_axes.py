@@ -3,9 +3,10 @@
 import pytest
 from astropy import units
 
-from diffsky_factory.core import axes as schema
 from diffsky_factory.core.axes import Axis, any_large, axes, axis, axis_read_alone
 from diffsky_factory.core.columns import columns
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.resources import USER_PATH
 
 
 @pytest.mark.parametrize("one", axes().values(), ids=lambda one: one.name)
@@ -32,12 +33,22 @@ def test_an_unknown_axis_lists_those_like_it():
         axis("bands")
 
 
+def test_axes_of_ones_own_are_beside_those_of_the_project(tmp_path, monkeypatch):
+    (tmp_path / "schemas").mkdir()
+    mine = tmp_path / "schemas" / "axes.yaml"
+    mine.write_text("- {name: quantile, long_name: q, unit: '', labels: [low, high], description: A.}\n")
+    monkeypatch.setenv(USER_PATH, str(tmp_path))
+    assert axis("quantile").labels == ("low", "high")
+    assert axis("band").read_alone
+
+
 def test_an_axis_defined_twice_is_an_error(tmp_path, monkeypatch):
-    text = "- {name: a, long_name: a, unit: '', labels: [x], description: A.}\n"
-    (tmp_path / "axes.yaml").write_text(2 * text)
-    monkeypatch.setattr(schema, "resource", lambda *parts: tmp_path / "axes.yaml")
-    with pytest.raises(ValueError, match="axis 'a' is already defined"):
-        axes.__wrapped__()
+    (tmp_path / "schemas").mkdir()
+    mine = tmp_path / "schemas" / "axes.yaml"
+    mine.write_text("- {name: band, long_name: a, unit: '', labels: [x], description: A.}\n")
+    monkeypatch.setenv(USER_PATH, str(tmp_path))
+    with pytest.raises(InputError, match=r"axes\.yaml: 'band' is defined already"):
+        axes()
 
 
 def test_bands_are_read_alone_and_spectra_are_large():

@@ -6,10 +6,10 @@ import xarray as xr
 import yaml
 from astropy import units
 
-from diffsky_factory.core import columns as schema
 from diffsky_factory.core.axes import axes
 from diffsky_factory.core.columns import Column, column, columns
-from diffsky_factory.core.resources import resource
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.resources import USER_PATH, resource
 from diffsky_factory.factory.recipe import STORED_COLUMNS
 from diffsky_factory.physics import RIVALS, stages
 
@@ -85,13 +85,39 @@ def test_names_and_aliases_of_one_peer_are_unique():
         assert len(set(names)) == len(names), peer
 
 
-def test_a_column_defined_twice_is_an_error(tmp_path, monkeypatch):
-    text = "- {name: mass, unit: solMass, dtype: float32, range: [0, 1], ucd: phys.mass, description: Mass.}\n"
-    (tmp_path / "a.yaml").write_text(text)
-    (tmp_path / "b.yaml").write_text(text)
-    monkeypatch.setattr(schema, "resource", lambda *parts: tmp_path)
-    with pytest.raises(ValueError, match=r"b\.yaml: column 'mass' is already defined"):
-        columns.__wrapped__()
+def test_columns_of_ones_own_are_beside_those_of_the_project(own_schemas):
+    own_schemas("- {name: depth, unit: mag, dtype: float32, range: [0, 40], ucd: phot.mag, description: Depth.}\n")
+    assert column("depth").unit == "mag"
+    assert column("lsst_y10/depth").name == "lsst_y10/depth"
+    assert column("mag_true").unit == "mag(AB)"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "- {name: mag_true, unit: mag, dtype: float32, range: [0, 1], ucd: phot.mag, description: A.}\n",
+            "'mag_true' is defined already; give yours another name",
+        ),
+        ("- {name: depth, unit: mag}\n", r"'depth' is no column \(dtype: Field required"),
+        ("name: depth\n", "a list of entries is wanted"),
+        ("- [unfinished\n", "cannot be read"),
+    ],
+    ids=["twice", "unfinished", "no list", "no yaml"],
+)
+def test_a_schema_that_is_none_is_refused_by_its_file(own_schemas, text, said):
+    own_schemas(text)
+    with pytest.raises(InputError, match=rf"mine\.yaml: {said}"):
+        columns()
+
+
+@pytest.fixture
+def own_schemas(tmp_path, monkeypatch):
+    """Write a schema of one's own, where it is found."""
+    folder = tmp_path / "schemas" / "columns"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv(USER_PATH, str(tmp_path))
+    return (folder / "mine.yaml").write_text
 
 
 def test_an_unknown_column_lists_those_like_it():

@@ -109,7 +109,7 @@ def test_bands_are_asked_for_where_they_are_needed():
         "redshift": np.full(2, 0.5),
         "is_central": np.ones(2, bool),
     }
-    assert "bands=" in refused(columns, ["mag_true"])
+    assert "mag_true: bands are needed and none are given" in refused(columns, ["mag_true"])
 
 
 SHINING = {

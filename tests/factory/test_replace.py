@@ -54,7 +54,7 @@ def test_a_recipe_keeps_the_path_of_a_stage():
     again = recipe_from_text(recipe.text)
     assert again == recipe
     assert flat_metallicity in Assembly(again).stages
-    assert Assembly(again).defaults == {FlatParameters: FlatParameters()}
+    assert Assembly(again).model.defaults == {FlatParameters: FlatParameters()}
 
 
 def test_a_calibration_holds_parameters_of_another_package(tmp_path):

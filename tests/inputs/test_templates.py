@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.resources import resource
+from diffsky_factory.core.resources import USER_PATH, resource
 from diffsky_factory.inputs import entries
 from diffsky_factory.inputs.band_tables import spectrum_luminosity_table
 from diffsky_factory.inputs.filters import list_filters, load_filters
@@ -216,7 +216,7 @@ def catalog(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     for path in resource("catalogs", "templates").iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setenv(entries.USER_PATH, str(tmp_path / "catalogs"))
+    monkeypatch.setenv(USER_PATH, str(tmp_path / "catalogs"))
     return folder
 
 

@@ -12,7 +12,7 @@ from dask.base import tokenize
 from diffsky_factory.core.axes import any_large, axis_read_alone
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.plan import plan
-from diffsky_factory.factory.assembly import FROM_HALOS, Assembly, assembly
+from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.opening.datasets import covered_regions, described
 from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
 from diffsky_factory.factory.planning import attributes, used_axes
@@ -85,12 +85,11 @@ def _kept(parts: Assembly, names: Sequence[str]) -> tuple[list[str], set[str]]:
     def is_large(name: str) -> bool:
         return any_large(column(name).axes)
 
-    given = {*parts.simulation.columns, *FROM_HALOS}
     written = {name for stage in parts.stages for name in stage.writes if not is_large(name)}
     large = [name for name in names if is_large(name)]
-    used_by_large = plan(parts.stages, given | written, large).reads
+    used_by_large = plan(parts.stages, parts.given | written, large).reads
     small = [name for name in names if name not in large]
-    return [name for name in dict.fromkeys([*small, *used_by_large]) if name not in given], set(large)
+    return [name for name in dict.fromkeys([*small, *used_by_large]) if name not in parts.given], set(large)
 
 
 def _layer(function, source: da.Array, **known: Any) -> da.Array:

@@ -295,6 +295,8 @@ def _synthetic(entry: SimulationEntry, redshift, halo_mass_min, seed, cosmology)
         options["redshift_min"], options["redshift_max"] = max(redshift[0], options["redshift_min"]), redshift[1]
     if halo_mass_min is not None:
         options["log10_mass_min"] = float(np.log10(halo_mass_min))
+    if "seed" in options:
+        raise InputError(f"simulation '{entry.name}', options.seed: leave it out; recipes have seed and halo_seed")
     return Synthetic.from_options({**options, "seed": seed})
 
 

@@ -1,0 +1,39 @@
+"""Schemas: files that list what words mean, each entry with a name of its own."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from diffsky_factory.core.errors import InputError
+
+Entry = TypeVar("Entry", bound=BaseModel)
+
+
+def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:
+    """Entries of a kind by name; raises InputError, naming the file and the entry, for one that is none or not new."""
+    found: dict[str, Entry] = {}
+    for file in files:
+        for entry in _entries(file):
+            try:
+                one = kind(**{str(key): value for key, value in entry.items()})
+            except ValidationError as error:
+                wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+                name = entry.get("name", "?")
+                raise InputError(f"{file}: '{name}' is no {kind.__name__.lower()} ({wrong})") from error
+            if one.name in found:
+                raise InputError(f"{file}: '{one.name}' is defined already; give yours another name")
+            found[one.name] = one
+    return found
+
+
+def _entries(file: Path) -> list[dict]:
+    try:
+        entries = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{file}: cannot be read ({error})") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f"{file}: a list of entries is wanted, each of which begins with '- name: ...'")
+    return entries
