@@ -25,6 +25,7 @@ from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.stores import Status, resume, status
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
+from diffsky_factory.inputs.parameter_table import parameters
 
 __all__ = [
     "Calibration",
@@ -50,6 +51,7 @@ __all__ = [
     "matter_maps",
     "open_catalog",
     "open_tree",
+    "parameters",
     "resume",
     "save_calibration",
     "status",
