@@ -1,6 +1,6 @@
 """Write the tables of the docs from `schemas/`, `catalogs/` and the package: `python docs/make_tables.py`.
 
-`docs/columns.md`, `docs/catalogs.md` and `docs/reference/parameters.md` are made here whole, and the tree in
+`docs/columns.md`, `docs/catalogs.md` and `docs/parameters.md` are made here whole, and the tree in
 `docs/data-model.md`; a test asserts that they are up to date.
 """
 
@@ -233,7 +233,7 @@ WIDTH = 36
 PAGES = {
     "columns.md": columns_page,
     "catalogs.md": catalogs_page,
-    "reference/parameters.md": parameters_page,
+    "parameters.md": parameters_page,
     "data-model.md": data_model_page,
 }
 

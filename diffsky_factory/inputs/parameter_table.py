@@ -29,7 +29,7 @@ def parameters(calibration: str | Path | Calibration | None = None, group: str |
         value        : in its unit
         lo, hi       : its bounds, in its unit. A bound that is another parameter is that one's value in this table
         unit         : text that astropy reads, "dex(solMass)" for the logarithm of a mass; "" for a pure number
-        meaning      : a phrase; docs/reference/parameters.md explains the words
+        meaning      : a phrase; docs/parameters.md explains the words
         below, above : parameter of the same group that is the upper, the lower bound; "" where it is a number
         source       : where the equations of the group come from
     Raises InputError for an unknown group, listing near matches, and as `load_calibration` does.
