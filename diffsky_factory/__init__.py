@@ -27,6 +27,7 @@ from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.stores import Status, resume, status
 from diffsky_factory.factory.summing import Summed, sum_over_chunks
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
+from diffsky_factory.inputs.parameter_table import parameters
 
 __all__ = [
     "Calibration",
@@ -54,6 +55,7 @@ __all__ = [
     "matter_maps",
     "open_catalog",
     "open_tree",
+    "parameters",
     "resume",
     "save_calibration",
     "status",

@@ -1,21 +1,29 @@
 """Write the tables of the docs from `schemas/`, `catalogs/` and the package: `python docs/make_tables.py`.
 
-`docs/columns.md` and `docs/catalogs.md` are made here whole, and the tree in `docs/data-model.md`; a test asserts that
-they are up to date.
+`docs/columns.md`, `docs/catalogs.md` and `docs/parameters.md` are made here whole, and the tree in
+`docs/data-model.md`; a test asserts that they are up to date.
 """
 
 import ast
+import inspect
+import re
 from pathlib import Path
+from typing import Any
 
 from diffsky_factory.core.axes import Axis, axes
 from diffsky_factory.core.columns import columns
+from diffsky_factory.core.parameters import Within
 from diffsky_factory.core.resources import resource
 from diffsky_factory.inputs.calibrations import load_calibration
 from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
-from diffsky_factory.physics import STAGES
+from diffsky_factory.inputs.parameter_table import group_table, source_of
+from diffsky_factory.physics import INGREDIENTS, STAGES
+from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.physics.stars.star_formation import StarFormation
 
 FOLDER = Path(__file__).resolve().parent
 MADE = "<!-- made by docs/make_tables.py: change the yaml files, not this page -->\n"
+MADE_OF_CLASSES = "<!-- made by docs/make_tables.py: change the classes of parameters, not this page -->\n"
 
 
 def columns_page() -> str:
@@ -159,6 +167,43 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in cells) + "\n"
 
 
+def parameters_page() -> str:
+    """All parameters, by group, and the numbers of one halo's and one galaxy's history."""
+    words = re.sub(r"^(\w+) : ", r"* *\1*: ", inspect.getdoc(Within).split("\n\n")[-1], flags=re.MULTILINE)
+    return "\n".join(
+        [
+            "# Parameters\n",
+            MADE_OF_CLASSES,
+            "Every number of the model that a calibration can set, by group, in the published order; as a table with\n"
+            "the values of a calibration, `dff.parameters(calibration)`. Default and bounds are in the unit given; a\n"
+            "bound that is a name is the value of that parameter.\n",
+            f"{words}\n",
+            *(_parameters(group, kind()) for group, kind in INGREDIENTS.items()),
+            "# Numbers of one history\n",
+            "These are not parameters of the model, but what it draws, or fits, for each object, in the columns of\n"
+            "these names.\n",
+            _parameters("mah_parameters", HaloGrowth()),
+            _parameters("sfh_parameters", StarFormation()),
+        ]
+    )
+
+
+def _parameters(group: str, p: Any) -> str:
+    first, *more = inspect.getdoc(type(p)).split("\nSource: ")[0].strip().split("\n\n", maxsplit=1)
+    rows = []
+    for row in group_table(group, p).itertuples():
+        low, high = f"`{row.above}`" if row.above else f"{row.lo:g}", f"`{row.below}`" if row.below else f"{row.hi:g}"
+        rows.append((f"`{row.name}`", row.unit or "-", f"{row.value:.10g}", f"{low} to {high}", row.meaning))
+    return "\n".join(
+        [
+            f"## {group}\n\n{first}\n",
+            *(f"```text\n{text}\n```\n" if "\n  " in text else f"{text}\n" for text in more),
+            f"Source: {source_of(type(p))}\n",
+            _table(("parameter", "unit", "default", "bounds", "meaning"), rows),
+        ]
+    )
+
+
 def data_model_page() -> str:
     """The page as it is, with the tree of the package as it is on disk."""
     before, rest = (FOLDER / "data-model.md").read_text().split(TREE[0])
@@ -185,7 +230,12 @@ def _sentence(file: Path) -> str:
 TREE = ("<!-- tree -->", "<!-- end of tree -->")
 ORDER = ("core", "sky", "inputs", "physics", "factory", "outputs", "simulations", "halos", "stars", "light")
 WIDTH = 36
-PAGES = {"columns.md": columns_page, "catalogs.md": catalogs_page, "data-model.md": data_model_page}
+PAGES = {
+    "columns.md": columns_page,
+    "catalogs.md": catalogs_page,
+    "parameters.md": parameters_page,
+    "data-model.md": data_model_page,
+}
 
 
 def main() -> None:

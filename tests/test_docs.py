@@ -37,7 +37,7 @@ def make_tables():
     return module
 
 
-@pytest.mark.parametrize("name", ["columns.md", "catalogs.md", "data-model.md"])
+@pytest.mark.parametrize("name", ["columns.md", "catalogs.md", "parameters.md", "data-model.md"])
 def test_the_tables_are_up_to_date(make_tables, name):
     assert (DOCS / name).read_text() == make_tables.PAGES[name](), "run python docs/make_tables.py"
 

@@ -1,9 +1,10 @@
-"""Parameters of the model: NamedTuples of numbers, each with its bounds beside it.
+"""Parameters of the model: NamedTuples of numbers, each with its bounds, unit and meaning beside it.
 
 Fits run in unbounded coordinates u; files store the bounded values p = lo + (hi - lo) / (1 + exp(-k (u - mid))),
 with k = 0.1 and mid = (lo + hi) / 2. A bound that is another parameter (`below`) has mid = 0.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, get_type_hints
 
 from diffsky_factory.core.smooth import inverse_sigmoid, sigmoid
@@ -12,12 +13,30 @@ STEEPNESS = 0.1  # per unbounded unit; Hearin et al. 2021, as every published ca
 
 
 class Within(NamedTuple):
-    """Bounds of a parameter, written in its annotation: `Annotated[Scalar, Within(0.0, 1.0)]`."""
+    """Bounds, unit and meaning of a parameter, written in its annotation.
+
+    `mass_slope: Annotated[Scalar, Within(0.0, 1.0, "", "slope in stellar mass of the radius")] = 0.22`
+
+    unit : as in schemas/columns, a text that astropy reads: "dex(solMass)" for the logarithm of a mass, "dex" for that
+        of a pure number, "1 / dex" for a steepness in either. Pure numbers and unbounded coordinates have none, "": so
+        the slope of one logarithm in another is "", and that of an unbounded coordinate in a logarithm "1 / dex".
+    meaning : one phrase. In it a pivot is where a sigmoid is half way from its low to its high value, and a steepness
+        its k (`core.smooth.sigmoid`); "unbounded lgmcrit" is the unbounded coordinate of lgmcrit; sSFR is the specific
+        star formation rate.
+    """
 
     lo: float
     hi: float
+    unit: str = ""
+    meaning: str = ""
     below: str | None = None  # the parameter of the same class that is its upper bound
     above: str | None = None  # the parameter of the same class that is its lower bound
+
+    def among(self, values: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The lower and the upper bound as numbers, where the parameters of the class have these values."""
+        low = self.lo if self.above is None else values[self.above]
+        high = self.hi if self.below is None else values[self.below]
+        return low, high
 
 
 def bounds(kind: type) -> dict[str, Within]:

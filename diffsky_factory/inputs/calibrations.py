@@ -141,8 +141,7 @@ def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
 
 def _value(file: Path, name: str, values: Mapping[str, float], within: Within) -> float:
     value = values[name]
-    low = within.lo if within.above is None else values[within.above]
-    high = within.hi if within.below is None else values[within.below]
+    low, high = within.among(values)
     # a fit in 32 bits may end on a bound, and then lies beyond it by rounding
     nearest = min(max(value, low), high)
     if abs(value - nearest) > ROUNDING * max(abs(low), abs(high)):

@@ -19,11 +19,21 @@ class ScatterParameters(NamedTuple):
     burst_population_with_scatter, lgmet_scatter in metallicity_with_scatter.
     """
 
-    delta_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.98  # 1/u; of the slope of the attenuation curve
-    av_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 1.63  # 1/softplus^-1 mag; of A_V
-    fburst_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.98  # 1/u; of the mass fraction of bursts, see above
-    lgmet_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 5.72  # 1/dex; of the median metallicity, see above
-    funo_scatter: Annotated[Scalar, Within(0.0, 10.0)] = 4.97  # 1/u; of the unobscured fraction
+    delta_scatter: Annotated[
+        Scalar, Within(0.0, 10.0, "", "steepness of the logistic scatter of the unbounded dust slope")
+    ] = 4.98
+    av_scatter: Annotated[
+        Scalar, Within(0.0, 10.0, "", "steepness of the logistic scatter of the inverse softplus of A_V")
+    ] = 1.63
+    fburst_scatter: Annotated[
+        Scalar, Within(0.0, 10.0, "", "steepness of the logistic scatter of the unbounded burst fraction")
+    ] = 4.98
+    lgmet_scatter: Annotated[
+        Scalar, Within(0.0, 10.0, "1 / dex", "steepness of the logistic scatter of the median metallicity")
+    ] = 5.72
+    funo_scatter: Annotated[
+        Scalar, Within(0.0, 10.0, "", "steepness of the logistic scatter of the unbounded unobscured fraction")
+    ] = 4.97
 
 
 def logistic(draw: Scalar, steepness: Scalar) -> Scalar:

@@ -24,11 +24,18 @@ class TimeGrid(NamedTuple):
 class HaloGrowth(NamedTuple):
     """The five numbers of one history; `mah_parameters` holds them in this order."""
 
-    logm0: Annotated[Scalar, Within(0.0, 17.0)] = 12.0  # dex(Msun), mass today if growth never stopped
-    logtc: Annotated[Scalar, Within(-1.0, 1.0)] = 0.05  # dex(Gyr), time of transition
-    early_index: Annotated[Scalar, Within(0.1, 10.0, above="late_index")] = 2.6137643
-    late_index: Annotated[Scalar, Within(0.1, 5.0)] = 0.12692805
-    t_peak: Annotated[Scalar, Within(0.05, 20.0)] = 14.0  # Gyr, after which the mass stays
+    logm0: Annotated[Scalar, Within(0.0, 17.0, "dex(solMass)", "mass today of a halo that never stops growing")] = 12.0
+    logtc: Annotated[
+        Scalar, Within(-1.0, 1.0, "dex(Gyr)", "cosmic time around which the index of growth rolls from early to late")
+    ] = 0.05
+    early_index: Annotated[
+        Scalar,
+        Within(0.1, 10.0, "", "power-law index of mass in cosmic time, long before the transition", above="late_index"),
+    ] = 2.6137643
+    late_index: Annotated[
+        Scalar, Within(0.1, 5.0, "", "power-law index of mass in cosmic time, long after the transition")
+    ] = 0.12692805
+    t_peak: Annotated[Scalar, Within(0.05, 20.0, "Gyr", "cosmic time of peak mass, after which the mass stays")] = 14.0
 
 
 LIMITS = bounds(HaloGrowth)

@@ -17,28 +17,56 @@ PIVOT_REDSHIFT = 3.0  # diffhalos 0.2.0
 class HaloMassFunctionParameters(NamedTuple):
     """Slopes of log n(>m) below (lo) and above (hi) the knee x0, and its value ytp at 1e13 Msun, as functions of z.
 
-    Defaults: hosts of SMDPL by peak mass, diffhalos 0.2.0. The bounds are chosen: generous, none is published.
+    The mass function is that of `log10_cumulative_density`; an evolution is a slope in redshift.
+    Defaults: hosts of SMDPL by peak mass. The bounds are chosen: generous, none is published.
+    Source: diffhalos 0.2.0.
     """
 
-    ytp_ytp: Annotated[Scalar, Within(-9.0, -2.0)] = -5.33  # dex(Mpc^-3); chosen bounds, as for all below
-    ytp_x0: Annotated[Scalar, Within(-1.0, 6.0)] = 1.318
-    ytp_k: Annotated[Scalar, Within(0.05, 6.0)] = 0.543
-    ytp_ylo: Annotated[Scalar, Within(-3.0, 1.0)] = -0.171
-    ytp_yhi: Annotated[Scalar, Within(-4.0, 1.0)] = -1.344
-    x0_ytp: Annotated[Scalar, Within(11.0, 15.0)] = 13.03  # dex(Msun)
-    x0_x0: Annotated[Scalar, Within(-1.0, 6.0)] = 1.781
-    x0_k: Annotated[Scalar, Within(0.05, 6.0)] = 1.559
-    x0_ylo: Annotated[Scalar, Within(-3.0, 1.0)] = -0.811
-    x0_yhi: Annotated[Scalar, Within(-3.0, 1.0)] = -0.51
-    lo_x0: Annotated[Scalar, Within(0.0, 8.0)] = 3.62
-    lo_k: Annotated[Scalar, Within(0.05, 6.0)] = 0.693
-    lo_ylo: Annotated[Scalar, Within(-2.0, 0.0)] = -0.792
-    lo_yhi: Annotated[Scalar, Within(-6.0, 0.0)] = -2.442
-    hi_ytp: Annotated[Scalar, Within(-10.0, 0.0)] = -3.727
-    hi_x0: Annotated[Scalar, Within(0.0, 8.0)] = 4.312
-    hi_k: Annotated[Scalar, Within(0.05, 6.0)] = 1.113
-    hi_ylo: Annotated[Scalar, Within(-3.0, 1.0)] = -0.426
-    hi_yhi: Annotated[Scalar, Within(-3.0, 1.0)] = -0.265
+    ytp_ytp: Annotated[
+        Scalar, Within(-9.0, -2.0, "dex(1 / Mpc3)", "density of hosts above 10^13 Msun at z = 3")
+    ] = -5.33
+    ytp_x0: Annotated[
+        Scalar, Within(-1.0, 6.0, "", "pivot in redshift of the evolution of the density above 10^13 Msun")
+    ] = 1.318
+    ytp_k: Annotated[
+        Scalar, Within(0.05, 6.0, "", "steepness in redshift of the evolution of the density above 10^13 Msun")
+    ] = 0.543
+    ytp_ylo: Annotated[
+        Scalar, Within(-3.0, 1.0, "dex", "evolution of the density above 10^13 Msun per unit redshift at low redshift")
+    ] = -0.171
+    ytp_yhi: Annotated[
+        Scalar, Within(-4.0, 1.0, "dex", "evolution of the density above 10^13 Msun per unit redshift at high redshift")
+    ] = -1.344
+    x0_ytp: Annotated[Scalar, Within(11.0, 15.0, "dex(solMass)", "knee of the mass function at z = 3")] = 13.03
+    x0_x0: Annotated[Scalar, Within(-1.0, 6.0, "", "pivot in redshift of the evolution of the knee")] = 1.781
+    x0_k: Annotated[Scalar, Within(0.05, 6.0, "", "steepness in redshift of the evolution of the knee")] = 1.559
+    x0_ylo: Annotated[
+        Scalar, Within(-3.0, 1.0, "dex", "evolution of the knee per unit redshift at low redshift")
+    ] = -0.811
+    x0_yhi: Annotated[
+        Scalar, Within(-3.0, 1.0, "dex", "evolution of the knee per unit redshift at high redshift")
+    ] = -0.51
+    lo_x0: Annotated[Scalar, Within(0.0, 8.0, "", "pivot in redshift of the mass slope below the knee")] = 3.62
+    lo_k: Annotated[Scalar, Within(0.05, 6.0, "", "steepness in redshift of the mass slope below the knee")] = 0.693
+    lo_ylo: Annotated[
+        Scalar, Within(-2.0, 0.0, "", "slope of the mass function below the knee at low redshift")
+    ] = -0.792
+    lo_yhi: Annotated[
+        Scalar, Within(-6.0, 0.0, "", "slope of the mass function below the knee at high redshift")
+    ] = -2.442
+    hi_ytp: Annotated[Scalar, Within(-10.0, 0.0, "", "slope of the mass function above the knee at z = 3")] = -3.727
+    hi_x0: Annotated[
+        Scalar, Within(0.0, 8.0, "", "pivot in redshift of the evolution of the mass slope above the knee")
+    ] = 4.312
+    hi_k: Annotated[
+        Scalar, Within(0.05, 6.0, "", "steepness in redshift of the evolution of the mass slope above the knee")
+    ] = 1.113
+    hi_ylo: Annotated[
+        Scalar, Within(-3.0, 1.0, "", "evolution of the mass slope above the knee per unit redshift at low redshift")
+    ] = -0.426
+    hi_yhi: Annotated[
+        Scalar, Within(-3.0, 1.0, "", "evolution of the mass slope above the knee per unit redshift at high redshift")
+    ] = -0.265
 
 
 def log10_cumulative_density(p: HaloMassFunctionParameters, log10_mass: Scalar, redshift: Scalar) -> Scalar:

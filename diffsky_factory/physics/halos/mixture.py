@@ -143,9 +143,12 @@ class AssemblyBiasParameters(NamedTuple):
 
     With the default, of halos of 10^12 Msun at z = 0.5 the half that forms early correlates with matter 1.4 times as
     much as the half that forms late (tests/agreement/test_assembly_bias.py).
+    Source: the idea is of Gao, Springel & White 2005, MNRAS 363, L66; the default is chosen.
     """
 
-    correlation: Annotated[Scalar, Within(-0.95, 0.95)] = 0.12  # chosen: of early formation with environment
+    correlation: Annotated[
+        Scalar, Within(-0.95, 0.95, "", "correlation of the early formation of halos with their environment")
+    ] = 0.12
 
 
 def _with_environment(

@@ -17,19 +17,41 @@ PIVOT_HOST = 13.0  # dex(Msun); diffhalos 0.2.0
 class SubhaloMassFunctionParameters(NamedTuple):
     """log N at a tenth of the host mass (ytp) and slope at small ratios (ylo), as functions of the host mass.
 
-    Defaults: SMDPL, diffhalos 0.2.0. The bounds are chosen: generous, none is published.
+    The number is that of `log10_cumulative_number`.
+    Defaults: SMDPL. The bounds are chosen: generous, none is published.
+    Source: diffhalos 0.2.0.
     """
 
-    ytp_ytp: Annotated[Scalar, Within(-2.0, 2.0)] = 0.06  # chosen bounds, as for all below
-    ytp_x0: Annotated[Scalar, Within(11.0, 15.0)] = 13.72
-    ytp_k: Annotated[Scalar, Within(0.1, 6.0)] = 1.95
-    ytp_ylo: Annotated[Scalar, Within(-1.0, 1.0)] = 0.06
-    ytp_yhi: Annotated[Scalar, Within(-1.0, 1.0)] = 0.15
-    ylo_ytp: Annotated[Scalar, Within(-3.0, 0.0)] = -0.98
-    ylo_x0: Annotated[Scalar, Within(11.0, 15.0)] = 12.4
-    ylo_k: Annotated[Scalar, Within(0.1, 6.0)] = 1.67
-    ylo_ylo: Annotated[Scalar, Within(-1.0, 1.0)] = 0.34
-    ylo_yhi: Annotated[Scalar, Within(-1.0, 1.0)] = 0.09
+    ytp_ytp: Annotated[
+        Scalar, Within(-2.0, 2.0, "dex", "number of subhalos above a tenth of the mass of a host of 10^13 Msun")
+    ] = 0.06
+    ytp_x0: Annotated[
+        Scalar, Within(11.0, 15.0, "dex(solMass)", "pivot in host mass of the slope of the number of subhalos")
+    ] = 13.72
+    ytp_k: Annotated[
+        Scalar, Within(0.1, 6.0, "1 / dex", "steepness in host mass of the slope of the number of subhalos")
+    ] = 1.95
+    ytp_ylo: Annotated[
+        Scalar, Within(-1.0, 1.0, "", "slope of the number of subhalos in host mass, low-mass hosts")
+    ] = 0.06
+    ytp_yhi: Annotated[
+        Scalar, Within(-1.0, 1.0, "", "slope of the number of subhalos in host mass, high-mass hosts")
+    ] = 0.15
+    ylo_ytp: Annotated[
+        Scalar, Within(-3.0, 0.0, "", "slope of the number in mass ratio, at small ratios in hosts of 10^13 Msun")
+    ] = -0.98
+    ylo_x0: Annotated[
+        Scalar, Within(11.0, 15.0, "dex(solMass)", "pivot in host mass of the change of the slope at small ratios")
+    ] = 12.4
+    ylo_k: Annotated[
+        Scalar, Within(0.1, 6.0, "1 / dex", "steepness in host mass of the change of the slope at small ratios")
+    ] = 1.67
+    ylo_ylo: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "change with host mass of the slope at small ratios, low-mass hosts")
+    ] = 0.34
+    ylo_yhi: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "change with host mass of the slope at small ratios, high-mass hosts")
+    ] = 0.09
 
 
 def log10_cumulative_number(p: SubhaloMassFunctionParameters, log10_ratio: Scalar, log10_host_mass: Scalar) -> Scalar:

@@ -27,42 +27,81 @@ BUMP_CENTRE, BUMP_WIDTH = 0.2175, 0.035  # micron; Noll et al. 2009
 
 
 class AttenuationParameters(NamedTuple):
-    """A_V, rising with mass and specific rate, at low and high redshift: unbounded corners of double sigmoids."""
+    """A_V, rising with mass and specific rate, at low and high redshift: unbounded corners of double sigmoids.
 
-    suav_logsm_x0: Annotated[Scalar, Within(9.0, 11.0)] = 10.0  # log Msun; x0M (k 5), both redshift ends
-    suav_logssfr_x0: Annotated[Scalar, Within(-12.0, -8.0)] = -10.25  # log yr^-1; x0S (k 5), both redshift
-    suav_logsm_ylo_q_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_q: low mass, low
-    suav_logsm_ylo_ms_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_s: low mass, high
-    suav_logsm_yhi_q_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_q: high mass, low
-    suav_logsm_yhi_ms_z_ylo: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_s: high mass, high
-    suav_logsm_ylo_q_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_q: low mass, low
-    suav_logsm_ylo_ms_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner l_s: low mass, high
-    suav_logsm_yhi_q_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_q: high mass, low
-    suav_logsm_yhi_ms_z_yhi: Annotated[Scalar, Within(-100.0, 100.0)] = -20.0  # corner h_s: high mass, high
-    suav_z_x0: Annotated[Scalar, Within(0.0, 5.0)] = 1.0  # x0 in z_obs (k 5)
-    delta_suav_age: Annotated[Scalar, Within(0.0, 1.0)] = 0.2  # softplus^-1 mag; extra s for young stars
+    A_V is the softplus of `attenuation_depth` and, for young stars, of what is added to it.
+    """
+
+    suav_logsm_x0: Annotated[Scalar, Within(9.0, 11.0, "dex(solMass)", "pivot in stellar mass of A_V")] = 10.0
+    suav_logssfr_x0: Annotated[Scalar, Within(-12.0, -8.0, "dex(1 / yr)", "pivot in sSFR of A_V")] = -10.25
+    suav_logsm_ylo_q_z_ylo: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at low mass, low sSFR, low redshift")
+    ] = -20.0
+    suav_logsm_ylo_ms_z_ylo: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at low mass, high sSFR, low redshift")
+    ] = -20.0
+    suav_logsm_yhi_q_z_ylo: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at high mass, low sSFR, low redshift")
+    ] = -20.0
+    suav_logsm_yhi_ms_z_ylo: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at high mass, high sSFR, low redshift")
+    ] = -20.0
+    suav_logsm_ylo_q_z_yhi: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at low mass, low sSFR, high redshift")
+    ] = -20.0
+    suav_logsm_ylo_ms_z_yhi: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at low mass, high sSFR, high redshift")
+    ] = -20.0
+    suav_logsm_yhi_q_z_yhi: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at high mass, low sSFR, high redshift")
+    ] = -20.0
+    suav_logsm_yhi_ms_z_yhi: Annotated[
+        Scalar, Within(-100.0, 100.0, "", "unbounded corner of A_V at high mass, high sSFR, high redshift")
+    ] = -20.0
+    suav_z_x0: Annotated[Scalar, Within(0.0, 5.0, "", "pivot in redshift of A_V")] = 1.0
+    delta_suav_age: Annotated[
+        Scalar, Within(0.0, 1.0, "", "rise of the inverse softplus of A_V for stars younger than 3 Myr")
+    ] = 0.2
 
 
 class AttenuationSlopeParameters(NamedTuple):
-    """Slope of the attenuation curve with mass and specific rate."""
+    """Slope of the attenuation curve (dust slope) with mass and specific rate."""
 
-    deltapop_logsm_x0_x0: Annotated[Scalar, Within(8.0, 12.0)] = 10.0  # log Msun; mass pivot of sSFR pivot
-    deltapop_logsm_x0_q: Annotated[Scalar, Within(8.0, 12.0)] = 10.5  # log Msun; mass pivot of q(M), delta
-    deltapop_logsm_x0_ms: Annotated[Scalar, Within(8.0, 12.0)] = 9.5  # log Msun; mass pivot of ms(M), delta
-    deltapop_logsm_ylo_x0: Annotated[Scalar, Within(-13.0, -7.0)] = -10.25  # log yr^-1; low-mass value of
-    deltapop_logsm_ylo_q: Annotated[Scalar, Within(-1.1, 0.4)] = -0.5  # low-mass value of q(M)
-    deltapop_logsm_ylo_ms: Annotated[Scalar, Within(-1.1, 0.4)] = -0.2  # low-mass value of ms(M)
-    deltapop_logsm_yhi_x0: Annotated[Scalar, Within(-13.0, -7.0)] = -11.25  # log yr^-1; high-mass value of
-    deltapop_logsm_yhi_q: Annotated[Scalar, Within(-1.1, 0.4)] = -0.3  # high-mass value of q(M)
-    deltapop_logsm_yhi_ms: Annotated[Scalar, Within(-1.1, 0.4)] = -0.4  # high-mass value of ms(M)
+    deltapop_logsm_x0_x0: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the pivot in sSFR of the dust slope")
+    ] = 10.0
+    deltapop_logsm_x0_q: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the dust slope at low sSFR")
+    ] = 10.5
+    deltapop_logsm_x0_ms: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the dust slope at high sSFR")
+    ] = 9.5
+    deltapop_logsm_ylo_x0: Annotated[
+        Scalar, Within(-13.0, -7.0, "dex(1 / yr)", "pivot in sSFR of the dust slope at low stellar mass")
+    ] = -10.25
+    deltapop_logsm_ylo_q: Annotated[Scalar, Within(-1.1, 0.4, "", "dust slope at low stellar mass and low sSFR")] = -0.5
+    deltapop_logsm_ylo_ms: Annotated[
+        Scalar, Within(-1.1, 0.4, "", "dust slope at low stellar mass and high sSFR")
+    ] = -0.2
+    deltapop_logsm_yhi_x0: Annotated[
+        Scalar, Within(-13.0, -7.0, "dex(1 / yr)", "pivot in sSFR of the dust slope at high stellar mass")
+    ] = -11.25
+    deltapop_logsm_yhi_q: Annotated[
+        Scalar, Within(-1.1, 0.4, "", "dust slope at high stellar mass and low sSFR")
+    ] = -0.3
+    deltapop_logsm_yhi_ms: Annotated[
+        Scalar, Within(-1.1, 0.4, "", "dust slope at high stellar mass and high sSFR")
+    ] = -0.4
 
 
 class UnobscuredParameters(NamedTuple):
     """Fraction of the stars that no dust covers, with specific rate."""
 
-    funo_logssfr_x0: Annotated[Scalar, Within(-12.5, -7.0)] = -10.0  # log yr^-1; x0 (k 5)
-    funo_logssfr_ylo: Annotated[Scalar, Within(0.0, 0.2)] = 0.02  # unobscured fraction at low sSFR
-    funo_logssfr_yhi: Annotated[Scalar, Within(0.0, 0.2)] = 0.03  # at high sSFR
+    funo_logssfr_x0: Annotated[
+        Scalar, Within(-12.5, -7.0, "dex(1 / yr)", "pivot in sSFR of the unobscured fraction of the light")
+    ] = -10.0
+    funo_logssfr_ylo: Annotated[Scalar, Within(0.0, 0.2, "", "unobscured fraction of the light at low sSFR")] = 0.02
+    funo_logssfr_yhi: Annotated[Scalar, Within(0.0, 0.2, "", "unobscured fraction of the light at high sSFR")] = 0.03
 
 
 def _between(u, lo, hi):

@@ -19,62 +19,173 @@ TRANSITIONS = (0.5, 1.5, 1.0)  # redshifts: between the first two nodes, the las
 
 
 class TemplateErrorParameters(NamedTuple):
-    """Magnitude shifts at three redshift nodes: of r, and of the colours of five other bands relative to it."""
+    """Magnitude shifts at three redshift nodes: of r, and of the colours of five other bands relative to it.
 
-    z0p0_dr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 9.37  # log Msun; x0 (k 5) of dm_r, node z0p0
-    z0p0_dr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.71  # mag; low-mass value
-    z0p0_dr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.05  # mag; high-mass value
-    z0p0_dfr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.0  # log Msun; x0 (k 5) of FUV-r colour shift
-    z0p0_dfr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.0  # mag; low-mass value
-    z0p0_dfr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.0  # mag; high-mass value
-    z0p0_dnr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 8.98  # log Msun; x0 (k 5) of NUV-r colour shift
-    z0p0_dnr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.31  # mag; low-mass value
-    z0p0_dnr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = -0.28  # mag; high-mass value
-    z0p0_dur_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 8.77  # log Msun; x0 (k 5) of u-r colour shift
-    z0p0_dur_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.37  # mag; low-mass value
-    z0p0_dur_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = -0.46  # mag; high-mass value
-    z0p0_dgr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.3  # log Msun; x0 (k 5) of g-r colour shift
-    z0p0_dgr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.07  # mag; low-mass value
-    z0p0_dgr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.22  # mag; high-mass value
-    z0p0_dir_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.19  # log Msun; x0 (k 5) of i-r colour shift
-    z0p0_dir_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.13  # mag; low-mass value
-    z0p0_dir_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.27  # mag; high-mass value
-    z0p5_dr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 11.21  # log Msun; x0 (k 5) of dm_r, node z0p5
-    z0p5_dr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.15  # mag; low-mass value
-    z0p5_dr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.08  # mag; high-mass value
-    z0p5_dfr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.0  # log Msun; x0 (k 5) of FUV-r colour shift
-    z0p5_dfr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.0  # mag; low-mass value
-    z0p5_dfr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.0  # mag; high-mass value
-    z0p5_dnr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 9.63  # log Msun; x0 (k 5) of NUV-r colour shift
-    z0p5_dnr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.56  # mag; low-mass value
-    z0p5_dnr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = -0.45  # mag; high-mass value
-    z0p5_dur_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.25  # log Msun; x0 (k 5) of u-r colour shift
-    z0p5_dur_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.04  # mag; low-mass value
-    z0p5_dur_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.2  # mag; high-mass value
-    z0p5_dgr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.99  # log Msun; x0 (k 5) of g-r colour shift
-    z0p5_dgr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.08  # mag; low-mass value
-    z0p5_dgr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = -0.16  # mag; high-mass value
-    z0p5_dir_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 11.12  # log Msun; x0 (k 5) of i-r colour shift
-    z0p5_dir_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.15  # mag; low-mass value
-    z0p5_dir_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.38  # mag; high-mass value
-    z1p1_dr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.61  # log Msun; x0 (k 5) of dm_r, node z1p1
-    z1p1_dr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.16  # mag; low-mass value
-    z1p1_dr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = -0.2  # mag; high-mass value
-    z1p1_dfr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 9.97  # log Msun; x0 (k 5) of FUV-r colour shift
-    z1p1_dfr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.77  # mag; low-mass value
-    z1p1_dfr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.07  # mag; high-mass value
-    z1p1_dnr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.91  # log Msun; x0 (k 5) of NUV-r colour
-    z1p1_dnr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.075  # mag; low-mass value
-    z1p1_dnr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = -0.085  # mag; high-mass value
-    z1p1_dur_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 9.95  # log Msun; x0 (k 5) of u-r colour shift
-    z1p1_dur_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.73  # mag; low-mass value
-    z1p1_dur_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.063  # mag; high-mass value
-    z1p1_dgr_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 9.82  # log Msun; x0 (k 5) of g-r colour shift
-    z1p1_dgr_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = -0.68  # mag; low-mass value
-    z1p1_dgr_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.34  # mag; high-mass value
-    z1p1_dir_logsm0: Annotated[Scalar, Within(8.0, 15.0)] = 10.0  # log Msun; x0 (k 5) of i-r colour shift
-    z1p1_dir_ylo: Annotated[Scalar, Within(-0.8, 0.8)] = 0.0  # mag; low-mass value
-    z1p1_dir_yhi: Annotated[Scalar, Within(-0.8, 0.8)] = 0.0  # mag; high-mass value
+    Positive is fainter. The nodes go over into each other at z = 0.5 and 1.5, whatever their names say.
+    """
+
+    z0p0_dr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in r at z < 0.5")
+    ] = 9.37
+    z0p0_dr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "magnitude shift in the r band at low stellar mass and z < 0.5")
+    ] = -0.71
+    z0p0_dr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "magnitude shift in the r band at high stellar mass and z < 0.5")
+    ] = 0.05
+    z0p0_dfr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in FUV - r at z < 0.5")
+    ] = 10.0
+    z0p0_dfr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in FUV - r at low stellar mass and z < 0.5")
+    ] = 0.0
+    z0p0_dfr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in FUV - r at high stellar mass and z < 0.5")
+    ] = 0.0
+    z0p0_dnr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in NUV - r at z < 0.5")
+    ] = 8.98
+    z0p0_dnr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in NUV - r at low stellar mass and z < 0.5")
+    ] = -0.31
+    z0p0_dnr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in NUV - r at high stellar mass and z < 0.5")
+    ] = -0.28
+    z0p0_dur_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in u - r at z < 0.5")
+    ] = 8.77
+    z0p0_dur_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in u - r at low stellar mass and z < 0.5")
+    ] = -0.37
+    z0p0_dur_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in u - r at high stellar mass and z < 0.5")
+    ] = -0.46
+    z0p0_dgr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in g - r at z < 0.5")
+    ] = 10.3
+    z0p0_dgr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in g - r at low stellar mass and z < 0.5")
+    ] = -0.07
+    z0p0_dgr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in g - r at high stellar mass and z < 0.5")
+    ] = 0.22
+    z0p0_dir_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in i - r at z < 0.5")
+    ] = 10.19
+    z0p0_dir_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in i - r at low stellar mass and z < 0.5")
+    ] = -0.13
+    z0p0_dir_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in i - r at high stellar mass and z < 0.5")
+    ] = 0.27
+    z0p5_dr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in r at 0.5 < z < 1.5")
+    ] = 11.21
+    z0p5_dr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "magnitude shift in the r band at low stellar mass and 0.5 < z < 1.5")
+    ] = -0.15
+    z0p5_dr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "magnitude shift in the r band at high stellar mass and 0.5 < z < 1.5")
+    ] = 0.08
+    z0p5_dfr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in FUV - r at 0.5 < z < 1.5")
+    ] = 10.0
+    z0p5_dfr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in FUV - r at low stellar mass and 0.5 < z < 1.5")
+    ] = 0.0
+    z0p5_dfr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in FUV - r at high stellar mass and 0.5 < z < 1.5")
+    ] = 0.0
+    z0p5_dnr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in NUV - r at 0.5 < z < 1.5")
+    ] = 9.63
+    z0p5_dnr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in NUV - r at low stellar mass and 0.5 < z < 1.5")
+    ] = 0.56
+    z0p5_dnr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in NUV - r at high stellar mass and 0.5 < z < 1.5")
+    ] = -0.45
+    z0p5_dur_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in u - r at 0.5 < z < 1.5")
+    ] = 10.25
+    z0p5_dur_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in u - r at low stellar mass and 0.5 < z < 1.5")
+    ] = 0.04
+    z0p5_dur_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in u - r at high stellar mass and 0.5 < z < 1.5")
+    ] = 0.2
+    z0p5_dgr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in g - r at 0.5 < z < 1.5")
+    ] = 10.99
+    z0p5_dgr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in g - r at low stellar mass and 0.5 < z < 1.5")
+    ] = 0.08
+    z0p5_dgr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in g - r at high stellar mass and 0.5 < z < 1.5")
+    ] = -0.16
+    z0p5_dir_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in i - r at 0.5 < z < 1.5")
+    ] = 11.12
+    z0p5_dir_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in i - r at low stellar mass and 0.5 < z < 1.5")
+    ] = -0.15
+    z0p5_dir_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in i - r at high stellar mass and 0.5 < z < 1.5")
+    ] = 0.38
+    z1p1_dr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in r at z > 1.5")
+    ] = 10.61
+    z1p1_dr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "magnitude shift in the r band at low stellar mass and z > 1.5")
+    ] = 0.16
+    z1p1_dr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "magnitude shift in the r band at high stellar mass and z > 1.5")
+    ] = -0.2
+    z1p1_dfr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in FUV - r at z > 1.5")
+    ] = 9.97
+    z1p1_dfr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in FUV - r at low stellar mass and z > 1.5")
+    ] = -0.77
+    z1p1_dfr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in FUV - r at high stellar mass and z > 1.5")
+    ] = 0.07
+    z1p1_dnr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in NUV - r at z > 1.5")
+    ] = 10.91
+    z1p1_dnr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in NUV - r at low stellar mass and z > 1.5")
+    ] = 0.075
+    z1p1_dnr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in NUV - r at high stellar mass and z > 1.5")
+    ] = -0.085
+    z1p1_dur_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in u - r at z > 1.5")
+    ] = 9.95
+    z1p1_dur_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in u - r at low stellar mass and z > 1.5")
+    ] = -0.73
+    z1p1_dur_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in u - r at high stellar mass and z > 1.5")
+    ] = 0.063
+    z1p1_dgr_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in g - r at z > 1.5")
+    ] = 9.82
+    z1p1_dgr_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in g - r at low stellar mass and z > 1.5")
+    ] = -0.68
+    z1p1_dgr_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in g - r at high stellar mass and z > 1.5")
+    ] = 0.34
+    z1p1_dir_logsm0: Annotated[
+        Scalar, Within(8.0, 15.0, "dex(solMass)", "pivot in stellar mass of the shift in i - r at z > 1.5")
+    ] = 10.0
+    z1p1_dir_ylo: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in i - r at low stellar mass and z > 1.5")
+    ] = 0.0
+    z1p1_dir_yhi: Annotated[
+        Scalar, Within(-0.8, 0.8, "mag", "colour shift in i - r at high stellar mass and z > 1.5")
+    ] = 0.0
 
 
 def mean_shifts(p: TemplateErrorParameters, log10_mass: Scalar, redshift: Scalar) -> Vector:

@@ -24,42 +24,99 @@ LATEST_MAX = 9.0  # dex(yr)
 
 
 class BurstFrequencyParameters(NamedTuple):
-    """Probability of a burst, falling with mass and rising with specific star formation rate."""
+    """Probability of a burst, falling with mass and rising with specific star formation rate.
 
-    sufqb_logsm_x0: Annotated[Scalar, Within(9.0, 11.0)] = 10.0  # log Msun; x0M, mass pivot (k 5)
-    sufqb_logssfr_x0: Annotated[Scalar, Within(-12.0, -8.0)] = -10.25  # log yr^-1; x0S, sSFR pivot (k 5)
-    sufqb_logsm_ylo_q: Annotated[Scalar, Within(-10.0, 0.5)] = -5.0  # corner l_q: low mass, low sSFR
-    sufqb_logsm_ylo_ms: Annotated[Scalar, Within(-10.0, 0.5)] = -0.2  # corner l_s: low mass, high sSFR
-    sufqb_logsm_yhi_q: Annotated[Scalar, Within(-10.0, 0.5)] = -5.0  # corner h_q: high mass, low sSFR (sets
-    sufqb_logsm_yhi_ms: Annotated[Scalar, Within(-10.0, 0.5)] = -0.5  # corner h_s: high mass, high sSFR
+    It is the softplus of `falling_rising`, whose four corners are given as unbounded coordinates.
+    """
+
+    sufqb_logsm_x0: Annotated[
+        Scalar, Within(9.0, 11.0, "dex(solMass)", "pivot in stellar mass of the burst probability")
+    ] = 10.0
+    sufqb_logssfr_x0: Annotated[
+        Scalar, Within(-12.0, -8.0, "dex(1 / yr)", "pivot in sSFR of the burst probability")
+    ] = -10.25
+    sufqb_logsm_ylo_q: Annotated[
+        Scalar, Within(-10.0, 0.5, "", "unbounded corner of the burst probability at low mass and low sSFR")
+    ] = -5.0
+    sufqb_logsm_ylo_ms: Annotated[
+        Scalar, Within(-10.0, 0.5, "", "unbounded corner of the burst probability at low mass and high sSFR")
+    ] = -0.2
+    sufqb_logsm_yhi_q: Annotated[
+        Scalar, Within(-10.0, 0.5, "", "unbounded corner of the burst probability at high mass and low sSFR")
+    ] = -5.0
+    sufqb_logsm_yhi_ms: Annotated[
+        Scalar, Within(-10.0, 0.5, "", "unbounded corner of the burst probability at high mass and high sSFR")
+    ] = -0.5
 
 
 class BurstFractionParameters(NamedTuple):
-    """Mass fraction formed in the burst, falling with mass and rising with specific star formation rate."""
+    """Mass fraction formed in the burst, falling with mass and rising with specific star formation rate.
 
-    sufb_logsm_x0: Annotated[Scalar, Within(8.0, 12.0)] = 10.0  # log Msun; x0M, mass pivot (k 5)
-    sufb_logssfr_x0: Annotated[Scalar, Within(-12.0, -8.0)] = -10.25  # log yr^-1; x0S, sSFR pivot (k 5)
-    sufb_logsm_ylo_q: Annotated[Scalar, Within(-15.0, -2.0)] = -10.0  # corner l_q: low mass, low sSFR
-    sufb_logsm_ylo_ms: Annotated[Scalar, Within(-15.0, -2.0)] = -10.0  # corner l_s: low mass, high sSFR
-    sufb_logsm_yhi_q: Annotated[Scalar, Within(-15.0, -2.0)] = -10.0  # corner h_q: high mass, low sSFR (sets
-    sufb_logsm_yhi_ms: Annotated[Scalar, Within(-15.0, -2.0)] = -10.0  # corner h_s: high mass, high sSFR
+    It is the softplus of `falling_rising`, whose four corners are given as unbounded coordinates.
+    """
+
+    sufb_logsm_x0: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the burst fraction")
+    ] = 10.0
+    sufb_logssfr_x0: Annotated[
+        Scalar, Within(-12.0, -8.0, "dex(1 / yr)", "pivot in sSFR of the burst fraction")
+    ] = -10.25
+    sufb_logsm_ylo_q: Annotated[
+        Scalar, Within(-15.0, -2.0, "", "unbounded corner of the burst fraction at low mass and low sSFR")
+    ] = -10.0
+    sufb_logsm_ylo_ms: Annotated[
+        Scalar, Within(-15.0, -2.0, "", "unbounded corner of the burst fraction at low mass and high sSFR")
+    ] = -10.0
+    sufb_logsm_yhi_q: Annotated[
+        Scalar, Within(-15.0, -2.0, "", "unbounded corner of the burst fraction at high mass and low sSFR")
+    ] = -10.0
+    sufb_logsm_yhi_ms: Annotated[
+        Scalar, Within(-15.0, -2.0, "", "unbounded corner of the burst fraction at high mass and high sSFR")
+    ] = -10.0
 
 
 class BurstTimeParameters(NamedTuple):
-    """Unbounded coordinates of the age at which the burst peaks, and of its oldest age."""
+    """Unbounded coordinates of the age at which the burst peaks, and of its oldest age: `burst_ages`.
 
-    tburst_u_lgyr_peak_x0_logsm_x0: Annotated[Scalar, Within(8.0, 12.0)] = 10.0  # log Msun; x0 in logM* of X
-    tburst_u_lgyr_peak_q_logsm_x0: Annotated[Scalar, Within(-13.0, -8.0)] = -11.0  # log yr^-1; X (sSFR pivot
-    tburst_u_lgyr_peak_ms_logsm_x0: Annotated[Scalar, Within(-13.0, -8.0)] = -11.0  # log yr^-1; X at high
-    tburst_u_lgyr_peak_x0_logsm_ylo: Annotated[Scalar, Within(8.0, 12.0)] = 10.0  # log Msun; x0 in logM* of
-    tburst_u_lgyr_peak_q_logsm_ylo: Annotated[Scalar, Within(-2500.0, 2500.0)] = -19.5944  # Plo (uP at low
-    tburst_u_lgyr_peak_ms_logsm_ylo: Annotated[Scalar, Within(-2500.0, 2500.0)] = 0.405621  # Plo at high mass
-    tburst_u_lgyr_peak_x0_logsm_yhi: Annotated[Scalar, Within(8.0, 12.0)] = 10.0  # log Msun; x0 in logM* of
-    tburst_u_lgyr_peak_q_logsm_yhi: Annotated[Scalar, Within(-2500.0, 2500.0)] = 0.405621  # Phi (uP at high
-    tburst_u_lgyr_peak_ms_logsm_yhi: Annotated[Scalar, Within(-2500.0, 2500.0)] = -19.5944  # Phi at high mass
-    tburst_u_lgyr_max_logsm_x0: Annotated[Scalar, Within(8.0, 12.0)] = 10.0  # log Msun; x0 in logM* of uM
-    tburst_u_lgyr_max_logsm_ylo: Annotated[Scalar, Within(-2500.0, 2500.0)] = -16.1129  # uM at low mass
-    tburst_u_lgyr_max_logsm_yhi: Annotated[Scalar, Within(-2500.0, 2500.0)] = 3.88706  # uM at high mass
+    In the names, q and ms are here low and high stellar mass, and ylo and yhi low and high sSFR.
+    """
+
+    tburst_u_lgyr_peak_x0_logsm_x0: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the pivot in sSFR of the peak age")
+    ] = 10.0
+    tburst_u_lgyr_peak_q_logsm_x0: Annotated[
+        Scalar, Within(-13.0, -8.0, "dex(1 / yr)", "pivot in sSFR of the peak age at low stellar mass")
+    ] = -11.0
+    tburst_u_lgyr_peak_ms_logsm_x0: Annotated[
+        Scalar, Within(-13.0, -8.0, "dex(1 / yr)", "pivot in sSFR of the peak age at high stellar mass")
+    ] = -11.0
+    tburst_u_lgyr_peak_x0_logsm_ylo: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the peak age at low sSFR")
+    ] = 10.0
+    tburst_u_lgyr_peak_q_logsm_ylo: Annotated[
+        Scalar, Within(-2500.0, 2500.0, "", "unbounded peak age at low stellar mass and low sSFR")
+    ] = -19.5944
+    tburst_u_lgyr_peak_ms_logsm_ylo: Annotated[
+        Scalar, Within(-2500.0, 2500.0, "", "unbounded peak age at high stellar mass and low sSFR")
+    ] = 0.405621
+    tburst_u_lgyr_peak_x0_logsm_yhi: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the peak age at high sSFR")
+    ] = 10.0
+    tburst_u_lgyr_peak_q_logsm_yhi: Annotated[
+        Scalar, Within(-2500.0, 2500.0, "", "unbounded peak age at low stellar mass and high sSFR")
+    ] = 0.405621
+    tburst_u_lgyr_peak_ms_logsm_yhi: Annotated[
+        Scalar, Within(-2500.0, 2500.0, "", "unbounded peak age at high stellar mass and high sSFR")
+    ] = -19.5944
+    tburst_u_lgyr_max_logsm_x0: Annotated[
+        Scalar, Within(8.0, 12.0, "dex(solMass)", "pivot in stellar mass of the oldest age of the burst")
+    ] = 10.0
+    tburst_u_lgyr_max_logsm_ylo: Annotated[
+        Scalar, Within(-2500.0, 2500.0, "", "unbounded oldest age of the burst at low stellar mass")
+    ] = -16.1129
+    tburst_u_lgyr_max_logsm_yhi: Annotated[
+        Scalar, Within(-2500.0, 2500.0, "", "unbounded oldest age of the burst at high stellar mass")
+    ] = 3.88706
 
 
 def _between(u, lo, hi):

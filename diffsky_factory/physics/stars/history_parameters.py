@@ -1,8 +1,7 @@
 """Parameters of the population of star formation histories, given halo growth.
 
-Names, roles and bounds: Alarcon et al. 2023, MNRAS 518, 562 (Diffstar) and its population model DiffstarPop. Means
-and standard deviations are in the unbounded coordinates of `StarFormation`; x is the log halo mass today, x - 12.5 the
-lever of the clipped lines. Defaults: the fit of UniverseMachine histories in SMDPL without merging.
+Names, roles and bounds are those of DiffstarPop. Defaults: the fit of UniverseMachine histories in
+SMDPL without merging.
 """
 
 from typing import Annotated, NamedTuple
@@ -12,98 +11,287 @@ from diffsky_factory.core.types import Scalar
 
 
 class DiffstarpopParameters(NamedTuple):
-    """Quenched fractions, and Gaussians of the history parameters for the two sequences."""
+    """Quenched fractions, and normal distributions of the history parameters on the two sequences.
 
-    # diffstarpop: quenched fractions (16), equation f_G of section 5
-    frac_quench_cen_x0_tpeak: Annotated[Scalar, Within(1.0, 14.0)] = 9.731  # Gyr; centrals: t_peak pivot
-    frac_quench_cen_k_tpeak: Annotated[Scalar, Within(0.01, 10.0)] = 9.989  # Gyr^-1; centrals: steepness in
-    frac_quench_cen_x0_ylotpeak: Annotated[Scalar, Within(11.0, 14.0)] = 13.998  # log Msun; X0 (mass pivot)
-    frac_quench_cen_x0_yhitpeak: Annotated[Scalar, Within(11.0, 14.0)] = 13.654  # log Msun; X0 at late t_peak
-    frac_quench_cen_ylo_ylotpeak: Annotated[Scalar, Within(0.0, 1.0)] = 0.999  # Y (low-mass fraction) at
-    frac_quench_cen_ylo_yhitpeak: Annotated[Scalar, Within(0.0, 1.0)] = 0.302  # Y at late t_peak
-    frac_quench_cen_k: Annotated[Scalar, Within(0.01, 5.0)] = 2.169  # dex^-1; steepness in logmp0
-    frac_quench_cen_yhi: Annotated[Scalar, Within(0.0, 1.0)] = 0.999  # high-mass fraction
-    frac_quench_sat_x0_tpeak: Annotated[Scalar, Within(1.0, 14.0)] = 9.464  # Gyr; satellites before the
-    frac_quench_sat_k_tpeak: Annotated[Scalar, Within(0.01, 10.0)] = 0.587  # Gyr^-1; satellites before the
-    frac_quench_sat_x0_ylotpeak: Annotated[Scalar, Within(11.0, 14.0)] = 11.097  # log Msun; X0 (mass pivot)
-    frac_quench_sat_x0_yhitpeak: Annotated[Scalar, Within(11.0, 14.0)] = 13.986  # log Msun; X0 at late t_peak
-    frac_quench_sat_ylo_ylotpeak: Annotated[Scalar, Within(0.0, 1.0)] = 0.501  # Y (low-mass fraction) at
-    frac_quench_sat_ylo_yhitpeak: Annotated[Scalar, Within(0.0, 1.0)] = 0.001  # Y at late t_peak
-    frac_quench_sat_k: Annotated[Scalar, Within(0.01, 5.0)] = 4.995  # dex^-1; steepness in logmp0
-    frac_quench_sat_yhi: Annotated[Scalar, Within(0.0, 1.0)] = 0.999  # high-mass fraction
-    # diffstarpop: means (34), R (rolling line) or C (clipped line) of section 5; values are in the unbounded
-    mean_ulgm_mseq_xtp: Annotated[Scalar, Within(11.0, 14.0)] = 12.9  # log Msun; R of mean u_lgmcrit, ms
-    mean_ulgm_mseq_ytp: Annotated[Scalar, Within(11.0, 14.0)] = 12.526  # R of mean u_lgmcrit, ms set: value
-    mean_ulgm_mseq_lo: Annotated[Scalar, Within(-1.0, 5.0)] = 0.745  # u/dex; R of mean u_lgmcrit, ms set
-    mean_ulgm_mseq_hi: Annotated[Scalar, Within(-5.0, 1.0)] = -0.061  # u/dex; R of mean u_lgmcrit, ms set
-    mean_ulgy_mseq_xtp: Annotated[Scalar, Within(11.0, 14.0)] = 11.885  # log Msun; R of mean u_lgy_at_mcrit
-    mean_ulgy_mseq_ytp: Annotated[Scalar, Within(-13.0, -8.0)] = -10.536  # R of mean u_lgy_at_mcrit, ms set
-    mean_ulgy_mseq_lo: Annotated[Scalar, Within(-1.0, 5.0)] = 1.644  # u/dex; R of mean u_lgy_at_mcrit, ms
-    mean_ulgy_mseq_hi: Annotated[Scalar, Within(-5.0, 1.0)] = 0.461  # u/dex; R of mean u_lgy_at_mcrit, ms
-    mean_ul_mseq_int: Annotated[Scalar, Within(-3.0, 5.0)] = -2.806  # C of mean u_indx_lo, ms set: y0 at
-    mean_ul_mseq_slp: Annotated[Scalar, Within(-20.0, 20.0)] = -0.321  # u/dex; C of mean u_indx_lo, ms set: m
-    mean_uh_mseq_int: Annotated[Scalar, Within(-5.0, 3.0)] = -4.995  # C of mean u_indx_hi, ms set: y0 at
-    mean_uh_mseq_slp: Annotated[Scalar, Within(-20.0, 20.0)] = 1.479  # u/dex; C of mean u_indx_hi, ms set: m
-    mean_ulgm_qseq_xtp: Annotated[Scalar, Within(11.0, 14.0)] = 13.349  # log Msun; R of mean u_lgmcrit, q
-    mean_ulgm_qseq_ytp: Annotated[Scalar, Within(11.0, 14.0)] = 12.24  # R of mean u_lgmcrit, q set: value at
-    mean_ulgm_qseq_lo: Annotated[Scalar, Within(-1.0, 5.0)] = 0.345  # u/dex; R of mean u_lgmcrit, q set
-    mean_ulgm_qseq_hi: Annotated[Scalar, Within(-5.0, 1.0)] = -0.122  # u/dex; R of mean u_lgmcrit, q set
-    mean_ulgy_qseq_xtp: Annotated[Scalar, Within(11.0, 14.0)] = 11.938  # log Msun; R of mean u_lgy_at_mcrit
-    mean_ulgy_qseq_ytp: Annotated[Scalar, Within(-13.0, -8.0)] = -9.896  # R of mean u_lgy_at_mcrit, q set
-    mean_ulgy_qseq_lo: Annotated[Scalar, Within(-1.0, 5.0)] = 0.922  # u/dex; R of mean u_lgy_at_mcrit, q
-    mean_ulgy_qseq_hi: Annotated[Scalar, Within(-5.0, 1.0)] = 0.45  # u/dex; R of mean u_lgy_at_mcrit, q set
-    mean_ul_qseq_int: Annotated[Scalar, Within(-3.0, 5.0)] = -0.597  # C of mean u_indx_lo, q set: y0 at
-    mean_ul_qseq_slp: Annotated[Scalar, Within(-20.0, 20.0)] = 0.255  # u/dex; C of mean u_indx_lo, q set: m
-    mean_uh_qseq_int: Annotated[Scalar, Within(-5.0, 3.0)] = -1.44  # C of mean u_indx_hi, q set: y0 at 12.5
-    mean_uh_qseq_slp: Annotated[Scalar, Within(-20.0, 20.0)] = -0.799  # u/dex; C of mean u_indx_hi, q set: m
-    mean_uqt_xtp: Annotated[Scalar, Within(11.0, 14.0)] = 11.305  # log Msun; R of mean u_lg_qt, q set
-    mean_uqt_ytp: Annotated[Scalar, Within(0.0, 2.0)] = 1.181  # R of mean u_lg_qt, q set (before D): value
-    mean_uqt_lo: Annotated[Scalar, Within(-1.0, 0.0)] = -0.001  # u/dex; R of mean u_lg_qt, q set (before D)
-    mean_uqt_hi: Annotated[Scalar, Within(-1.0, 0.0)] = -0.445  # u/dex; R of mean u_lg_qt, q set (before D)
-    mean_uqs_int: Annotated[Scalar, Within(-5.0, 2.0)] = 0.665  # C of mean u_qlglgdt, q set: y0 at 12.5
-    mean_uqs_slp: Annotated[Scalar, Within(-20.0, 20.0)] = 0.073  # u/dex; C of mean u_qlglgdt, q set: m
-    mean_udrop_int: Annotated[Scalar, Within(-3.0, 2.0)] = -2.997  # C of mean u_lg_drop, q set: y0 at 12.5
-    mean_udrop_slp: Annotated[Scalar, Within(-20.0, 20.0)] = 0.96  # u/dex; C of mean u_lg_drop, q set: m
-    mean_urej_int: Annotated[Scalar, Within(-10.0, 2.0)] = -4.668  # C of mean u_lg_rejuv, q set: y0 at 12.5
-    mean_urej_slp: Annotated[Scalar, Within(-20.0, 20.0)] = 2.971  # u/dex; C of mean u_lg_rejuv, q set: m
-    # diffstarpop: standard deviations (24), all C; one per Diffstar coordinate
-    std_ulgm_mseq_int: Annotated[Scalar, Within(0.01, 1.0)] = 0.063  # C of sd u_lgmcrit, ms set: y0 at 12.5
-    std_ulgm_mseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = -0.058  # u/dex; C of sd u_lgmcrit, ms set: m
-    std_ulgy_mseq_int: Annotated[Scalar, Within(0.01, 1.0)] = 0.057  # C of sd u_lgy_at_mcrit, ms set: y0 at
-    std_ulgy_mseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = 0.246  # u/dex; C of sd u_lgy_at_mcrit, ms set
-    std_ul_mseq_int: Annotated[Scalar, Within(0.01, 3.0)] = 0.871  # C of sd u_indx_lo, ms set: y0 at 12.5
-    std_ul_mseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = -0.999  # u/dex; C of sd u_indx_lo, ms set: m
-    std_uh_mseq_int: Annotated[Scalar, Within(0.01, 3.0)] = 0.011  # C of sd u_indx_hi, ms set: y0 at 12.5
-    std_uh_mseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = 0.014  # u/dex; C of sd u_indx_hi, ms set: m
-    std_ulgm_qseq_int: Annotated[Scalar, Within(0.01, 1.0)] = 0.44  # C of sd u_lgmcrit, q set: y0 at 12.5
-    std_ulgm_qseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = -0.309  # u/dex; C of sd u_lgmcrit, q set: m
-    std_ulgy_qseq_int: Annotated[Scalar, Within(0.01, 1.0)] = 0.045  # C of sd u_lgy_at_mcrit, q set: y0 at
-    std_ulgy_qseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = 0.119  # u/dex; C of sd u_lgy_at_mcrit, q set: m
-    std_ul_qseq_int: Annotated[Scalar, Within(0.01, 3.0)] = 0.762  # C of sd u_indx_lo, q set: y0 at 12.5
-    std_ul_qseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = 0.636  # u/dex; C of sd u_indx_lo, q set: m
-    std_uh_qseq_int: Annotated[Scalar, Within(0.01, 3.0)] = 0.011  # C of sd u_indx_hi, q set: y0 at 12.5
-    std_uh_qseq_slp: Annotated[Scalar, Within(-1.0, 1.0)] = 0.001  # u/dex; C of sd u_indx_hi, q set: m
-    std_uqt_int: Annotated[Scalar, Within(0.01, 0.5)] = 0.054  # C of sd u_lg_qt, q set: y0 at 12.5, clip
-    std_uqt_slp: Annotated[Scalar, Within(-1.0, 1.0)] = 0.021  # u/dex; C of sd u_lg_qt, q set: m
-    std_uqs_int: Annotated[Scalar, Within(0.01, 1.0)] = 0.077  # C of sd u_qlglgdt, q set: y0 at 12.5, clip
-    std_uqs_slp: Annotated[Scalar, Within(-1.0, 1.0)] = 0.074  # u/dex; C of sd u_qlglgdt, q set: m
-    std_udrop_int: Annotated[Scalar, Within(0.01, 2.0)] = 0.288  # C of sd u_lg_drop, q set: y0 at 12.5, clip
-    std_udrop_slp: Annotated[Scalar, Within(-1.0, 1.0)] = -0.999  # u/dex; C of sd u_lg_drop, q set: m
-    std_urej_int: Annotated[Scalar, Within(0.01, 2.0)] = 0.965  # C of sd u_lg_rejuv, q set: y0 at 12.5, clip
-    std_urej_slp: Annotated[Scalar, Within(-1.0, 1.0)] = -0.998  # u/dex; C of sd u_lg_rejuv, q set: m
-    # diffstarpop: shift of u_lg_qt (5), D of section 5
-    delta_uqt_x0: Annotated[Scalar, Within(1.0, 14.0)] = 1.001  # Gyr; t_peak pivot
-    delta_uqt_k: Annotated[Scalar, Within(0.01, 5.0)] = 0.578  # Gyr^-1; steepness
-    delta_uqt_ylo: Annotated[Scalar, Within(-1.0, 1.0)] = -0.569  # shift at early t_peak
-    delta_uqt_yhi: Annotated[Scalar, Within(-1.0, 1.0)] = 0.309  # shift at late t_peak
-    delta_uqt_slope: Annotated[Scalar, Within(-0.1, 0.1)] = 0.098  # u/dex; linear slope in logmp0-12.5
-    # diffstarpop: satellite quenching (9), satellite bullet of section 5
-    qp_lgmh_crit: Annotated[Scalar, Within(11.0, 15.0)] = 13.0  # log Msun; x0 in logmhost_infall of q (k 5)
-    td_lgmhc: Annotated[Scalar, Within(11.0, 15.0)] = 13.0  # log Msun; x0 in logmhost_infall of the delay td
-    td_mlo: Annotated[Scalar, Within(-5.0, 10.0)] = 2.0  # Gyr; delay, low-mass hosts
-    td_mhi: Annotated[Scalar, Within(-5.0, 10.0)] = -0.5  # Gyr; delay, high-mass hosts
-    qphi_lgmu_crit: Annotated[Scalar, Within(-4.0, -0.1)] = -1.5  # dex; x0 in lgmu_infall of A and B (k 2)
-    lgmu_lo_mh_lo: Annotated[Scalar, Within(0.0, 1.0)] = 0.1  # A at low mass ratio (low-mass hosts)
-    lgmu_hi_mh_lo: Annotated[Scalar, Within(0.0, 1.0)] = 0.5  # A at high mass ratio
-    lgmu_lo_mh_hi: Annotated[Scalar, Within(0.0, 1.0)] = 0.5  # B at low mass ratio (high-mass hosts)
-    lgmu_hi_mh_hi: Annotated[Scalar, Within(0.0, 1.0)] = 0.9  # B at high mass ratio
+    x is the log halo mass today, t_peak (peak time) the cosmic time of peak mass, sig(...) that of `core.smooth`.
+
+    Fraction of centrals (cen) that are quenched, and of satellites (sat) but for what infall adds:
+        f = sig(x; X, k, Y, yhi),  X = sig(t_peak; x0_tpeak, k_tpeak, x0_ylotpeak, x0_yhitpeak),
+        Y = sig(t_peak; x0_tpeak, k_tpeak, ylo_ylotpeak, ylo_yhitpeak)
+    Infall adds (1 - f) d, with the log host mass h and the mass ratio mu [dex] of satellite and host at infall:
+        d = sig(t - t_infall; D, 5, 0, q),  D = sig(h; td_lgmhc, 5, td_mlo, td_mhi),  q = sig(h; qp_lgmh_crit, 5, A, B),
+        A, B = sig(mu; qphi_lgmu_crit, 2, lgmu_lo, lgmu_hi) in hosts of low mass (mh_lo), of high mass (mh_hi)
+    The unbounded coordinates of `StarFormation`, here ulgm, ulgy, ul, uh, uqt, uqs, udrop and urej in its order, are
+    normal. Means of ulgm, ulgy and uqt roll; to the last is added the shift S:
+        ytp + sig(x; xtp, 3, lo, hi) (x - xtp),  S = sig(t_peak; x0, k, ylo, yhi) + slope (x - 12.5) of delta_uqt
+    All others, and all standard deviations (scatter), are lines that stay smoothly within the bounds of int:
+        int + slp (x - 12.5)
+    Source: Alarcon et al. 2023, MNRAS 518, 562 (Diffstar); population model DiffstarPop of diffstar 1.0.
+    """
+
+    # quenched fractions
+    frac_quench_cen_x0_tpeak: Annotated[
+        Scalar, Within(1.0, 14.0, "Gyr", "pivot in peak time of the quenched fraction of centrals")
+    ] = 9.731
+    frac_quench_cen_k_tpeak: Annotated[
+        Scalar, Within(0.01, 10.0, "1 / Gyr", "steepness in peak time of the quenched fraction of centrals")
+    ] = 9.989
+    frac_quench_cen_x0_ylotpeak: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of the quenched fraction of centrals that peak early")
+    ] = 13.998
+    frac_quench_cen_x0_yhitpeak: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of the quenched fraction of centrals that peak late")
+    ] = 13.654
+    frac_quench_cen_ylo_ylotpeak: Annotated[
+        Scalar, Within(0.0, 1.0, "", "quenched fraction of low-mass centrals that peak early")
+    ] = 0.999
+    frac_quench_cen_ylo_yhitpeak: Annotated[
+        Scalar, Within(0.0, 1.0, "", "quenched fraction of low-mass centrals that peak late")
+    ] = 0.302
+    frac_quench_cen_k: Annotated[
+        Scalar, Within(0.01, 5.0, "1 / dex", "steepness in mass of the quenched fraction of centrals")
+    ] = 2.169
+    frac_quench_cen_yhi: Annotated[Scalar, Within(0.0, 1.0, "", "quenched fraction of high-mass centrals")] = 0.999
+    frac_quench_sat_x0_tpeak: Annotated[
+        Scalar, Within(1.0, 14.0, "Gyr", "pivot in peak time of the quenched fraction of satellites before infall")
+    ] = 9.464
+    frac_quench_sat_k_tpeak: Annotated[
+        Scalar, Within(0.01, 10.0, "1 / Gyr", "steepness in peak time of satellites' quenched fraction before infall")
+    ] = 0.587
+    frac_quench_sat_x0_ylotpeak: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of quenching before infall, satellites peaking early")
+    ] = 11.097
+    frac_quench_sat_x0_yhitpeak: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of quenching before infall, satellites peaking late")
+    ] = 13.986
+    frac_quench_sat_ylo_ylotpeak: Annotated[
+        Scalar, Within(0.0, 1.0, "", "quenched fraction before infall of low-mass satellites that peak early")
+    ] = 0.501
+    frac_quench_sat_ylo_yhitpeak: Annotated[
+        Scalar, Within(0.0, 1.0, "", "quenched fraction before infall of low-mass satellites that peak late")
+    ] = 0.001
+    frac_quench_sat_k: Annotated[
+        Scalar, Within(0.01, 5.0, "1 / dex", "steepness in mass of the quenched fraction of satellites before infall")
+    ] = 4.995
+    frac_quench_sat_yhi: Annotated[
+        Scalar, Within(0.0, 1.0, "", "quenched fraction before infall of high-mass satellites")
+    ] = 0.999
+    # means
+    mean_ulgm_mseq_xtp: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of mean unbounded lgmcrit on the main sequence")
+    ] = 12.9
+    mean_ulgm_mseq_ytp: Annotated[
+        Scalar, Within(11.0, 14.0, "", "mean unbounded lgmcrit on the main sequence at the pivot in mass")
+    ] = 12.526
+    mean_ulgm_mseq_lo: Annotated[
+        Scalar, Within(-1.0, 5.0, "1 / dex", "slope at low mass of mean unbounded lgmcrit on the main sequence")
+    ] = 0.745
+    mean_ulgm_mseq_hi: Annotated[
+        Scalar, Within(-5.0, 1.0, "1 / dex", "slope at high mass of mean unbounded lgmcrit on the main sequence")
+    ] = -0.061
+    mean_ulgy_mseq_xtp: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of mean unbounded lgy_at_mcrit on the main sequence")
+    ] = 11.885
+    mean_ulgy_mseq_ytp: Annotated[
+        Scalar, Within(-13.0, -8.0, "", "mean unbounded lgy_at_mcrit on the main sequence at the pivot in mass")
+    ] = -10.536
+    mean_ulgy_mseq_lo: Annotated[
+        Scalar, Within(-1.0, 5.0, "1 / dex", "slope at low mass of mean unbounded lgy_at_mcrit on the main sequence")
+    ] = 1.644
+    mean_ulgy_mseq_hi: Annotated[
+        Scalar, Within(-5.0, 1.0, "1 / dex", "slope at high mass of mean unbounded lgy_at_mcrit on the main sequence")
+    ] = 0.461
+    mean_ul_mseq_int: Annotated[
+        Scalar, Within(-3.0, 5.0, "", "mean unbounded indx_lo on the main sequence at 10^12.5 Msun")
+    ] = -2.806
+    mean_ul_mseq_slp: Annotated[
+        Scalar, Within(-20.0, 20.0, "1 / dex", "slope in mass of mean unbounded indx_lo on the main sequence")
+    ] = -0.321
+    mean_uh_mseq_int: Annotated[
+        Scalar, Within(-5.0, 3.0, "", "mean unbounded indx_hi on the main sequence at 10^12.5 Msun")
+    ] = -4.995
+    mean_uh_mseq_slp: Annotated[
+        Scalar, Within(-20.0, 20.0, "1 / dex", "slope in mass of mean unbounded indx_hi on the main sequence")
+    ] = 1.479
+    mean_ulgm_qseq_xtp: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of mean unbounded lgmcrit of quenched galaxies")
+    ] = 13.349
+    mean_ulgm_qseq_ytp: Annotated[
+        Scalar, Within(11.0, 14.0, "", "mean unbounded lgmcrit of quenched galaxies at the pivot in mass")
+    ] = 12.24
+    mean_ulgm_qseq_lo: Annotated[
+        Scalar, Within(-1.0, 5.0, "1 / dex", "slope at low mass of mean unbounded lgmcrit of quenched galaxies")
+    ] = 0.345
+    mean_ulgm_qseq_hi: Annotated[
+        Scalar, Within(-5.0, 1.0, "1 / dex", "slope at high mass of mean unbounded lgmcrit of quenched galaxies")
+    ] = -0.122
+    mean_ulgy_qseq_xtp: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of mean unbounded lgy_at_mcrit of quenched galaxies")
+    ] = 11.938
+    mean_ulgy_qseq_ytp: Annotated[
+        Scalar, Within(-13.0, -8.0, "", "mean unbounded lgy_at_mcrit of quenched galaxies at the pivot in mass")
+    ] = -9.896
+    mean_ulgy_qseq_lo: Annotated[
+        Scalar, Within(-1.0, 5.0, "1 / dex", "slope at low mass of mean unbounded lgy_at_mcrit of quenched galaxies")
+    ] = 0.922
+    mean_ulgy_qseq_hi: Annotated[
+        Scalar, Within(-5.0, 1.0, "1 / dex", "slope at high mass of mean unbounded lgy_at_mcrit of quenched galaxies")
+    ] = 0.45
+    mean_ul_qseq_int: Annotated[
+        Scalar, Within(-3.0, 5.0, "", "mean unbounded indx_lo of quenched galaxies at 10^12.5 Msun")
+    ] = -0.597
+    mean_ul_qseq_slp: Annotated[
+        Scalar, Within(-20.0, 20.0, "1 / dex", "slope in mass of mean unbounded indx_lo of quenched galaxies")
+    ] = 0.255
+    mean_uh_qseq_int: Annotated[
+        Scalar, Within(-5.0, 3.0, "", "mean unbounded indx_hi of quenched galaxies at 10^12.5 Msun")
+    ] = -1.44
+    mean_uh_qseq_slp: Annotated[
+        Scalar, Within(-20.0, 20.0, "1 / dex", "slope in mass of mean unbounded indx_hi of quenched galaxies")
+    ] = -0.799
+    mean_uqt_xtp: Annotated[
+        Scalar, Within(11.0, 14.0, "dex(solMass)", "pivot in mass of mean unbounded lg_qt before its shift")
+    ] = 11.305
+    mean_uqt_ytp: Annotated[
+        Scalar, Within(0.0, 2.0, "", "mean unbounded lg_qt before its shift at the pivot in mass")
+    ] = 1.181
+    mean_uqt_lo: Annotated[
+        Scalar, Within(-1.0, 0.0, "1 / dex", "slope at low mass of mean unbounded lg_qt before its shift")
+    ] = -0.001
+    mean_uqt_hi: Annotated[
+        Scalar, Within(-1.0, 0.0, "1 / dex", "slope at high mass of mean unbounded lg_qt before its shift")
+    ] = -0.445
+    mean_uqs_int: Annotated[
+        Scalar, Within(-5.0, 2.0, "", "mean unbounded qlglgdt of quenched galaxies at 10^12.5 Msun")
+    ] = 0.665
+    mean_uqs_slp: Annotated[
+        Scalar, Within(-20.0, 20.0, "1 / dex", "slope in mass of mean unbounded qlglgdt of quenched galaxies")
+    ] = 0.073
+    mean_udrop_int: Annotated[
+        Scalar, Within(-3.0, 2.0, "", "mean unbounded lg_drop of quenched galaxies at 10^12.5 Msun")
+    ] = -2.997
+    mean_udrop_slp: Annotated[
+        Scalar, Within(-20.0, 20.0, "1 / dex", "slope in mass of mean unbounded lg_drop of quenched galaxies")
+    ] = 0.96
+    mean_urej_int: Annotated[
+        Scalar, Within(-10.0, 2.0, "", "mean unbounded lg_rejuv of quenched galaxies at 10^12.5 Msun")
+    ] = -4.668
+    mean_urej_slp: Annotated[
+        Scalar, Within(-20.0, 20.0, "1 / dex", "slope in mass of mean unbounded lg_rejuv of quenched galaxies")
+    ] = 2.971
+    # standard deviations
+    std_ulgm_mseq_int: Annotated[
+        Scalar, Within(0.01, 1.0, "", "scatter of unbounded lgmcrit on the main sequence at 10^12.5 Msun")
+    ] = 0.063
+    std_ulgm_mseq_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded lgmcrit on the main sequence")
+    ] = -0.058
+    std_ulgy_mseq_int: Annotated[
+        Scalar, Within(0.01, 1.0, "", "scatter of unbounded lgy_at_mcrit on the main sequence at 10^12.5 Msun")
+    ] = 0.057
+    std_ulgy_mseq_slp: Annotated[
+        Scalar,
+        Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded lgy_at_mcrit on the main sequence"),
+    ] = 0.246
+    std_ul_mseq_int: Annotated[
+        Scalar, Within(0.01, 3.0, "", "scatter of unbounded indx_lo on the main sequence at 10^12.5 Msun")
+    ] = 0.871
+    std_ul_mseq_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded indx_lo on the main sequence")
+    ] = -0.999
+    std_uh_mseq_int: Annotated[
+        Scalar, Within(0.01, 3.0, "", "scatter of unbounded indx_hi on the main sequence at 10^12.5 Msun")
+    ] = 0.011
+    std_uh_mseq_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded indx_hi on the main sequence")
+    ] = 0.014
+    std_ulgm_qseq_int: Annotated[
+        Scalar, Within(0.01, 1.0, "", "scatter of unbounded lgmcrit of quenched galaxies at 10^12.5 Msun")
+    ] = 0.44
+    std_ulgm_qseq_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded lgmcrit of quenched galaxies")
+    ] = -0.309
+    std_ulgy_qseq_int: Annotated[
+        Scalar, Within(0.01, 1.0, "", "scatter of unbounded lgy_at_mcrit of quenched galaxies at 10^12.5 Msun")
+    ] = 0.045
+    std_ulgy_qseq_slp: Annotated[
+        Scalar,
+        Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded lgy_at_mcrit of quenched galaxies"),
+    ] = 0.119
+    std_ul_qseq_int: Annotated[
+        Scalar, Within(0.01, 3.0, "", "scatter of unbounded indx_lo of quenched galaxies at 10^12.5 Msun")
+    ] = 0.762
+    std_ul_qseq_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded indx_lo of quenched galaxies")
+    ] = 0.636
+    std_uh_qseq_int: Annotated[
+        Scalar, Within(0.01, 3.0, "", "scatter of unbounded indx_hi of quenched galaxies at 10^12.5 Msun")
+    ] = 0.011
+    std_uh_qseq_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded indx_hi of quenched galaxies")
+    ] = 0.001
+    std_uqt_int: Annotated[
+        Scalar, Within(0.01, 0.5, "", "scatter of unbounded lg_qt of quenched galaxies at 10^12.5 Msun")
+    ] = 0.054
+    std_uqt_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded lg_qt of quenched galaxies")
+    ] = 0.021
+    std_uqs_int: Annotated[
+        Scalar, Within(0.01, 1.0, "", "scatter of unbounded qlglgdt of quenched galaxies at 10^12.5 Msun")
+    ] = 0.077
+    std_uqs_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded qlglgdt of quenched galaxies")
+    ] = 0.074
+    std_udrop_int: Annotated[
+        Scalar, Within(0.01, 2.0, "", "scatter of unbounded lg_drop of quenched galaxies at 10^12.5 Msun")
+    ] = 0.288
+    std_udrop_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded lg_drop of quenched galaxies")
+    ] = -0.999
+    std_urej_int: Annotated[
+        Scalar, Within(0.01, 2.0, "", "scatter of unbounded lg_rejuv of quenched galaxies at 10^12.5 Msun")
+    ] = 0.965
+    std_urej_slp: Annotated[
+        Scalar, Within(-1.0, 1.0, "1 / dex", "slope in mass of the scatter of unbounded lg_rejuv of quenched galaxies")
+    ] = -0.998
+    # shift of the mean of uqt
+    delta_uqt_x0: Annotated[
+        Scalar, Within(1.0, 14.0, "Gyr", "pivot in peak time of the shift of the mean unbounded lg_qt")
+    ] = 1.001
+    delta_uqt_k: Annotated[
+        Scalar, Within(0.01, 5.0, "1 / Gyr", "steepness in peak time of the shift of the mean unbounded lg_qt")
+    ] = 0.578
+    delta_uqt_ylo: Annotated[
+        Scalar, Within(-1.0, 1.0, "", "shift of the mean unbounded lg_qt of halos that peak early")
+    ] = -0.569
+    delta_uqt_yhi: Annotated[
+        Scalar, Within(-1.0, 1.0, "", "shift of the mean unbounded lg_qt of halos that peak late")
+    ] = 0.309
+    delta_uqt_slope: Annotated[
+        Scalar,
+        Within(-0.1, 0.1, "1 / dex", "slope in mass of the shift of the mean unbounded lg_qt, 0 at 10^12.5 Msun"),
+    ] = 0.098
+    # quenching by infall
+    qp_lgmh_crit: Annotated[
+        Scalar, Within(11.0, 15.0, "dex(solMass)", "pivot in host mass at infall of the fraction that infall quenches")
+    ] = 13.0
+    td_lgmhc: Annotated[
+        Scalar, Within(11.0, 15.0, "dex(solMass)", "pivot in host mass at infall of the delay of quenching")
+    ] = 13.0
+    td_mlo: Annotated[Scalar, Within(-5.0, 10.0, "Gyr", "delay from infall to quenching in low-mass hosts")] = 2.0
+    td_mhi: Annotated[Scalar, Within(-5.0, 10.0, "Gyr", "delay from infall to quenching in high-mass hosts")] = -0.5
+    qphi_lgmu_crit: Annotated[
+        Scalar, Within(-4.0, -0.1, "dex", "pivot in mass ratio at infall of the fraction that infall quenches")
+    ] = -1.5
+    lgmu_lo_mh_lo: Annotated[
+        Scalar, Within(0.0, 1.0, "", "fraction that infall quenches at low mass ratio in low-mass hosts")
+    ] = 0.1
+    lgmu_hi_mh_lo: Annotated[
+        Scalar, Within(0.0, 1.0, "", "fraction that infall quenches at high mass ratio in low-mass hosts")
+    ] = 0.5
+    lgmu_lo_mh_hi: Annotated[
+        Scalar, Within(0.0, 1.0, "", "fraction that infall quenches at low mass ratio in high-mass hosts")
+    ] = 0.5
+    lgmu_hi_mh_hi: Annotated[
+        Scalar, Within(0.0, 1.0, "", "fraction that infall quenches at high mass ratio in high-mass hosts")
+    ] = 0.9

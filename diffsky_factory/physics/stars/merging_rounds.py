@@ -19,20 +19,44 @@ THRESHOLD, THRESHOLD_STEEPNESS = 0.05, 20.0
 
 
 class MergingParameters(NamedTuple):
-    """Delay after infall, and how sharply merging follows, with the masses of satellite and host."""
+    """Delay after infall, and how sharply merging follows, with the masses of satellite and host at infall.
 
-    t_delay_min: Annotated[Scalar, Within(0.0, 14.0)] = 12.018  # Gyr; td at low logmhost_infall
-    t_delay_max: Annotated[Scalar, Within(0.0, 14.0)] = 2.884  # Gyr; td at high logmhost_infall
-    k_t_delay: Annotated[Scalar, Within(0.0, 20.0)] = 16.126  # dex^-1; steepness of td
-    host_crit: Annotated[Scalar, Within(6.0, 16.0)] = 12.286  # log Msun; x0 of td
-    t_crit_min: Annotated[Scalar, Within(0.0, 14.0)] = 12.341  # Gyr; t_crit at low logmp_infall
-    t_crit_max: Annotated[Scalar, Within(0.0, 14.0)] = 1.361  # Gyr; t_crit at high logmp_infall
-    k_t: Annotated[Scalar, Within(0.0, 20.0)] = 12.376  # dex^-1; steepness of t_crit
-    sub_crit: Annotated[Scalar, Within(6.0, 16.0)] = 11.768  # log Msun; x0 of t_crit
-    k_min: Annotated[Scalar, Within(0.0, 20.0)] = 18.15  # Gyr^-1; k for t_infall<t_crit
-    k_max: Annotated[Scalar, Within(0.0, 20.0)] = 0.17  # Gyr^-1; k for t_infall>t_crit
-    k_k: Annotated[Scalar, Within(0.0, 20.0)] = 1.496  # Gyr^-1; steepness of k in t_infall
-    p_max: Annotated[Scalar, Within(0.0, 1.0)] = 0.999  # upper end of s
+    s and its use: `probability_after_infall`. In the names, min and max are low and high mass, or early and
+    late infall.
+    """
+
+    t_delay_min: Annotated[
+        Scalar, Within(0.0, 14.0, "Gyr", "delay between infall and merging into hosts of low mass")
+    ] = 12.018
+    t_delay_max: Annotated[
+        Scalar, Within(0.0, 14.0, "Gyr", "delay between infall and merging into hosts of high mass")
+    ] = 2.884
+    k_t_delay: Annotated[
+        Scalar, Within(0.0, 20.0, "1 / dex", "steepness in host mass of the delay between infall and merging")
+    ] = 16.126
+    host_crit: Annotated[
+        Scalar, Within(6.0, 16.0, "dex(solMass)", "pivot in host mass of the delay between infall and merging")
+    ] = 12.286
+    t_crit_min: Annotated[
+        Scalar, Within(0.0, 14.0, "Gyr", "time parting early from late infall of low-mass satellites")
+    ] = 12.341
+    t_crit_max: Annotated[
+        Scalar, Within(0.0, 14.0, "Gyr", "time parting early from late infall of high-mass satellites")
+    ] = 1.361
+    k_t: Annotated[
+        Scalar, Within(0.0, 20.0, "1 / dex", "steepness in satellite mass of the time parting early from late infall")
+    ] = 12.376
+    sub_crit: Annotated[
+        Scalar, Within(6.0, 16.0, "dex(solMass)", "pivot in satellite mass of the time parting early from late infall")
+    ] = 11.768
+    k_min: Annotated[Scalar, Within(0.0, 20.0, "1 / Gyr", "steepness in time of merging after an early infall")] = 18.15
+    k_max: Annotated[Scalar, Within(0.0, 20.0, "1 / Gyr", "steepness in time of merging after a late infall")] = 0.17
+    k_k: Annotated[
+        Scalar, Within(0.0, 20.0, "1 / Gyr", "steepness in infall time of the change from early to late")
+    ] = 1.496
+    p_max: Annotated[
+        Scalar, Within(0.0, 1.0, "", "highest s, nearly the probability of having merged long after infall")
+    ] = 0.999
 
 
 def probability_after_infall(

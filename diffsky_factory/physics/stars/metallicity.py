@@ -24,17 +24,45 @@ TRANSITION_STEEPNESS = 1.6  # 1/Gyr
 
 
 class MetallicityParameters(NamedTuple):
-    """Relation at late times, and its decline with look-back time."""
+    """Relation at late times, and its decline with look-back time.
 
-    mzr_t0_ytp: Annotated[Scalar, Within(-1.0, 0.25)] = 0.05  # dex; ytp, lgZ/Zsun at logM* 10.5 today
-    mzr_t0_x0: Annotated[Scalar, Within(10.25, 10.75)] = 10.5  # log Msun; x0 of the slope change
-    mzr_t0_k: Annotated[Scalar, Within(0.5, 2.0)] = 1.0  # dex^-1; k of the slope change
-    mzr_t0_slope_lo: Annotated[Scalar, Within(0.1, 1.0)] = 0.4  # dex/dex; slope below
-    mzr_t0_slope_hi: Annotated[Scalar, Within(0.0, 0.3, below="mzr_t0_slope_lo")] = 0.1  # dex/dex; slope
-    c0_y_at_tlook_c: Annotated[Scalar, Within(-2.0, -1.0)] = -1.455  # dex; y_c intercept at logM*=0
-    c1_y_at_tlook_c: Annotated[Scalar, Within(0.0, 0.5)] = 0.13  # dex/dex; y_c slope
-    c0_early_time_slope: Annotated[Scalar, Within(-1.5, -0.5)] = -0.959  # dex/Gyr; s_e intercept at logM*=0
-    c1_early_time_slope: Annotated[Scalar, Within(0.0, 0.5)] = 0.067242  # dex/Gyr/dex; s_e slope
+    log Z / Zsun = ytp + sig(m; x0, k, slope_lo, slope_hi) (m - 10.5)
+                   + min(0, y + sig(l; 8.44, 1.6, y / 8.44, s) (l - 8.44))
+
+    with m the log stellar mass, l the look-back time [Gyr] from a cosmic time of 12.5 Gyr, at least 0, the change by
+    l = 8.44 Gyr y = c0_y_at_tlook_c + c1_y_at_tlook_c m, and the slope beyond s = c0_early_time_slope +
+    c1_early_time_slope m.
+    """
+
+    mzr_t0_ytp: Annotated[
+        Scalar, Within(-1.0, 0.25, "dex", "median metallicity over solar at 10^10.5 Msun at late times")
+    ] = 0.05
+    mzr_t0_x0: Annotated[
+        Scalar, Within(10.25, 10.75, "dex(solMass)", "pivot in stellar mass of the slope of metallicity at late times")
+    ] = 10.5
+    mzr_t0_k: Annotated[
+        Scalar, Within(0.5, 2.0, "1 / dex", "steepness in stellar mass of the change of slope at late times")
+    ] = 1.0
+    mzr_t0_slope_lo: Annotated[
+        Scalar, Within(0.1, 1.0, "", "mass slope of metallicity at low mass and at late times")
+    ] = 0.4
+    mzr_t0_slope_hi: Annotated[
+        Scalar,
+        Within(0.0, 0.3, "", "mass slope of metallicity at high mass and at late times", below="mzr_t0_slope_lo"),
+    ] = 0.1
+    c0_y_at_tlook_c: Annotated[
+        Scalar, Within(-2.0, -1.0, "dex", "change of metallicity by a look-back time of 8.44 Gyr, at a log mass of 0")
+    ] = -1.455
+    c1_y_at_tlook_c: Annotated[
+        Scalar, Within(0.0, 0.5, "", "slope in stellar mass of the change by a look-back time of 8.44 Gyr")
+    ] = 0.13
+    c0_early_time_slope: Annotated[
+        Scalar,
+        Within(-1.5, -0.5, "dex / Gyr", "slope of metallicity in look-back time beyond 8.44 Gyr, at a log mass of 0"),
+    ] = -0.959
+    c1_early_time_slope: Annotated[
+        Scalar, Within(0.0, 0.5, "1 / Gyr", "change with stellar mass of the slope in look-back time beyond 8.44 Gyr")
+    ] = 0.067242
 
 
 class Metallicity(NamedTuple):
@@ -84,9 +112,11 @@ def metallicity(
 
 
 class MetallicitySpreadParameters(NamedTuple):
-    """Width of the distribution of metallicities within a galaxy."""
+    """Width of the distribution of metallicities within a galaxy, in log Z."""
 
-    metallicity_spread: Annotated[Scalar, Within(0.02, 1.0)] = SPREAD  # dex; standard deviation
+    metallicity_spread: Annotated[
+        Scalar, Within(0.02, 1.0, "dex", "standard deviation of metallicity within a galaxy")
+    ] = SPREAD
 
 
 @stage

@@ -23,14 +23,28 @@ FIRST_TIME = 0.001  # Gyr, when star formation starts
 class StarFormation(NamedTuple):
     """The eight numbers of one history; `sfh_parameters` holds them in this order."""
 
-    lgmcrit: Annotated[Scalar, Within(9.0, 13.5)] = 12.0  # dex(Msun), halo mass of peak efficiency
-    lgy_at_mcrit: Annotated[Scalar, Within(-12.0, -8.0)] = -10.0  # dex(1/yr), efficiency there
-    indx_lo: Annotated[Scalar, Within(0.0, 5.0)] = 1.0
-    indx_hi: Annotated[Scalar, Within(-5.0, 0.0)] = -1.0
-    lg_qt: Annotated[Scalar, Within(0.1, 2.0)] = 1.0  # dex(Gyr), time of deepest quenching
-    qlglgdt: Annotated[Scalar, Within(-3.0, -0.01)] = -0.50725  # log of its width in dex
-    lg_drop: Annotated[Scalar, Within(-3.0, 0.0)] = -1.01773  # dex, depth
-    lg_rejuv: Annotated[Scalar, Within(-3.0, 0.0, above="lg_drop")] = -0.212307  # dex, level after
+    lgmcrit: Annotated[
+        Scalar, Within(9.0, 13.5, "dex(solMass)", "pivot in halo mass of the index of star formation efficiency")
+    ] = 12.0
+    lgy_at_mcrit: Annotated[
+        Scalar, Within(-12.0, -8.0, "dex(1 / yr)", "unquenched star formation rate over baryonic halo mass at lgmcrit")
+    ] = -10.0
+    indx_lo: Annotated[
+        Scalar, Within(0.0, 5.0, "", "index of star formation efficiency in halo mass below lgmcrit")
+    ] = 1.0
+    indx_hi: Annotated[
+        Scalar, Within(-5.0, 0.0, "", "index of star formation efficiency in halo mass above lgmcrit")
+    ] = -1.0
+    lg_qt: Annotated[Scalar, Within(0.1, 2.0, "dex(Gyr)", "cosmic time of deepest quenching")] = 1.0
+    qlglgdt: Annotated[
+        Scalar, Within(-3.0, -0.01, "dex", "logarithm of the width of the quenching episode, itself in dex of time")
+    ] = -0.50725
+    lg_drop: Annotated[
+        Scalar, Within(-3.0, 0.0, "dex", "factor on the star formation rate when quenching is deepest")
+    ] = -1.01773
+    lg_rejuv: Annotated[
+        Scalar, Within(-3.0, 0.0, "dex", "factor on the star formation rate after the episode", above="lg_drop")
+    ] = -0.212307
 
 
 # bounded = lo + (hi - lo) / (1 + exp(-k (u - mid))), mid = (lo + hi)/2, k = 4/(hi - lo): slope 1 in the middle
