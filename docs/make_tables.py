@@ -96,8 +96,9 @@ def catalogs_page() -> str:
         "A recipe's `igm`; `none` is none.\n",
         _table(("name", "what it is", "references"), _absorptions()),
         "## Filters\n",
-        "A band is named `<set>_<band>`, such as `lsst_r`; the name of a set stands for all of its bands. Curves come\n"
-        "from the packages named, pinned by hash.\n",
+        "A band is named `<set>_<band>`, such as `lsst_r`; the name of a set stands for all of its bands. Curves\n"
+        "lie in a file beside the entry of their set, each pinned by hash; they were taken from the packages named,\n"
+        "under the licences named, whose texts are in `catalogs/filters/licenses`.\n",
         _table(("set", "bands", "what it is", "includes", "from", "reference"), _filters()),
     ]
     return "\n".join(parts)
@@ -146,7 +147,7 @@ def _filters() -> list[tuple[str, ...]]:
     rows = []
     for name in entry_names("filters"):
         entry = _entry("filters", name)
-        bands, source = ", ".join(entry["bands"]), f"{entry['package']} {entry['version']}"
+        bands, source = ", ".join(entry["bands"]), "{package} {version}, {license}".format(**entry["source"])
         rows.append((f"`{name}`", bands, entry["title"], entry["includes"], source, entry["reference"]["cite"]))
     return rows
 

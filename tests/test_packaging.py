@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT, TINY
 
@@ -43,9 +45,39 @@ def test_the_wheel_holds_every_entry_schema_and_module(wheel):
         for file in (ROOT / folder).rglob("*"):
             if file.is_file():
                 assert f"{inside}/{file.relative_to(ROOT / folder)}" in names
-    for file in (ROOT / "diffsky_factory").rglob("*.py"):
+    for file in [*(ROOT / "diffsky_factory").rglob("*.py"), ROOT / "diffsky_factory" / "py.typed"]:
         assert str(file.relative_to(ROOT)) in names
+    (licences,) = {name.partition("/")[0] + "/licenses/" for name in names if ".dist-info/" in name}
+    for file in (ROOT / "LICENSE", *(ROOT / "catalogs" / "filters" / "licenses").iterdir()):
+        assert f"{licences}{file.relative_to(ROOT)}" in names
     assert not [name for name in names if name.startswith("tests")]
+
+
+def test_the_citation_is_of_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(cited)
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+
+
+CORE = """
+import sys
+for module in ("speclite", "sedpy", "matplotlib", "duckdb"):
+    sys.modules[module] = None
+import json
+import diffsky_factory as dff
+mock = dff.make_mock(json.loads(sys.argv[1]))
+print(mock.sizes["galaxy"])
+"""
+
+
+def test_a_mock_needs_no_extra(environment):
+    done = subprocess.run(
+        [sys.executable, "-c", CORE, json.dumps(TINY)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
 
 
 @pytest.mark.thorough

@@ -15,7 +15,7 @@ def note(*files: Path | str) -> None:
     """Say that files are read, for whoever keeps what is made of them; call it before reading."""
     known = _noted.get()
     if known is not None:
-        known.update({Path(file).absolute(): _state(Path(file)) for file in files})
+        known.update({Path(file).absolute(): state(Path(file)) for file in files})
 
 
 @contextmanager
@@ -31,10 +31,11 @@ def noting() -> Iterator[dict[Path, State]]:
 
 def changed(files: Mapping[Path, State]) -> list[Path]:
     """Those of the files that are not as they were."""
-    return [file for file, state in files.items() if _state(file) != state]
+    return [file for file, was in files.items() if state(file) != was]
 
 
-def _state(file: Path) -> State:
+def state(file: Path) -> State:
+    """How a file is now."""
     try:
         found = file.stat()
     except OSError:

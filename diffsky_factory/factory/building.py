@@ -17,6 +17,7 @@ from diffsky_factory.factory.job import Job, Outcome, Progress, Tables, Tile, ru
 from diffsky_factory.factory.planning import plan_build
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.inputs.filters import load_filters
+from diffsky_factory.inputs.package_curves import packages_of
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs import dggs, store
 from diffsky_factory.outputs.layout import IS_ROW, Part
@@ -200,7 +201,7 @@ def _provenance(parts: Assembly) -> dict[str, Any]:
     """Software and platform; with the recipe, what is needed to make the store again."""
     import jax
 
-    packages = ("jax", "numpy", "zarr", "healpy", "speclite", "astro-sedpy")
+    packages = ("jax", "numpy", "zarr", "healpy", *sorted(packages_of(parts.recipe.bands)))
     return {
         "packages": {"diffsky_factory": __version__, **{name: version(name) for name in packages}},
         "python": platform.python_version(),

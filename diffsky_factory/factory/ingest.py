@@ -15,7 +15,7 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.job import Job, Tables, Tile, run
 from diffsky_factory.factory.tasks import alone
-from diffsky_factory.inputs.simulations.gathering import MEMORY, Gathering, gathered_columns
+from diffsky_factory.inputs.simulations.gathering import MEMORY, Gathering, database, gathered_columns
 from diffsky_factory.inputs.simulations.reader import Reader
 from diffsky_factory.inputs.simulations.registry import open_reader
 from diffsky_factory.outputs import store
@@ -63,6 +63,7 @@ def ingest(
     if path.exists() and not _is_unfinished(path):
         raise InputError(f"{path}: exists; choose another place or remove it")
     reader = open_reader(simulation, **options)
+    database(reader)  # refused before anything is written
     folder = path.with_name(path.name + ".ingesting")
     _make_folder(folder)
     with alone(folder):

@@ -10,7 +10,7 @@ from diffsky_factory.core.resources import resource
 from diffsky_factory.factory.recipe import Recipe
 from diffsky_factory.inputs.calibrations import CalibrationEntry
 from diffsky_factory.inputs.entries import Record
-from diffsky_factory.inputs.filters import FilterSetEntry
+from diffsky_factory.inputs.filter_sets import FilterSetEntry
 from diffsky_factory.inputs.halo_growth import GrowthMixtureEntry
 from diffsky_factory.inputs.igm import AbsorptionEntry
 from diffsky_factory.inputs.simulations.registry import SimulationEntry

@@ -1,4 +1,4 @@
-"""Bands: filter curves by name, pinned by hash to the package that carries them, and curves of one's own.
+"""Bands: filter curves by name, those of sets and of installed packages, and curves of one's own.
 
 Sets published as effective areas (GALEX, Roman) or electrons per photon (WISE, IRAC) are curves that count photons as
 they stand.
@@ -14,34 +14,10 @@ from astropy import units
 from pydantic import BeforeValidator, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, Reference, checked, entry_names, near, read_entry
-from diffsky_factory.inputs.filter_curves import (
-    FILE_SUFFIXES,
-    FilterCurve,
-    curve_sha256,
-    problem_of_curve,
-    read_curve_file,
-)
-from diffsky_factory.inputs.package_curves import read_package_curve, read_unpinned_curve
-
-
-class Band(Record):
-    """One band of a filter set: the curve's name in the package, and its hash as `curve_sha256` gives it."""
-
-    curve: str
-    sha256: str
-
-
-class FilterSetEntry(Record):
-    """An entry of `catalogs/filters`."""
-
-    title: str
-    package: str
-    version: str
-    reference: Reference
-    retrieved: str
-    includes: str  # what the light passed through: atmosphere, optics, detector
-    bands: dict[str, Band]
+from diffsky_factory.inputs.entries import Record, checked, entry_names, near
+from diffsky_factory.inputs.filter_curves import FILE_SUFFIXES, FilterCurve, problem_of_curve, read_curve_file
+from diffsky_factory.inputs.filter_sets import set_curve, set_entry
+from diffsky_factory.inputs.package_curves import read_unpinned_curve
 
 
 def _in_unit(unit: units.UnitBase) -> BeforeValidator:
@@ -87,7 +63,7 @@ Bands = str | Path | Curve | FilterCurve | Iterable[str | Path | Curve | FilterC
 def list_filters(filter_set: str | None = None) -> list[str]:
     """Names of all bands that are pinned, `<set>_<band>`: of one set, or of all."""
     names = entry_names("filters") if filter_set is None else [filter_set]
-    return [f"{name}_{band}" for name in names for band in _filter_set(name).bands]
+    return [f"{name}_{band}" for name in names for band in set_entry(name).bands]
 
 
 def band_list(bands: Bands) -> tuple[str | Curve, ...]:
@@ -127,8 +103,8 @@ def band_names(bands: Bands) -> tuple[str, ...]:
 def load_filters(bands: Bands) -> tuple[FilterCurve, ...]:
     """Curves of bands, in the order asked for; arguments as in `band_list`.
 
-    Raises InputError for unknown names, listing near ones, for unusable curves, and where the installed package no
-    longer has the curve that its entry pins.
+    Raises InputError for unknown names, listing near ones, for unusable curves, and where the file of a set has not the
+    curve that its entry pins.
     """
     return tuple(_curve(band) for band in band_list(bands))
 
@@ -181,29 +157,12 @@ def _curve(band: str | Curve) -> FilterCurve:
 
 
 @cache
-def _filter_set(name: str) -> FilterSetEntry:
-    return read_entry("filters", name, FilterSetEntry)[0]
-
-
-@cache
 def _package_curve(name: str) -> FilterCurve:
     return FilterCurve(name, *read_unpinned_curve(name), "of the package that is installed, not pinned")
 
 
-@cache
 def _pinned_curve(name: str) -> FilterCurve:
-    set_name, _, band_name = name.partition("_")
-    if set_name not in entry_names("filters") or band_name not in _filter_set(set_name).bands:
+    set_name, _, band = name.partition("_")
+    if set_name not in entry_names("filters") or band not in set_entry(set_name).bands:
         raise InputError(f"no filter {name!r}; {near(name, list_filters())}")
-    filter_set = _filter_set(set_name)
-    band = filter_set.bands[band_name]
-    wavelength, transmission = read_package_curve(filter_set.package, band.curve)
-    found = curve_sha256(wavelength, transmission)
-    if found != band.sha256:
-        raise InputError(
-            f"filter {name!r}: the installed {filter_set.package} has another curve {band.curve!r} "
-            f"(sha256 {found}) than catalogs/filters/{set_name}.yaml pins (sha256 {band.sha256}, of version "
-            f"{filter_set.version}): install {filter_set.package}=={filter_set.version}, or give the curve "
-            "you mean as a file"
-        )
-    return FilterCurve(name, wavelength, transmission, f"{filter_set.title}; {filter_set.includes}")
+    return set_curve(set_name, band)

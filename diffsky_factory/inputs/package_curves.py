@@ -1,5 +1,6 @@
 """Filter curves of installed packages: which there are, and their numbers."""
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
@@ -49,18 +50,29 @@ def read_package_curve(package: str, curve: str) -> tuple[np.ndarray, np.ndarray
 def read_unpinned_curve(band: str) -> tuple[np.ndarray, np.ndarray]:
     """Wavelength and transmission of a band `<package>:<curve>`, as the package that is installed has it.
 
-    Raises InputError for an unknown package or curve, listing near matches.
+    Raises InputError for an unknown package or curve, listing near matches, and for a package that is not installed.
     """
     prefix, _, curve = band.partition(":")
     if prefix not in PACKAGES:
         raise InputError(f"no filter {band!r}: no package {prefix!r}; {near(prefix, PACKAGES)}")
-    known, file = package_curve_names(PACKAGES[prefix]), curve.split(":")[0]
-    if file not in known:
-        raise InputError(f"no filter {band!r}: {PACKAGES[prefix]} has no curve {file!r}; {near(file, known)}")
+    package, file = PACKAGES[prefix], curve.split(":")[0]
     try:
-        return read_package_curve(PACKAGES[prefix], curve)
+        known = package_curve_names(package)
+        found = read_package_curve(package, curve) if file in known else None
+    except ImportError as error:
+        raise InputError(
+            f"no filter {band!r}: {package} cannot be imported ({error}); pip install 'diffsky_factory[filters]'"
+        ) from error
     except (ValueError, KeyError, IndexError) as error:
-        raise InputError(f"no filter {band!r}: {PACKAGES[prefix]} cannot read it ({error})") from error
+        raise InputError(f"no filter {band!r}: {package} cannot read it ({error})") from error
+    if found is None:
+        raise InputError(f"no filter {band!r}: {package} has no curve {file!r}; {near(file, known)}")
+    return found
+
+
+def packages_of(bands: Iterable[object]) -> set[str]:
+    """Packages from which the curves of bands are taken, those named `<package>:<curve>`."""
+    return {PACKAGES[band.partition(":")[0]] for band in bands if isinstance(band, str) and ":" in band}
 
 
 def _no_reader(package: str) -> InputError:

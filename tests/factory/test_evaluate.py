@@ -130,7 +130,6 @@ def test_bands_of_ones_own_are_seen_as_those_with_names():
     expected = magnitudes(["lsst_i"])
     assert expected.shape == (2, 1)
     np.testing.assert_array_equal(magnitudes(["lsst_r", curve])[:, 1:], expected)
-    np.testing.assert_array_equal(magnitudes("speclite:lsst2023-i"), expected)
     np.testing.assert_allclose(magnitudes(of_arrays), expected, atol=1e-5)
 
 

@@ -1,5 +1,6 @@
 """Taking a simulation in: the store is the product, complete or not there, and goes on where it was killed."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,14 @@ def test_a_store_holds_what_was_read_in_the_order_of_the_sky(reader, tmp_path):
     for name in ("halo_id", "host_halo_id", "ra", "redshift", "is_central"):
         found = np.concatenate([part[name] for part in rows])[order]
         np.testing.assert_array_equal(found, table.values[name][known])
+
+
+def test_without_its_database_nothing_is_written_and_the_error_says_what_to_install(reader, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    for take_in in (lambda: dff.ingest("made up", tmp_path / "halos.zarr"), lambda: gather_in_memory(reader)):
+        with pytest.raises(dff.InputError, match=r"readers\.py: pip install 'diffsky_factory\[ingest\]'"):
+            take_in()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_that_was_stopped_goes_on_and_gives_the_same_store(reader, tmp_path, monkeypatch):

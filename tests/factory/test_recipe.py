@@ -131,7 +131,7 @@ def test_the_vertices_of_a_polygon_may_have_units():
         ({"bands": "lsst_rr"}, ["lsst_rr", "did you mean lsst_r"]),
         ({"bands": 5}, ["bands", "5 is no list of bands"]),
         ({"bands": ["lsst_r", "lsst"]}, ["bands", "'lsst_r' is given twice"]),
-        ({"bands": ["speclite:lsst2023-q"]}, ["speclite", "did you mean lsst2023"]),
+        ({"bands": ["speklite:lsst2023-r"]}, ["speklite", "did you mean speclite"]),
         ({"bands": [{"name": "mine", "wavelength": [1], "transmission": [1]}]}, ["bands", "'mine'", "two points"]),
         ({"bands": ["lsst_r", "lsst_rr"]}, ["lsst_rr", "did you mean lsst_r"]),
         ({"bands": ["lsst_r", "lsst_r"]}, ["bands", "'lsst_r' is given twice"]),

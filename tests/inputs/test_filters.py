@@ -1,14 +1,18 @@
 """Filter curves: by name, pinned; of one's own; and what a bad curve says."""
 
+import sys
+
 import numpy as np
 import pytest
 from astropy import units
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs import filters
-from diffsky_factory.inputs.entries import entry_names, read_entry
+from diffsky_factory.inputs.curve_tables import read_curves, write_curves
+from diffsky_factory.inputs.entries import USER_PATH, entry_names, entry_path
 from diffsky_factory.inputs.filter_curves import FilterCurve, curve_sha256
-from diffsky_factory.inputs.filters import Curve, FilterSetEntry, band_list, band_names, list_filters, load_filters
+from diffsky_factory.inputs.filter_sets import set_entry
+from diffsky_factory.inputs.filters import Curve, band_list, band_names, list_filters, load_filters
+from diffsky_factory.inputs.freeze_filters import freeze
 from diffsky_factory.inputs.package_curves import package_curve_names
 
 TRIANGLE = (np.array([4000.0, 5000.0, 6000.0]), np.array([0.0, 1.0, 0.0]))
@@ -60,11 +64,12 @@ def test_bands_of_a_set_are_ordered_in_wavelength_as_listed():
         assert wavelengths == sorted(wavelengths)
 
 
-def test_every_set_cites_its_source_package_and_date():
+def test_every_set_cites_its_source_with_its_licence_and_date():
     for name in entry_names("filters"):
-        entry, _ = read_entry("filters", name, FilterSetEntry)
+        entry = set_entry(name)
         assert entry.reference.doi or entry.reference.url
-        assert entry.package in ("speclite", "astro-sedpy")
+        assert (entry.source.package, entry.source.license) in (("speclite", "BSD-3-Clause"), ("astro-sedpy", "MIT"))
+        assert "Copyright" in (entry_path("filters", name).parent / f"licenses/{entry.source.package}.txt").read_text()
         assert entry.retrieved == "2026-11-23"
 
 
@@ -96,48 +101,79 @@ def test_two_bands_of_one_name_are_refused_by_that_name(bands):
             function(bands)
 
 
-# curves of an installed package
+# files of curves
 
 
-def test_a_band_of_a_package_is_read_as_it_is_there():
-    unpinned, pinned = load_filters(["speclite:lsst2023-r", "lsst_r"])
-    assert unpinned.name == "speclite:lsst2023-r"
-    np.testing.assert_array_equal(unpinned.transmission, pinned.transmission)
-    names = ["speclite:decam2014-g", "sedpy:sdss_r0", "sedpy:spherex_band1:ch01"]
-    assert [curve.name for curve in load_filters(names)] == list(band_names(names)) == names
+@pytest.fixture
+def own_set(tmp_path, monkeypatch):
+    """File of the curves of a set `mine` on the user's path, which has the two bands of `bass`."""
+    folder = tmp_path / "filters"
+    folder.mkdir()
+    entry = entry_path("filters", "bass")
+    (folder / "mine.yaml").write_text(entry.read_text())
+    (folder / "bass.csv").write_bytes(entry.with_name("bass.csv").read_bytes())
+    monkeypatch.setenv(USER_PATH, str(tmp_path))
+    return folder / "bass.csv"
+
+
+def test_a_set_on_the_path_of_a_user_has_its_curves_beside_it(own_set):
+    assert band_names("mine") == ("mine_g", "mine_r")
+    for mine, known in zip(load_filters("mine"), load_filters("bass")):
+        np.testing.assert_array_equal(mine.transmission, known.transmission)
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("harm", "wanted"),
     [
-        ("speclite:decam2014-q", "speclite has no curve 'decam2014-q'; did you mean .*decam2014-r"),
-        ("sedpy:sdss_r9", "astro-sedpy has no curve 'sdss_r9'; did you mean .*sdss_r0"),
-        ("sedpy:spherex_band1:ch99", "no filter 'sedpy:spherex_band1:ch99': astro-sedpy cannot read it"),
-        ("speklite:decam2014-g", "no package 'speklite'; did you mean speclite"),
+        (lambda text: text.replace("0.3", "0.4", 1), r"bass\.csv has another curve .* than .*mine\.yaml pins .*update"),
+        (lambda text: text[: len(text) // 4], r"bass\.csv (has another curve|cannot be read as filter curves)"),
+        (lambda text: text[: text.index("\n") + 1], r"bass\.csv has no curve 'g'; restore it"),
+        (lambda text: text.replace("g,", "", 1), r"bass\.csv: cannot be read as filter curves .* restore it"),
+        (lambda text: "a" + text, r"bass\.csv: cannot be read as filter curves \(its first line is 'aband,wave"),
+        (lambda text: "", r"bass\.csv: cannot be read as filter curves"),
     ],
+    ids=["edited", "truncated", "one line", "a column short", "other columns", "empty"],
 )
-def test_an_unknown_curve_of_a_package_lists_near_ones(name, wanted):
+def test_curves_that_are_damaged_are_an_error_that_names_the_file(own_set, harm, wanted):
+    load_filters("mine")
+    own_set.write_text(harm(own_set.read_text()))
     with pytest.raises(InputError, match=wanted):
-        load_filters([name])
+        load_filters("mine")
 
 
-def test_every_curve_that_is_pinned_is_among_those_of_its_package():
-    for name in entry_names("filters"):
-        entry, _ = read_entry("filters", name, FilterSetEntry)
-        assert {band.curve.split(":")[0] for band in entry.bands.values()} <= set(package_curve_names(entry.package))
+def test_curves_that_are_not_there_are_an_error_that_names_the_file(own_set):
+    own_set.unlink()
+    with pytest.raises(InputError, match=r"bass\.csv: cannot be read .* restore it"):
+        load_filters("mine_g")
 
 
-def test_a_package_that_changes_a_curve_is_an_error_that_says_so(monkeypatch):
-    filters._pinned_curve.cache_clear()
-    read = filters.read_package_curve
+def test_a_set_that_names_no_source_is_not_frozen(own_set, capsys):
+    entry = own_set.with_name("mine.yaml")
+    entry.write_text("".join(line for line in entry.open() if not line.startswith("source")))
+    before = own_set.read_bytes()
+    freeze("mine")
+    assert own_set.read_bytes() == before
+    assert "mine.yaml: names no source" in capsys.readouterr().out
 
-    def changed(package, curve):
-        wavelength, transmission = read(package, curve)
-        return wavelength, transmission * 1.0000001
 
-    monkeypatch.setattr(filters, "read_package_curve", changed)
-    with pytest.raises(ValueError, match=r"'lsst_r'.*speclite has another curve.*lsst\.yaml pins.*speclite==1\.0\.0"):
-        load_filters(["lsst_r"])
+def test_numbers_of_a_table_come_back_bit_for_bit(tmp_path):
+    values = np.random.default_rng(1).uniform(0.0, 1.0, 200) ** 40
+    curves = {"a": (np.cumsum(values), values), "b": (np.array([0.1, 1e300]), np.array([5e-324, -0.0]))}
+    write_curves(tmp_path / "two.csv", curves)
+    for band, found in read_curves(tmp_path / "two.csv").items():
+        assert [part.tobytes() for part in found] == [part.tobytes() for part in curves[band]]
+
+
+# curves of an installed package
+
+
+def test_without_the_package_of_a_curve_the_error_says_what_to_install(monkeypatch):
+    for name, module in (("speclite:decam2014-q", "speclite.filters"), ("sedpy:sdss_r9", "sedpy.observate")):
+        monkeypatch.setitem(sys.modules, module.partition(".")[0], None)
+        monkeypatch.setitem(sys.modules, module, None)
+        package_curve_names.cache_clear()
+        with pytest.raises(InputError, match=rf"no filter '{name}': .*pip install 'diffsky_factory\[filters\]'"):
+            load_filters([name])
 
 
 def test_the_hash_does_not_see_the_last_bits_of_a_change_of_unit():

@@ -61,6 +61,17 @@ def gathered_columns(reader: Reader) -> dict[str, type]:
 NOT_KEPT = ("simulation_host_halo_id", "simulation_penultimate_host_halo_id")
 
 
+def database(reader: Reader) -> Any:
+    """The module of the database in which halos are gathered; raises InputError where it is not installed."""
+    try:
+        import duckdb
+    except ImportError as error:
+        raise InputError(
+            f"{reader.files[0]}: pip install 'diffsky_factory[ingest]' to gather its halos ({error})"
+        ) from error
+    return duckdb
+
+
 class Gathering:
     """One table of all rows of a product, in a database that is in memory, or on disk and then survives a kill.
 
@@ -68,13 +79,11 @@ class Gathering:
     """
 
     def __init__(self, reader: Reader, folder: Path | None = None, memory: str = MEMORY) -> None:
-        import duckdb
-
         absent = sorted(set(REQUIRED) - set(reader.columns))
         if absent:
             raise InputError(f"{reader.files[0]}: its reader gives no {', '.join(absent)}")
         self.reader = reader
-        self._connection = duckdb.connect(str(folder / "halos.duckdb") if folder else ":memory:")
+        self._connection = database(reader).connect(str(folder / "halos.duckdb") if folder else ":memory:")
         self._run("SET enable_progress_bar = false")
         self._run(f"SET memory_limit = '{memory}'")
         self._run("CREATE TABLE IF NOT EXISTS pieces (file TEXT, first BIGINT, last BIGINT, rows BIGINT, dropped TEXT)")
