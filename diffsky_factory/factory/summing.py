@@ -140,7 +140,8 @@ def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, A
     order = plan(parts.stages, parts.given, task.wanted)
     chunk = chunks.chunk(number, task.wanted, order.reads)
     keep_compiled_kernels()
-    program = _program(order, task.statistic, tuple(task.moving), pass_)
+    with _MAKING:
+        program = _program(order, task.statistic, tuple(task.moving), pass_)
     fixed = [parts.constants[held(key, parts.constants)] for key in order.constants]
     weight = np.where(chunk.chosen, np.asarray(chunk.columns["weight"], np.float64), 0.0)
     reads = {name: chunk.columns[name] for name in order.reads}
@@ -157,6 +158,9 @@ def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, A
             one = program(*constants, *inputs, parts.model.seed)
             found = one if found is None else jax.tree.map(np.add, found, one)
     return number, found
+
+
+_MAKING = threading.Lock()  # programs are made once, whichever thread asks first
 
 
 class _Program:

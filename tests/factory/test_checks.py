@@ -339,7 +339,7 @@ PLANTED = {
     "velocity": (lambda halos: {axis: -halos[axis] for axis in ("vx", "vy", "vz")}, "'redshift_obs', row 0"),
     "no velocity": (lambda halos: {"redshift_obs": halos["redshift"]}, "'redshift_obs', row 0"),
     "repeated id": (
-        lambda halos: {"galaxy_id": np.r_[halos["galaxy_id"][:-1], halos["galaxy_id"][0]]},
+        lambda halos: {"halo_id": np.r_[halos["halo_id"][:-1], halos["halo_id"][0]]},
         "'galaxy_id', row",
     ),
     "overflow": (lambda halos: {"vz": np.r_[1e39, halos["vz"][1:]]}, "'vz', row 0: inf not finite"),

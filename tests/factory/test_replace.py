@@ -65,7 +65,7 @@ def test_a_calibration_holds_parameters_of_another_package(tmp_path):
         "example", replace={"metallicity": flat_metallicity}, calibration=f"c260710+{tmp_path / 'mine.yaml'}"
     )
     parts = Assembly(recipe)
-    assert parts.defaults == {}
+    assert parts.model.defaults == {}
     assert parts.constants[FlatParameters] == FlatParameters(-3.0)
     bad = dff.save_calibration(dff.Calibration("bad", {f"{HERE}:HERE": FlatParameters()}), tmp_path / "bad.yaml")
     with pytest.raises(InputError, match="no class of parameters"):
@@ -77,7 +77,7 @@ def test_a_calibration_holds_parameters_of_another_package(tmp_path):
     [
         ({"metallicity": "no_such_package:stage"}, "module 'no_such_package' cannot be imported"),
         ({"metallicity": f"{HERE}:no_such_stage"}, "has no 'no_such_stage'"),
-        ({"metallicity": f"{HERE}:NOT_A_STAGE"}, "is no stage"),
+        ({"metallicity": f"{HERE}:NOT_A_STAGE"}, "neither a stage nor a provider"),
         ({"metallicity": ":"}, "cannot be imported"),
         ({"metallicity": merging_mean}, "'merging_mean' cannot replace 'metallicity'"),
         ({"metalicity": flat_metallicity}, "did you mean metallicity"),

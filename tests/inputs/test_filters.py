@@ -7,8 +7,9 @@ import pytest
 from astropy import units
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.resources import USER_PATH
 from diffsky_factory.inputs.curve_tables import read_curves, write_curves
-from diffsky_factory.inputs.entries import USER_PATH, entry_names, entry_path
+from diffsky_factory.inputs.entries import entry_names, entry_path
 from diffsky_factory.inputs.filter_curves import FilterCurve, curve_sha256
 from diffsky_factory.inputs.filter_sets import set_entry
 from diffsky_factory.inputs.filters import Curve, band_list, band_names, list_filters, load_filters

@@ -208,7 +208,7 @@ def test_an_unknown_line_is_refused_with_near_matches(name, near):
 
 
 def test_lines_are_asked_for_where_they_are_needed(halos):
-    with pytest.raises(InputError, match="lines="):
+    with pytest.raises(InputError, match="lines are needed and none are given"):
         dff.evaluate(halos, ["line_luminosity"])
 
 
