@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffsky_factory.core.columns import columns as known_columns
 from diffsky_factory.core.columns import row_numbers
 from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError
@@ -15,7 +16,7 @@ from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
-from diffsky_factory.inputs.simulations.arrange import last_of_chain
+from diffsky_factory.inputs.simulations.arrange import find_hosts, host_rows, last_of_chain
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
 
@@ -33,10 +34,12 @@ def evaluate(
 ) -> dict[str, np.ndarray]:
     """Wanted columns of galaxies, from the columns that are known of them.
 
-    columns : arrays with one row per galaxy, by column name, in any order. `host_row` is the row of the central of the
-              host on top (default: its own), `penultimate_host_row` that of the satellite it fell in with, if any;
-              `galaxy_id` keys the draws (default: the row number), `is_central` defaults to host_row being the own row,
-              `cosmic_time` follows from `redshift`.
+    columns : arrays with one row per galaxy, by column name, in any order; a number stands for as many equal ones. A
+              dataset of a box has its redshift.
+              `host_row` is the row of the central of the host on top, `penultimate_host_row` that of the satellite it
+              fell in with, if any. They follow from `halo_id`, `host_halo_id` and `penultimate_host_halo_id`, where
+              these are given; else the host is the own row. `is_central` defaults to the host being the own row.
+              `galaxy_id` keys the draws (default: halo_id, else the row number), `cosmic_time` follows from `redshift`.
               A given column is used as it is, where a stage would have written it.
     wanted  : names of columns of the schema
     model   : how galaxies follow from halos (default: `Model()`)
@@ -94,29 +97,45 @@ def requested(
     return Requested(order, known, columns)
 
 
-def _completed(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    columns = {name: np.asarray(value) for name, value in columns.items()}
+def _completed(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns as arrays of one length, with their defaults; raises InputError for what is none."""
+    columns = {str(name): np.asarray(value) for name, value in given.items()}
+    if "redshift" not in columns and "redshift" in getattr(given, "attrs", {}):  # of a dataset of a box
+        columns["redshift"] = np.asarray(given.attrs["redshift"])
     for name, value in columns.items():
-        if value.ndim == 0 or value.dtype.kind not in "biuf":
+        last, known = split(name)[1], known_columns()
+        if value.dtype.kind not in "biuf" or (value.ndim == 0 and last in known and known[last].axes):
             raise InputError(f"column '{name}': an array of numbers with one row per galaxy is wanted")
-    if not columns:
-        raise InputError("no columns are given; what is known of the galaxies goes in the first argument")
-    lengths = {name: len(value) for name, value in columns.items()}
+    lengths = {name: len(value) for name, value in columns.items() if value.ndim}
+    if not lengths:
+        raise InputError("no columns are given; what is known of the galaxies goes in the first argument, as arrays")
     if len(set(lengths.values())) != 1:
         raise InputError(f"columns differ in length: {lengths}")
     n = next(iter(lengths.values()))
+    columns = {name: value if value.ndim else np.full(n, value) for name, value in columns.items()}
     for name, value in columns.items():
         if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
             first = int(np.argwhere(~np.isfinite(value))[0][0])
             raise InputError(f"column '{name}', row {first}: not finite; drop or mend the row")
     own = np.arange(n)
+    if "host_row" not in columns and {"halo_id", "host_halo_id"} <= set(columns):
+        columns.update(_hosts(columns))
     columns.setdefault("host_row", own)
     _check_rows(columns, n)
-    columns.setdefault("galaxy_id", own)
+    columns.setdefault("galaxy_id", columns.get("halo_id", own))
     columns.setdefault("is_central", columns["host_row"] == own)
     if "redshift" in columns and n and np.min(columns["redshift"]) < 0:
         raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")
     return columns
+
+
+def _hosts(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rows of hosts from their ids, and which are centrals where it is not given: those that are their own host."""
+    ids, of = columns["halo_id"], columns["host_halo_id"]
+    if len(np.unique(ids)) < len(ids):
+        raise InputError("column 'halo_id': an id is there twice; give host_row in place of ids of hosts")
+    central = np.asarray(columns.get("is_central", of == ids), bool)
+    return {**host_rows(dict(columns), find_hosts(ids, of, central)), "is_central": central}
 
 
 def _check_rows(columns: Mapping[str, np.ndarray], n: int) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from astropy import units
 
 from diffsky_factory.core.errors import InputError
@@ -43,6 +44,30 @@ def test_a_row_stands_for_one_object_unless_it_says_otherwise():
     np.testing.assert_array_equal(evaluate(MASS, ["weight"])["weight"], np.ones(3))
     given = np.array([3.0, 1.0, 20.0])
     np.testing.assert_array_equal(evaluate({**MASS, "weight": given}, ["weight"])["weight"], given)
+
+
+def test_hosts_follow_from_their_ids_wherever_the_rows_are():
+    ids, of = np.array([70, 30, 20, 10]), np.array([70, 70, 30, 10])  # 20 in 30, 30 in 70; 10 alone
+    first = np.array([70, 70, 30, 10])
+    halos = {"log10_halo_mass": np.array([13.0, 12.0, 11.0, 12.5]), "redshift": 0.5}
+    rows = {"host_row": np.array([0, 0, 0, 3]), "penultimate_host_row": np.array([0, 0, 1, 3]), "galaxy_id": ids}
+    wanted = ["mah_parameters", "host_row", "penultimate_host_row", "is_central"]
+    found = evaluate({**halos, "halo_id": ids, "host_halo_id": of, "penultimate_host_halo_id": first}, wanted)
+    expected = evaluate({**halos, **rows}, wanted)
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    np.testing.assert_array_equal(found["is_central"], [True, False, False, True])
+    assert "'halo_id': an id is there twice" in refused({**halos, "halo_id": of, "host_halo_id": of}, wanted)
+
+
+def test_a_box_has_one_redshift():
+    rows = {"log10_halo_mass": ("halo", np.array([12.0, 13.0]))}
+    box = xr.Dataset(rows, attrs={"redshift": 0.5})
+    found = evaluate(box, ["mah_parameters"])["mah_parameters"]
+    one = {"log10_halo_mass": np.array([12.0, 13.0]), "redshift": np.full(2, 0.5)}
+    np.testing.assert_array_equal(found, evaluate(one, ["mah_parameters"])["mah_parameters"])
+    other = evaluate(box.assign(redshift=("halo", np.full(2, 1.5))), ["mah_parameters"])["mah_parameters"]
+    assert np.any(other != found)
 
 
 def test_given_draws_take_the_place_of_drawn_ones():
