@@ -22,6 +22,7 @@ from diffsky_factory.inputs.calibrations import load_calibration
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.physics import INGREDIENTS, RIVALS, STAGES, default_parameters, stages
 from diffsky_factory.sky.cosmology import Cosmology, age_64
+from tests.physics.draws import compiled
 
 LINES = ("Halpha", "OII_3726")
 BANDS = ("lsst_u", "lsst_r", "euclid_H")
@@ -186,8 +187,7 @@ def test_a_batch_equals_one_by_one(stage, everything):
     rows.update({name: np.asarray(draws[stage.stream(name)]) for name in stage.draws})
     kinds = tuple(stage.constants.values())
     arguments = tuple(constants[kind] for kind in kinds)
-    # compiled, as operations one by one take several times as long to compile
-    batch = jax.jit(lambda values, rows: stage.apply(dict(zip(kinds, values)), rows))(arguments, rows)
+    batch = compiled(stage, kinds)(arguments, rows)
     alone = jax.jit(lambda values, row: stage(*values, **row)._asdict())
     for row in range(0, N, 7):
         one = alone(arguments, {name: value[row] for name, value in rows.items()})

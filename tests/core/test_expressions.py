@@ -246,9 +246,24 @@ def test_values_are_those_of_plain_numpy(statement, table):
     np.testing.assert_array_equal(found, expected, err_msg=text)
 
 
+BLOCKS = given(STATEMENTS, tables(ODD), st.booleans(), st.data())
+
+
 @settings(max_examples=300, deadline=None)
-@given(STATEMENTS, tables(ODD), st.booleans(), st.data())
+@BLOCKS
 def test_what_is_said_of_blocks_is_never_wrong(statement, table, nan, data):
+    check_blocks(statement, table, nan, data)
+
+
+@pytest.mark.thorough
+@settings(max_examples=1500, deadline=None)
+@BLOCKS
+def test_what_is_said_of_blocks_is_never_wrong_of_more_statements(statement, table, nan, data):
+    check_blocks(statement, table, nan, data)
+
+
+def check_blocks(statement, table, nan, data):
+    """No block is said to have no row, or rows alone, for which a condition holds, where it has others."""
     one = condition(statement[0], KNOWN)
     if nan:
         table = {name: np.where(values == 3.0, np.nan, values) for name, values in table.items()}
