@@ -10,13 +10,9 @@ __version__ = "0.1.0"
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.logs import log_to
-from diffsky_factory.factory.adding import add
-from diffsky_factory.factory.building import Summary, build
-from diffsky_factory.factory.differentiate import differentiable
 from diffsky_factory.factory.evaluate import evaluate
 from diffsky_factory.factory.fitting import fit_growth, fit_star_formation
-from diffsky_factory.factory.fitting_stores import fit_histories
-from diffsky_factory.factory.ingest import Ingested, ingest
+from diffsky_factory.factory.galaxies import differentiable
 from diffsky_factory.factory.matter import matter_maps
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.opening import accessor as _accessor  # noqa: F401  registers Dataset.sky
@@ -24,7 +20,11 @@ from diffsky_factory.factory.opening.catalogs import list_catalogs, open_catalog
 from diffsky_factory.factory.opening.datasets import open_tree
 from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.factory.recipe import Recipe, load_recipe
-from diffsky_factory.factory.stores import Status, resume, status
+from diffsky_factory.factory.runs.add import add
+from diffsky_factory.factory.runs.build import Summary, build
+from diffsky_factory.factory.runs.fit_histories import fit_histories
+from diffsky_factory.factory.runs.ingest import Ingested, ingest
+from diffsky_factory.factory.runs.stores import Status, resume, status
 from diffsky_factory.factory.summing import Summed, sum_over_chunks
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
 from diffsky_factory.inputs.parameter_table import parameters

@@ -23,7 +23,7 @@ def _clear_errors(command: Callable) -> Callable:
     @wraps(command)
     def wrapped(*args, **kwargs):
         from diffsky_factory.core.errors import InputError
-        from diffsky_factory.factory.checks import CheckError
+        from diffsky_factory.factory.runs.checks import CheckError
 
         try:
             return command(*args, **kwargs)
@@ -134,7 +134,7 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
     """Read a simulation, in any known format, into a store of halos; goes on where it was cut off."""
     import yaml
 
-    from diffsky_factory.factory.ingest import ingest as read_in
+    from diffsky_factory.factory.runs.ingest import ingest as read_in
 
     given = {name: value for name, value in options.items() if value is not None}
     if "region" in given:
@@ -152,7 +152,7 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
 @_clear_errors
 def fit_histories(simulation: str, path: Path, workers: int | None, processes: bool) -> None:
     """Fit the growth of all halos of merger trees; the same command again finishes one that was cut off."""
-    from diffsky_factory.factory.fitting_stores import fit_histories as fit
+    from diffsky_factory.factory.runs.fit_histories import fit_histories as fit
 
     with _client(workers, processes) as client, _progress("fitting", "pieces", "histories") as progress:
         summary = fit(simulation, path, client=client, workers=workers, progress=progress)
@@ -172,7 +172,7 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
     """
     from diffsky_factory.core.machine import cores
     from diffsky_factory.factory.assembly import assembly
-    from diffsky_factory.factory.planning import plan_build
+    from diffsky_factory.factory.runs.planning import plan_build
 
     workers = workers or cores()
     parts = assembly(_recipe(recipe, changes).text)
@@ -199,7 +199,7 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
 @_clear_errors
 def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None, processes: bool) -> None:
     """Build a mock into a store; the same command again finishes one that was cut off."""
-    from diffsky_factory.factory.building import build as build_store
+    from diffsky_factory.factory.runs.build import build as build_store
 
     chosen = _recipe(recipe, changes)
     with _client(workers, processes) as client, _progress() as progress:
@@ -214,7 +214,7 @@ def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None
 @_clear_errors
 def resume(path: Path, workers: int | None, processes: bool) -> None:
     """Finish a store; damaged or missing tiles are built again."""
-    from diffsky_factory.factory.stores import resume as resume_store
+    from diffsky_factory.factory.runs.stores import resume as resume_store
 
     with _client(workers, processes) as client, _progress() as progress:
         summary = resume_store(path, client=client, workers=workers, progress=progress)
@@ -239,7 +239,7 @@ def verify(path: Path) -> None:
 
 
 def _show_status(path: Path, verify: bool) -> bool:
-    from diffsky_factory.factory.stores import status as store_status
+    from diffsky_factory.factory.runs.stores import status as store_status
 
     found = store_status(path, verify=verify)
     first, *added = found.parts

@@ -12,8 +12,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from diffsky_factory.factory.building import build
 from diffsky_factory.factory.recipe import load_recipe
+from diffsky_factory.factory.runs.build import build
 
 pytest.register_assert_rewrite("tests.stores")
 # the same examples in every run; HYPOTHESIS_PROFILE=default searches anew

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from diffsky_factory.cli import main
-from diffsky_factory.factory.stores import status
+from diffsky_factory.factory.runs.stores import status
 from tests.stores import assert_same_files, files
 
 
@@ -196,7 +196,7 @@ def test_the_command_in_a_process_of_its_own(command_line, plain_store):
 
 
 def test_stopping_a_build_is_one_line_and_keeps_what_is_built(plain_file, tmp_path, monkeypatch):
-    from diffsky_factory.factory import building
+    from diffsky_factory.factory.runs import build as building
 
     compute, done = building.compute_tile, []
 

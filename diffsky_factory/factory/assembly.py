@@ -22,9 +22,9 @@ from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
+from diffsky_factory.halos.completion.completed import Completion
+from diffsky_factory.halos.open import Simulation, open_simulation
 from diffsky_factory.inputs.calibrations import Calibration
-from diffsky_factory.inputs.simulations.completed import Completion
-from diffsky_factory.inputs.simulations.registry import Simulation, open_simulation
 from diffsky_factory.physics.halos.fitted import FITTED
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.spectra import SpectrumTable

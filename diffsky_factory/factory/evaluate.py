@@ -16,9 +16,9 @@ from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.sizes import check_spectra, is_spectral
-from diffsky_factory.inputs.simulations.arrange import find_hosts, host_rows, last_of_chain
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain
 
 
 def evaluate(

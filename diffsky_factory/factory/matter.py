@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations.registry import open_simulation
+from diffsky_factory.halos.open import open_simulation
 from diffsky_factory.outputs.dggs import CELL_ATTRIBUTES, GRID_MAPPING, grid_mapping
 from diffsky_factory.outputs.store import plain
 

@@ -18,11 +18,11 @@ from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import load_recipe, recipe_from_text
-from diffsky_factory.inputs.simulations.arrange import find_hosts, host_rows
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part, ranges
 from diffsky_factory.outputs.reading import column_names, read_column
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.groups import find_hosts, host_rows
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import diffsky_factory as dff
-from diffsky_factory.inputs.simulations import synthetic_structure as structure
-from diffsky_factory.inputs.simulations.synthetic import Synthetic, _structure
+from diffsky_factory.halos.synthetic import structure
+from diffsky_factory.halos.synthetic.universe import Synthetic, _structure
 from diffsky_factory.physics.halos.growth import HaloGrowth, log10_mass
 from diffsky_factory.physics.structure.chunks import CELLS
 from diffsky_factory.sky.cosmology import age_64, age_today_64

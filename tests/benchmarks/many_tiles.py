@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import diffsky_factory as dff
-from diffsky_factory.factory import zones
 from diffsky_factory.factory.assembly import assembly
-from diffsky_factory.factory.building import complete
-from diffsky_factory.factory.job import Job, Tile, run
-from diffsky_factory.factory.planning import attributes
+from diffsky_factory.factory.runs import zones
+from diffsky_factory.factory.runs.build import complete
+from diffsky_factory.factory.runs.job import Job, Tile, run
+from diffsky_factory.factory.runs.planning import attributes
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import IS_ROW, Part, Rows, array_layouts
 from diffsky_factory.sky import tiles

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.fft
 from scipy.integrate import cumulative_trapezoid
 
-from diffsky_factory.inputs.simulations import synthetic_structure as structure
-from diffsky_factory.inputs.simulations.synthetic import Synthetic, _structure, _tables
+from diffsky_factory.halos.synthetic import structure
+from diffsky_factory.halos.synthetic.universe import Synthetic, _structure, _tables
 from diffsky_factory.physics.structure import chunks
 from diffsky_factory.physics.structure.abundance import NAMES, LinearTheory, abundance, mass_function
 from diffsky_factory.sky.cosmology import Cosmology

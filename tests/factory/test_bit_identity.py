@@ -5,11 +5,11 @@ import pytest
 
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import assembly
-from diffsky_factory.factory.building import build
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.opening.catalogs import open_catalog
 from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.factory.recipe import load_recipe
+from diffsky_factory.factory.runs.build import build
 from tests.conftest import TINY
 from tests.stores import assert_same_files
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import diffsky_factory as dff
-from diffsky_factory.inputs.simulations.registry import open_simulation
+from diffsky_factory.halos.open import open_simulation
 from diffsky_factory.physics.structure.abundance import SMDPL, abundance, linear_theory
 from diffsky_factory.sky.cosmology import Cosmology
 

@@ -7,7 +7,7 @@ import pytest
 
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory import building
+from diffsky_factory.factory.runs import build as building
 from diffsky_factory.inputs.calibrations import load_calibration, save_calibration
 
 ONE = {"order": 8, "pixels": [349525]}

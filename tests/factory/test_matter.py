@@ -8,8 +8,9 @@ import xdggs
 from scipy.special import spherical_jn
 
 import diffsky_factory as dff
-from diffsky_factory.inputs.simulations import synthetic_matter, synthetic_structure
-from diffsky_factory.inputs.simulations.synthetic import Synthetic, _structure
+from diffsky_factory.halos.synthetic import matter as synthetic_matter
+from diffsky_factory.halos.synthetic import structure as synthetic_structure
+from diffsky_factory.halos.synthetic.universe import Synthetic, _structure
 from diffsky_factory.physics.structure import long_waves
 from diffsky_factory.sky.cosmology import comoving_distance_64
 

@@ -11,7 +11,7 @@ from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.opening.catalogs import open_catalog
 from diffsky_factory.factory.opening.mock import make_mock
-from diffsky_factory.inputs.simulations.synthetic import Synthetic
+from diffsky_factory.halos.synthetic.universe import Synthetic
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology
 

@@ -8,8 +8,8 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import sizes
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
-from diffsky_factory.factory.planning import plan_build
 from diffsky_factory.factory.recipe import load_recipe
+from diffsky_factory.factory.runs.planning import plan_build
 from diffsky_factory.inputs.templates import load_templates
 
 COLUMNS = ("galaxy_id", "redshift", "log10_stellar_mass", "spectrum_observed")

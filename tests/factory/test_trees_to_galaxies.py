@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 import diffsky_factory as dff
-from diffsky_factory.inputs.simulations.registry import open_histories
+from diffsky_factory.halos.open import open_histories
 from tests.reference import reference
 
 COLUMNS = ["halo_id", "redshift", "log10_halo_mass", "has_mah_fit", "mah_parameters", "log10_stellar_mass"]

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from diffsky_factory.factory import building, tasks
-from diffsky_factory.factory.building import build
 from diffsky_factory.factory.opening.catalogs import open_catalog
-from diffsky_factory.factory.stores import resume, status
+from diffsky_factory.factory.runs import build as building
+from diffsky_factory.factory.runs import tasks
+from diffsky_factory.factory.runs.build import build
+from diffsky_factory.factory.runs.stores import resume, status
 from diffsky_factory.outputs import store
 from tests.stores import assert_same_files, by_id
 

@@ -11,8 +11,8 @@ import xarray as xr
 
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory import tasks
-from diffsky_factory.inputs.simulations.histories import histories_from_arrays
+from diffsky_factory.factory.runs import tasks
+from diffsky_factory.inputs.histories import histories_from_arrays
 from diffsky_factory.outputs import store
 from tests.stores import assert_same_files
 

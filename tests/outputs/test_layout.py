@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffsky_factory.factory.assembly import assembly
-from diffsky_factory.factory.planning import plan_build
+from diffsky_factory.factory.runs.planning import plan_build
 from diffsky_factory.outputs.layout import ArrayLayout, Part, Rows, part_from_content, ranges, rows_from_content
 
 COUNTS = st.lists(st.integers(0, 3000), min_size=1, max_size=20)

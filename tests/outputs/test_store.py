@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 import zarr
 
-from diffsky_factory.factory import job
-from diffsky_factory.factory.building import build
 from diffsky_factory.factory.opening.catalogs import open_catalog
-from diffsky_factory.factory.stores import resume, status
+from diffsky_factory.factory.runs import job
+from diffsky_factory.factory.runs.build import build
+from diffsky_factory.factory.runs.stores import resume, status
 from diffsky_factory.outputs import reading, store
 from diffsky_factory.sky import tiles
 from tests.stores import assert_same_files, by_id

@@ -4,8 +4,8 @@ import numpy as np
 
 import diffsky_factory as dff
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.inputs.simulations.stored import StoredHalos, gather_in_memory
-from tests.inputs.readers import MadeUp, on_a_cone
+from diffsky_factory.halos.gathered.stored import StoredHalos, gather_in_memory
+from tests.inputs.readers.inspected import MadeUp, on_a_cone
 
 FIT = np.array([12.5, 0.1, 2.0, 0.3, 10.0])
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations.registry import halo_table
+from diffsky_factory.halos.open import halo_table
 from diffsky_factory.outputs.halo_store import GROUP_CELL, StoredTable
 from diffsky_factory.outputs.reading import open_part
 from diffsky_factory.outputs.store import plain

@@ -15,8 +15,8 @@ from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.opening.datasets import covered_regions, described
 from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
-from diffsky_factory.factory.planning import attributes, used_axes
 from diffsky_factory.factory.recipe import Recipe, load_recipe
+from diffsky_factory.factory.runs.planning import attributes, used_axes
 from diffsky_factory.outputs.reading import ROW, label_variable, mapped
 
 

@@ -10,11 +10,11 @@ from dask.base import tokenize
 
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.adding import add
 from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.factory.opening.sources import STORE, source_of
 from diffsky_factory.factory.recipe import recipe_from_text
 from diffsky_factory.factory.recomputed import Request, recomputation
+from diffsky_factory.factory.runs.add import add
 from diffsky_factory.inputs.filters import band_list, band_names
 from diffsky_factory.outputs import reading, store
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly, assembly
-from diffsky_factory.factory.zones import Blocks, read_blocks
+from diffsky_factory.factory.runs.zones import Blocks, read_blocks
 from diffsky_factory.outputs import reading, store
 from diffsky_factory.outputs.layout import Part
 from diffsky_factory.sky import tiles

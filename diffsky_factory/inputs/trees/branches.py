@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.inputs.trees.forest import Forest
 from diffsky_factory.inputs.trees.links import Links
+from diffsky_factory.sky.groups import last_of_chain
 
 
 class Branches(NamedTuple):

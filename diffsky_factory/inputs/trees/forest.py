@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations.reader import Piece
+from diffsky_factory.inputs.readers.reader import Piece
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 NONE: Mapping = MappingProxyType({})

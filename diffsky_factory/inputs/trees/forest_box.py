@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import near
-from diffsky_factory.inputs.simulations.reader import REQUIRED, Piece, Rows, SimulationEntry
+from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Rows, SimulationEntry
 from diffsky_factory.inputs.trees.fits import Fits, read_fits
 from diffsky_factory.inputs.trees.forest import Forest, ForestReader
 from diffsky_factory.inputs.trees.formats import open_forests

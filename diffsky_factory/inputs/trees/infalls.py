@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.inputs.trees.branches import Branches
 from diffsky_factory.inputs.trees.forest import Forest
 from diffsky_factory.inputs.trees.links import Links
+from diffsky_factory.sky.groups import last_of_chain
 
 ENDED = "first hosts that have ended, or are the satellite itself"
 ELSEWHERE = "first hosts that are in another group now"

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations.arrange import last_of_chain
 from diffsky_factory.inputs.trees.forest import Forest
+from diffsky_factory.sky.groups import last_of_chain
 
 DANGLING = "descendants that are not in the forest"
 LOST = "hosts that are not in the forest"

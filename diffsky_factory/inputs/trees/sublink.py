@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.simulations.reader import Piece, SimulationEntry, agreed, agreed_cosmology
-from diffsky_factory.inputs.simulations.stated import require_box
+from diffsky_factory.inputs.readers.common.stated import require_box
+from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     PLACE_AND_MOTION,

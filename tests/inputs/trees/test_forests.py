@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.halos.cone.segments import segments
 from diffsky_factory.inputs.trees.branches import branches_at, matrix_rows
 from diffsky_factory.inputs.trees.forest import checked_forest, in_box, steps_of
 from diffsky_factory.inputs.trees.histories import histories, object_columns, objects_at
 from diffsky_factory.inputs.trees.infalls import ELSEWHERE, ENDED, LEFT, MUTUAL
 from diffsky_factory.inputs.trees.links import CIRCLES, DANGLING, LOST, NESTED, OTHER_TIME, link
-from diffsky_factory.inputs.trees.segments import segments
 from tests.inputs.trees import brute
 from tests.inputs.trees.forests import TIME, by_hand, forests, permuted
 

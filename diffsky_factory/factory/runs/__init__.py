@@ -1,0 +1,1 @@
+"""Jobs that write stores: planned, run tile by tile, resumed, looked at."""

@@ -1,0 +1,168 @@
+"""Fits of histories from a source of any size into a store: a job whose tiles are pieces of the source."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from diffsky_factory import __version__
+from diffsky_factory.core.axes import axis
+from diffsky_factory.core.columns import columns
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.machine import cores
+from diffsky_factory.factory.fitting import fit_growth
+from diffsky_factory.factory.runs.job import Job, Progress, Tables, Tile, run
+from diffsky_factory.halos.open import open_histories
+from diffsky_factory.inputs.histories import MASSES, Histories, TabulatedHistories
+from diffsky_factory.outputs.layout import IS_ROW, Part, array_layouts, rows_of_pieces
+from diffsky_factory.outputs.store import Table
+from diffsky_factory.sky.cosmology import age_today_64
+
+CHUNK, LARGEST_SHARD = 8192, 131072  # rows of a chunk and of a file; chosen
+FITTED = ("mah_parameters", "mah_fit_loss", "mah_fit_points", "mah_fit_quality", "has_mah_fit")
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What `fit_histories` did."""
+
+    path: str
+    rows: int
+    pieces: int
+    fitted: int  # pieces of this run
+    fitted_rows: int
+    seconds: float
+    peak_memory: float  # bytes, of the largest process
+
+    def __str__(self) -> str:
+        rate = f"{self.fitted_rows / self.seconds:,.0f} histories/s" if self.fitted else "nothing was left to do"
+        return (
+            f"{self.rows:,} histories in {self.pieces} pieces, {self.fitted} of them fitted now\n"
+            f"{self.seconds:.1f} s, {rate}, peak memory {self.peak_memory / 1e9:.2f} GB\n"
+            f"the store is {self.path}; dff.open_catalog({self.path!r}) opens it"
+        )
+
+
+def fit_histories(
+    histories: "Histories | xr.Dataset | str | Path",
+    path: str | Path,
+    *,
+    client: Any = None,
+    workers: int | None = None,
+    lowest: float = -np.inf,
+    progress: Progress | None = None,
+) -> FitSummary:
+    """Fit the growth of all halos of a source into a Zarr store, or finish a store that was begun.
+
+    histories : a source of histories (`inputs.simulations.histories.Histories`), or a dataset, lazy or not, with
+                `log10_halo_mass_history` (halo, time), `halo_id` (halo) and `time` [Gyr], of the default cosmology,
+                or the name or path of merger trees, of which the objects that have merged are fitted too
+    path      : folder of the store; must not exist, or hold fits of the same histories
+    client    : a dask.distributed Client, whose workers see the same file system; else threads of this process
+    workers   : pieces in work at a time without a client, default one per core; memory is that of so many pieces
+    lowest    : dex(Msun), at and below which masses do not take part
+    progress  : called as progress(pieces done, pieces, rows done, rows)
+
+    Each piece is read, fitted, written whole and committed by itself: a run that was killed goes on where it stopped.
+    Halos without a fit have NaN as parameters, and `has_mah_fit` is false.
+    Raises InputError for anything wrong with histories or path; what was committed by then is kept.
+    """
+    path = Path(path)
+    if isinstance(histories, str | Path):
+        histories = open_histories(histories)
+    source = TabulatedHistories(histories) if isinstance(histories, xr.Dataset) else histories
+    planned = plan_fits(source, lowest)
+
+    def check(found: Part) -> None:
+        if found.hash != planned.hash:
+            raise InputError(
+                f"{path}: holds something else than fits of these histories; choose another place or remove it"
+            )
+
+    at_once = max(cores() // min(workers or cores(), planned.rows.tiles), 1) if client is None else 1
+    job = Job(path, planned, fit_piece, (source, at_once), complete=_piece_index, check=check)
+    outcome = run(job, client=client, workers=workers, progress=progress)
+    return FitSummary(
+        path=str(path),
+        rows=planned.rows.total,
+        pieces=planned.rows.tiles,
+        fitted=outcome.done,
+        fitted_rows=outcome.done_rows,
+        seconds=outcome.seconds,
+        peak_memory=outcome.peak_memory,
+    )
+
+
+def _digest(piece: Mapping[str, np.ndarray]) -> str:
+    """What tells the histories of a piece from others of the same number: SHA-256 of ids and masses."""
+    parts = (np.ascontiguousarray(piece[name]) for name in ("halo_id", MASSES))
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
+def plan_fits(histories: Histories, lowest: float = -np.inf) -> Part:
+    """Layout of the store of the fits of a source; reads its first piece that has rows.
+
+    Raises InputError for a source without histories, and for columns that are not in the schema.
+    """
+    counts = tuple(int(n) for n in histories.pieces)
+    if not sum(counts):
+        raise InputError("histories: there are none to fit")
+    first = histories.read(next(i for i, n in enumerate(counts) if n))
+    passed = sorted(set(first) - {MASSES, "halo_id"})
+    unknown = [name for name in passed if name not in columns() or name in FITTED]
+    if unknown:
+        raise InputError(
+            f"histories: column '{unknown[0]}' cannot be passed on; leave it out, or use a name of docs/columns.md"
+        )
+    arrays = array_layouts(("halo_id", *FITTED, *passed, IS_ROW))
+    axes = dict.fromkeys(name for array in arrays for name in array.axes)
+    lost = [name for name in axes if not axis(name).labels]
+    if lost:
+        raise InputError(f"histories: a column with the axis '{lost[0]}' cannot be passed on; leave it out")
+    made_from = {
+        "cosmology": {name: float(np.asarray(value)) for name, value in histories.cosmology._asdict().items()},
+        "time": [float(t) for t in histories.time],
+        "lowest": None if np.isneginf(lowest) else float(lowest),
+        "source": dict(histories.attributes),
+        "first_piece": _digest(first),
+    }
+    text = json.dumps(made_from, sort_keys=True)
+    size = min(max(counts), LARGEST_SHARD)
+    rows = rows_of_pieces(text, counts, block=CHUNK, shard=CHUNK * -(-size // CHUNK))
+    attributes = {
+        "title": "Fits of halo growth",
+        **made_from,
+        "age_today_gyr": float(age_today_64(histories.cosmology)),
+        "versions": {"diffsky_factory": __version__, "jax": jax.__version__},
+    }
+    labels = {name: axis(name).labels for name in axes}
+    return Part("halos", rows, "fit_histories", text, arrays, labels, attributes)
+
+
+def fit_piece(histories: Histories, at_once: int, part: Part, piece: int) -> Tile:
+    """Read and fit one piece."""
+    given = histories.read(piece)
+    lowest = json.loads(part.made_from)["lowest"]
+    fits = fit_growth(
+        histories.time,
+        given[MASSES],
+        cosmology=histories.cosmology,
+        lowest=-np.inf if lowest is None else lowest,
+        at_once=at_once,
+    )
+    ids = given["halo_id"]
+    if len(np.unique(ids)) != len(ids):
+        raise InputError(f"histories: piece {piece}: a halo_id occurs twice; give each history its own")
+    return Tile({**given, **fits})
+
+
+def _piece_index(path: Path, part: Part) -> Tables:
+    rows = part.rows
+    tables = {"row_start": rows.starts, "row_count": np.asarray(rows.counts, np.int64)}
+    return Tables({f"index/pieces/{name}": Table(("piece",), values) for name, values in tables.items()})

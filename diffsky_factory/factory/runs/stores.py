@@ -1,0 +1,105 @@
+"""Stores as they stand: how far each part is, what is damaged, and finishing whatever is not whole."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.runs import add as adding
+from diffsky_factory.factory.runs import build as building
+from diffsky_factory.factory.runs.build import Summary
+from diffsky_factory.factory.runs.job import Progress
+from diffsky_factory.outputs import store
+from diffsky_factory.outputs.layout import Part
+from diffsky_factory.outputs.reading import remedy
+
+FINISH = {"build": building.finish, "add": adding.finish}
+"""How `resume` finishes a part, by its job; other jobs need more than is in the store."""
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """How far a part is."""
+
+    name: str
+    state: str
+    tiles: int
+    built: int
+    rows: int
+    built_rows: int
+    damaged: tuple[str, ...]
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a store is: that of its first part, and each of its parts."""
+
+    path: str
+    state: str
+    tiles: int
+    built: int
+    rows: int
+    built_rows: int
+    damaged: tuple[str, ...] = ()
+    parts: tuple[PartStatus, ...] = ()
+
+
+def status(path: str | Path, *, verify: bool = False) -> Status:
+    """Tiles and rows that are committed; with verify, every file is read and its checksum compared.
+
+    Raises InputError where there is no store, or its plan cannot be read.
+    """
+    path = Path(path)
+    parts = tuple(_part_status(path, store.read_part(path, name), verify) for name in store.part_names(path))
+    first = parts[0]
+    root = store.root_damage(path) if verify else None
+    damaged = [*([f"root: {root}"] if root else []), *(problem for part in parts for problem in part.damaged)]
+    found = (first.state, first.tiles, first.built, first.rows, first.built_rows)
+    return Status(str(path), *found, tuple(damaged), parts)
+
+
+def resume(
+    path: str | Path, *, client: Any = None, workers: int | None = None, progress: Progress | None = None
+) -> Summary:
+    """Finish a store: tiles without a commit, or with a file that is missing or damaged, are made again, in all parts.
+
+    Arguments and errors as in `build`; what it is made from stands in the store.
+    """
+    path = Path(path)
+    first = store.read_part(path)
+    if first.job not in FINISH:
+        raise InputError(f"{path}: {_HELD.get(first.job, 'is not built here')}; {remedy(path, first)} to finish it")
+    summary = FINISH[first.job](path, first, client=client, workers=workers, progress=progress)
+    for name in store.part_names(path)[1:]:
+        part = store.read_part(path, name)
+        FINISH[part.job](path, part, client=client, workers=workers, progress=progress)
+    return summary
+
+
+_HELD = {"fit_histories": "holds fits of histories", "ingest": "holds halos that were ingested"}
+
+
+def _part_status(path: Path, part: Part, verify: bool) -> PartStatus:
+    rows, complete = part.rows, store.is_complete(path, part)
+    committed = [tile for tile in range(rows.tiles) if store.commit(path, part, tile)]
+    damaged = []
+    if verify:
+        is_first = part.name == store.first_part(path)
+        of = "" if is_first else f"{part.name}: "
+        problems = {f"tile {key}": store.damage(path, part, tile) for tile, key in enumerate(rows.keys)}
+        problems["metadata"] = store.metadata_damage(path, part)
+        unbuilt = "" if complete else "not built"
+        damaged = [f"{of}{what}: {problem}" for what, problem in problems.items() if problem and problem != unbuilt]
+    return PartStatus(
+        name=part.name,
+        state="complete" if complete else "building",
+        tiles=rows.tiles,
+        built=len(committed),
+        rows=rows.total,
+        built_rows=int(np.sum(np.asarray(rows.counts, np.int64)[committed])),
+        damaged=tuple(damaged),
+        remedy=remedy(path, part),
+    )

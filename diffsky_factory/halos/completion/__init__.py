@@ -1,0 +1,1 @@
+"""Halos that a simulation does not resolve, added where its matter is."""

@@ -1,0 +1,66 @@
+"""Satellites of the subhalo mass function, added to hosts of a simulation that has none, or none so light."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from diffsky_factory.core import counters
+from diffsky_factory.halos.completion.unresolved_hosts import SYNTHETIC_SATELLITES
+from diffsky_factory.halos.synthetic.columns import columns_of
+from diffsky_factory.halos.synthetic.satellites import SatelliteHosts, satellite_hosts, satellites_around
+from diffsky_factory.halos.synthetic.tables import Distances, SatelliteTables
+from diffsky_factory.sky import coordinates
+from diffsky_factory.sky.cosmology import Cosmology
+
+CONCENTRATIONS = 1.0, 100.0  # chosen: of NFW profiles
+
+
+class AddedSatellites(NamedTuple):
+    """What they follow from."""
+
+    seed: int
+    cosmology: Cosmology
+    distances: Distances
+    tables: SatelliteTables
+    least: float  # dex(Msun)
+    below: float  # dex(Msun), of satellites of the simulation's own hosts; inf where it has no satellites
+
+
+def added_satellites(known: AddedSatellites, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Satellites of the hosts among some rows, which have `is_synthetic`: columns that all halos have."""
+    hosts = {name: values[rows["is_central"]] for name, values in rows.items()}
+    mean = known.tables.mean_number(hosts["log10_halo_mass"])
+    number = counters.poisson(mean, counters.uniform(known.seed, "satellite number", hosts["halo_id"]))
+    host = np.repeat(np.arange(len(number)), number)
+    rank = np.arange(len(host)) - np.repeat(np.cumsum(number) - number, number)
+    halo_id = satellite_ids(hosts["halo_id"][host], rank)
+    found = satellites_around(known.seed, known.tables, _hosts(known, hosts), host, halo_id, known.least)
+
+    keep = hosts["is_synthetic"][host] | (found.log10_mass < known.below)
+    host, halo_id = host[keep], halo_id[keep]
+    position = np.stack([hosts[axis][host] for axis in "xyz"], axis=-1) + found.offset[keep]
+    velocity = np.stack([hosts[f"v{axis}"][host] for axis in "xyz"], axis=-1) + found.velocity[keep]
+    ra, dec, distance = coordinates.sky(position) if len(position) else (np.empty(0),) * 3
+    redshift, central = known.distances.redshift(distance), np.zeros(len(host), bool)
+    ids = halo_id, hosts["halo_id"][host]
+    return columns_of(*ids, central, ra, dec, redshift, position, velocity, found.log10_mass[keep])
+
+
+def satellite_ids(host_id: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Ids of satellites by the host's and the rank in it: 60 bits of a hash, of which two of n agree by n^2 / 2^61."""
+    word = counters.mixed(host_id.astype(np.uint64) * counters.GOLDEN)
+    word = counters.mixed(word + (rank.astype(np.uint64) + np.uint64(1)) * counters.GOLDEN)
+    return SYNTHETIC_SATELLITES + (word >> np.uint64(4)).astype(np.int64)
+
+
+def _hosts(known: AddedSatellites, hosts: Mapping[str, np.ndarray]) -> SatelliteHosts:
+    """Hosts of their own concentration where the simulation knows the scale radius, else of the median."""
+    redshift = hosts["redshift"]
+    rate = known.distances.hubble(redshift)
+    median = satellite_hosts(known.cosmology, hosts["log10_halo_mass"], redshift, rate)
+    if "halo_scale_radius" not in hosts:
+        return median
+    scale = hosts["halo_scale_radius"]
+    own = np.clip(median.virial_radius * (1.0 + redshift) / np.maximum(scale, 1e-9), *CONCENTRATIONS)
+    return median._replace(concentration=np.where(scale > 0.0, own, median.concentration))

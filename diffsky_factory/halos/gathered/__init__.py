@@ -1,0 +1,1 @@
+"""Halos of files, brought into tiles in memory or in a store, and read from there."""

@@ -1,0 +1,1 @@
+"""The embedded universe: waves, hosts, satellites and matter, made without a file."""

@@ -1,0 +1,81 @@
+"""Columns of the synthetic universe's halos: hosts as they are, satellites drawn around them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from diffsky_factory.halos.synthetic.patches import Patch
+from diffsky_factory.halos.synthetic.satellites import satellite_hosts, satellites_around
+from diffsky_factory.halos.synthetic.structure import Structure
+from diffsky_factory.sky import coordinates
+from diffsky_factory.sky.groups import check_finite, redshift_shell
+
+COLUMNS = {
+    "halo_id": np.int64,
+    "host_halo_id": np.int64,
+    "is_central": np.bool_,
+    **dict.fromkeys(("ra", "dec", "redshift", "redshift_obs", "x", "y", "z", "vx", "vy", "vz"), np.float64),
+    "log10_halo_mass": np.float64,
+    "environment": np.float64,
+}
+
+
+class Groups(NamedTuple):
+    """Rows of hosts and of their satellites where every host is followed by its own."""
+
+    host: np.ndarray  # (hosts,) int64
+    satellite: np.ndarray  # (satellites,) int64
+    size: np.ndarray  # (hosts,) int64, host and satellites
+
+    def column(self, of_hosts: np.ndarray, of_satellites: np.ndarray | bool) -> np.ndarray:
+        """A column from that of the hosts and that of the satellites, or their common value."""
+        found = np.empty(len(self.host) + len(self.satellite), of_hosts.dtype)
+        found[self.host], found[self.satellite] = of_hosts, of_satellites
+        return found
+
+
+def groups(satellites: np.ndarray) -> Groups:
+    """The rows of hosts that have some number of satellites each."""
+    size = satellites + 1
+    host = np.cumsum(size) - size
+    return Groups(host, np.delete(np.arange(size.sum()), host), size)
+
+
+def halos_of_patch(known: Structure, patch: Patch, log10_mass_min: float) -> dict[str, np.ndarray]:
+    """Columns of the hosts of a patch and their satellites, in the order that `arrange` would bring them to.
+
+    Hosts of a patch are by pixel and id: with a stable order by shell of redshift, nothing else is to be sorted.
+    """
+    by_shell = np.argsort(redshift_shell(patch.redshift), kind="stable")
+    patch = Patch(*(column[by_shell] for column in patch))
+    host = np.repeat(np.arange(len(patch.halo_id)), patch.satellites)  # of each satellite
+    ends = np.cumsum(patch.satellites)
+    halo_id = (patch.first_satellite - ends + patch.satellites)[host] + np.arange(len(host))
+    rate = known.distances.hubble(patch.redshift)
+    hosts = satellite_hosts(known.theory.cosmology, patch.log10_mass, patch.redshift, rate)
+    mass, offset, kick = satellites_around(known.seed, known.satellites, hosts, host, halo_id, log10_mass_min)
+    where, speed = patch.position[host] + offset, patch.velocity[host] + kick
+    ra, dec, distance = coordinates.sky(where)
+    z = known.distances.redshift(distance)
+    row = groups(patch.satellites)
+    columns = {
+        "halo_id": row.column(patch.halo_id, halo_id),
+        "host_halo_id": np.repeat(patch.halo_id, row.size),
+        "is_central": row.column(np.ones(len(row.host), bool), False),
+        "ra": row.column(patch.ra, ra),
+        "dec": row.column(patch.dec, dec),
+        "redshift": row.column(patch.redshift, z),
+        "redshift_obs": row.column(
+            _observed(patch.redshift, patch.position, patch.velocity), _observed(z, where, speed)
+        ),
+        **{axis: row.column(patch.position[:, i], where[:, i]) for i, axis in enumerate("xyz")},
+        **{f"v{axis}": row.column(patch.velocity[:, i], speed[:, i]) for i, axis in enumerate("xyz")},
+        "log10_halo_mass": row.column(patch.log10_mass, mass),
+        "environment": np.repeat(patch.environment, row.size),
+    }
+    check_finite(columns)
+    return {**columns, "host_row": np.repeat(row.host, row.size)}
+
+
+def _observed(redshift: np.ndarray, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    return coordinates.observed_redshift(redshift, coordinates.line_of_sight_velocity(position, velocity))

@@ -1,0 +1,1 @@
+"""Readers of halo catalogues: one folder for each family of formats."""

@@ -1,0 +1,1 @@
+"""AbacusSummit: CompaSO halos of boxes and light cones."""

@@ -1,0 +1,1 @@
+"""What readers share: datasets and words of files, what an entry states, checks of frames and units."""

@@ -1,0 +1,1 @@
+"""HACC: cores on light cones."""

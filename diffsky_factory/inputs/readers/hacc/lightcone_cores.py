@@ -1,0 +1,278 @@
+"""Reader of light cones of HACC cores: halos and subhalos, also disrupted ones, with fits of their growth.
+
+Format: files of `hacc_patches`; groups `data` (one row per core) and `index` (one per host halo). Positions comoving
+Mpc/h around the observer, velocities comoving km/s, masses Msun/h.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.readers.common import hdf5_rows
+from diffsky_factory.inputs.readers.common.dropping import kept, log10
+from diffsky_factory.inputs.readers.common.growth_check import check_growth
+from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
+from diffsky_factory.inputs.readers.common.stated import option, picked, stated_cosmology
+from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, footprint, patches
+from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows, SimulationEntry
+from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.sky.cosmology import Cosmology
+
+FORMAT = "hacc_lightcone_cores"
+ROWS_OF_PIECE = 1_000_000
+MASS = "mp_obs"
+FIT = HaloGrowth._fields
+QUALITY = ("loss", "n_points_per_fit")
+FEWEST_POINTS = 4  # a history of so many points or fewer says nothing of five numbers
+REPLICATION = 41  # bits of the halo's tag in index/unique_id, below the number of the copy of the box
+FIT_UNITS = ("Msun/h", "Msun")
+
+
+def recognises(path: str | Path) -> bool:
+    """Whether a file is called as light cones of cores are, and is HDF5."""
+    return re.fullmatch(CORES, Path(path).name) is not None and hdf5_rows.is_hdf5(path)
+
+
+class Part(NamedTuple):
+    """Rows of one file, open, that are read together."""
+
+    path: Path
+    data: Any  # h5py group
+    beside: Any  # h5py file, or None
+    start: int
+    stop: int
+    copy: np.ndarray | None  # (rows,) number of the copy of the box
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of the part, of the file itself or of the one beside it."""
+        elsewhere = name not in self.data and self.beside is not None and name in self.beside
+        home = self.beside if elsewhere else self.data
+        return hdf5_rows.dataset(home, name, len(self.data["core_tag"]))[self.start : self.stop]
+
+    def refuse(self, bad: np.ndarray, name: str, values: np.ndarray, problem: str) -> None:
+        """Raise an InputError for the first bad row."""
+        hdf5_rows.refuse(self.path, self.start, bad, name, values, problem)
+
+
+@dataclass(frozen=True)
+class HaccLightconeCores:
+    """Cores on a light cone. The entry must give Om0 and h; the footprint is of the decomposition, where it is there.
+
+    Hosts are given as rows of the file and become ids; a host that was lost keeps its id. A core that no history was
+    found for in the core forest, or whose velocity was not, is left out. Cores repeat with the box: `replica`.
+
+    Option `mah_fits`: the unit that the fits of growth were made in, Msun/h (as the masses of the files, default) or
+    Msun. It is checked: at the time of observation the fits must give the mass of the core.
+    """
+
+    files: tuple[Path, ...]
+    entry: SimulationEntry
+
+    geometry: ClassVar[Geometry] = "lightcone"
+
+    def __post_init__(self) -> None:
+        option(self.entry, "mah_fits", FIT_UNITS)
+        picked(self.entry, {"log10_halo_mass": MASS})
+        _ = self.cosmology, self.attributes, self.columns
+
+    @property
+    def cosmology(self) -> Cosmology:
+        """That of the entry."""
+        return stated_cosmology(self.entry, self._patches[0].path)
+
+    @cached_property
+    def columns(self) -> dict[str, type]:
+        """REQUIRED, redshift, fits of growth; the copy of the box and the first host where the first file has them."""
+        patch = self._patches[0]
+        with hdf5_rows.opened(patch.path) as file:
+            data = hdf5_rows.group(file, "data")
+            first_host = {"simulation_penultimate_host_halo_id": np.int64} if "secondary_top_host_idx" in data else {}
+            copy = {"replica": np.int64} if "index/unique_id" in file else {}
+            absent = [name for name in (*FIT, MASS) if name not in data]
+        if absent and patch.beside is None:
+            raise InputError(
+                f"{patch.path}: no column {absent[0]}, and no {patch.path.stem}.diffsky_data.hdf5 beside it that would "
+                "have it; put it there"
+            )
+        fits = {"has_mah_fit": np.bool_, "fitted_mah_parameters": np.float64}
+        return {**REQUIRED, **first_host, **copy, "redshift": np.float64, **fits}
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The footprint of the patches; box_size [Mpc] and particle_mass [Msun] of the entry."""
+        table = decomposition(self.files)
+        found = {"box_size": self.entry.box_size, "particle_mass": self.entry.particle_mass}
+        if table is not None:
+            found["footprint"] = footprint(table, [patch.number for patch in self._patches])
+        return {
+            "name": self.entry.name or "HACC light cone",
+            "mass_definition": self.entry.mass_definition or "largest friends-of-friends mass so far of the core",
+            **{name: value for name, value in found.items() if value is not None},
+        }
+
+    def pieces(self) -> Sequence[Piece]:
+        """Ranges of host halos of the files, or of rows where a file has no index."""
+        found = []
+        for patch in self._patches:
+            with hdf5_rows.opened(patch.path) as file:
+                rows = len(hdf5_rows.dataset(hdf5_rows.group(file, "data"), "core_tag"))
+                units = len(hdf5_rows.dataset(file["index"], "offset")) if "index" in file else rows
+            parts = max(1, -(-rows // ROWS_OF_PIECE))
+            borders = [units * part // parts for part in range(parts + 1)]
+            found += [Piece(str(patch.path), first, last) for first, last in pairwise(borders) if last > first]
+        return found
+
+    def read(self, piece: Piece) -> Rows:
+        """Cores of a range of host halos."""
+        patch = next(patch for patch in self._patches if str(patch.path) == piece.file)
+        with ExitStack() as stack:
+            file = stack.enter_context(hdf5_rows.opened(patch.path))
+            beside = stack.enter_context(hdf5_rows.opened(patch.beside)) if patch.beside else None
+            part = _part(patch.path, file, beside, piece)
+            columns, reasons = self._columns(part)
+        return kept({name: columns[name] for name in self.columns}, reasons)
+
+    def _columns(self, part: Part) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Our columns of all rows, and reasons to leave some out."""
+        tag = hdf5_rows.integers(part.column("core_tag"), "core_tag", part.path)
+        part.refuse(tag < 0, "core_tag", tag, "an id is not negative; is it a core of the simulation?")
+        host, lost = _top_hosts(part, tag)
+        mass = part.column(picked(self.entry, {"log10_halo_mass": MASS})["log10_halo_mass"])
+        phase, still = self._phase(part)
+        growth, fitted = self._growth(part, mass, phase["redshift"])
+        columns = {
+            "simulation_halo_id": tag,
+            "simulation_host_halo_id": host,
+            **phase,
+            "log10_halo_mass": log10(mass) - np.log10(self.cosmology.h),
+            "has_mah_fit": fitted,
+            "fitted_mah_parameters": growth,
+        }
+        if "replica" in self.columns:
+            columns["replica"] = _copies(part)
+        if "simulation_penultimate_host_halo_id" in self.columns:
+            first, known = _tags(part, "secondary_top_host_idx", tag)
+            columns["simulation_penultimate_host_halo_id"] = np.where(known, first, host)
+        reasons = {
+            "not matched in the core forest": _unmatched(part, mass),
+            "without a velocity": still,
+            "satellites without a known host": lost,
+        }
+        return columns, reasons
+
+    def _phase(self, part: Part) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Positions [Mpc], velocities [km/s physical], redshift; and which velocities were not found."""
+        scale = part.column("scale_factor").astype(np.float64)
+        part.refuse(~((scale > 0.0) & (scale <= 1.0)), "scale_factor", scale, "it must lie between 0 and 1")
+        position = np.stack([part.column(axis).astype(np.float64) for axis in "xyz"], axis=-1) / self.cosmology.h
+        velocity = np.stack([part.column(axis).astype(np.float64) for axis in ("vx", "vy", "vz")], axis=-1)
+        for name, values in (("x, y, z", position), ("vx, vy, vz", velocity)):
+            part.refuse(~np.isfinite(values).all(axis=-1), name, values, "not finite; is the file damaged?")
+        part.refuse(~position.any(axis=-1), "x, y, z", position, "a core at the observer has no direction; drop it")
+        redshift = 1.0 / scale - 1.0
+        if len(scale):
+            # positions are what counts; a phi that is turned by half a circle against them is known of older files
+            ra, dec = np.rad2deg(part.column("phi")), 90.0 - np.rad2deg(part.column("theta"))
+            check_directions(position, ra.astype(np.float64), dec.astype(np.float64), part.path)
+            check_distances(position, redshift, self.cosmology, part.path)
+        still = ~velocity.any(axis=-1)
+        velocity *= scale[:, None]
+        names = ("x", "y", "z", "vx", "vy", "vz")
+        return {**dict(zip(names, [*position.T, *velocity.T], strict=True)), "redshift": redshift}, still
+
+    def _growth(self, part: Part, mass: np.ndarray, redshift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fits of growth, (n, 5), the defaults where there is none; and whether there is one."""
+        fits = np.stack([part.column(name).astype(np.float64) for name in FIT], axis=-1)
+        loss, points = (part.column(name) for name in QUALITY)
+        fitted = (points > FEWEST_POINTS) & (loss > 0.0) & (loss < 1.0) & (fits[:, 0] > 0.0)
+        part.refuse(fitted & ~np.isfinite(fits).all(axis=-1), "fit", fits, "not finite; is the file damaged?")
+        if (self.entry.options.get("mah_fits") or FIT_UNITS[0]) == "Msun/h":
+            fits[:, 0] -= np.log10(self.cosmology.h)
+        some = fitted & (mass > 0.0)
+        seen = np.log10(mass[some].astype(np.float64) / self.cosmology.h)
+        remedy = f"give the entry the option mah_fits, {' or '.join(FIT_UNITS)}, that they were made in"
+        check_growth(fits[some], seen, redshift[some], self.cosmology, part.path, remedy)
+        fits[~fitted] = HaloGrowth()
+        return fits, fitted
+
+    @cached_property
+    def _patches(self) -> tuple[Patch, ...]:
+        return patches(self.files)
+
+
+def _part(path: Path, file, beside, piece: Piece) -> Part:
+    """The rows of a piece; raises InputError where the index does not tile the rows."""
+    data = hdf5_rows.group(file, "data")
+    rows = len(hdf5_rows.dataset(data, "core_tag"))
+    if "index" not in file:
+        return Part(path, data, beside, piece.first, piece.last, None)
+    index = hdf5_rows.group(file, "index")
+    halos = len(hdf5_rows.dataset(index, "offset"))
+    chosen = slice(piece.first, piece.last)
+    offset, count = (
+        hdf5_rows.integers(hdf5_rows.dataset(index, name, halos)[chosen], f"index/{name}", path)
+        for name in ("offset", "count")
+    )
+    start, stop = int(offset[0]), int(offset[-1] + count[-1])
+    whole = (piece.first > 0 or start == 0) and (piece.last < halos or stop == rows)
+    if not whole or stop > rows or np.any(offset[1:] != offset[:-1] + count[:-1]):
+        raise InputError(
+            f"{path}: index/offset and index/count do not follow each other from row 0 to row {rows} of data "
+            f"(halos {piece.first} to {piece.last}: rows {start} to {stop}); is the file complete?"
+        )
+    copy = None
+    if "unique_id" in index:
+        unique = hdf5_rows.dataset(index, "unique_id", halos)[chosen].astype(np.uint64)
+        copy = np.repeat((unique >> np.uint64(REPLICATION)).astype(np.int64), count)
+    return Part(path, data, beside, start, stop, copy)
+
+
+def _copies(part: Part) -> np.ndarray:
+    if part.copy is None:
+        raise InputError(f"{part.path}: no index/unique_id, which the first file has; are all of one product?")
+    return part.copy
+
+
+def _tags(part: Part, name: str, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The tags of cores that are given by their row in the file, and whether they are given."""
+    row = hdf5_rows.integers(part.column(name), name, part.path)
+    total = len(part.data["core_tag"])
+    part.refuse(
+        (row < -1) | (row >= total), name, row, f"neither -1 nor one of the {total} rows; is the file complete?"
+    )
+    found, near_by = np.full(len(row), -1, np.int64), (row >= part.start) & (row < part.stop)
+    found[near_by] = tag[row[near_by] - part.start]
+    far = (row >= 0) & ~near_by
+    if far.any():
+        found[far] = hdf5_rows.values_at(part.data["core_tag"], row[far])
+    return found, row >= 0
+
+
+def _top_hosts(part: Part, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Id of the host at the top, the own for hosts; and where none is known, of a satellite."""
+    host, known = _tags(part, "top_host_idx", tag)
+    told = np.full(len(tag), -1)
+    if "top_host_tag" in part.data:
+        told = hdf5_rows.integers(part.column("top_host_tag"), "top_host_tag", part.path)
+        wrong = known & (told > 0) & (told != host)
+        part.refuse(
+            wrong, "top_host_tag", told, "not the core in row top_host_idx; are the rows those of the original?"
+        )
+    central = part.column("central") == 1
+    host = np.where(known, host, np.where(central, tag, np.where(told > 0, told, tag)))
+    return host, ~known & ~central & (told <= 0)
+
+
+def _unmatched(part: Part, mass: np.ndarray) -> np.ndarray:
+    """Cores without a mass, or that are not exactly one core of the core forest."""
+    if part.beside is not None and "n_cf_match" in part.beside:
+        return ~(mass > 0.0) | (part.column("n_cf_match") != 1)
+    return ~(mass > 0.0)

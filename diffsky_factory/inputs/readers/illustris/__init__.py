@@ -1,0 +1,1 @@
+"""Illustris and TNG: group catalogues."""

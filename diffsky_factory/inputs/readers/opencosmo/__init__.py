@@ -1,0 +1,1 @@
+"""OpenCosmo: halos and galaxies of the HACC toolkit."""

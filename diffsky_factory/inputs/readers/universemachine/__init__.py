@@ -1,0 +1,1 @@
+"""UniverseMachine: light cones and boxes of galaxies with their halos."""

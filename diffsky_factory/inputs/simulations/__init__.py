@@ -1,1 +1,0 @@
-"""Halos: one reader per format, and the embedded synthetic universe."""
