@@ -15,7 +15,8 @@ from diffsky_factory.factory.fitting import fit_growth, fit_star_formation
 from diffsky_factory.factory.galaxies import differentiable
 from diffsky_factory.factory.matter import matter_maps
 from diffsky_factory.factory.model import Model
-from diffsky_factory.factory.opening import accessor as _accessor  # noqa: F401  registers Dataset.sky
+from diffsky_factory.factory.opening import box as _box  # noqa: F401  registers Dataset.box
+from diffsky_factory.factory.opening import sky as _sky  # noqa: F401  registers Dataset.sky
 from diffsky_factory.factory.opening.catalogs import list_catalogs, open_catalog
 from diffsky_factory.factory.opening.datasets import open_tree
 from diffsky_factory.factory.opening.mock import make_mock

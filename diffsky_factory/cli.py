@@ -176,12 +176,13 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
 
     workers = workers or cores()
     parts = assembly(_recipe(recipe, changes).text)
-    exact = exact or parts.area < LARGEST_COUNTED
+    on_sky = parts.space.unit == "deg2"
+    exact = exact or not on_sky or parts.extent < LARGEST_COUNTED
     planned = plan_build(parts, exact=exact)
     rows = planned.rows
     table = Table(show_header=False)
     table.add_row("galaxies", f"{'' if exact else 'about '}{rows.total:,}")
-    table.add_row("area", f"{planned.area:.4g} deg^2")
+    table.add_row("area" if on_sky else "volume", f"{planned.extent:.4g} {'deg^2' if on_sky else 'Mpc^3'}")
     table.add_row("tiles", f"{rows.tiles} of order {rows.order}, at most {max(rows.counts):,} rows")
     table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
     table.add_row("memory", f"about {planned.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time")
@@ -261,7 +262,7 @@ def _show_dataset(path: Path) -> None:
     ds = open_catalog(path, allow_partial=True)
     _say(str(ds))
     if "selection" in ds.attrs:
-        _say(f"sky: {ds.sky!r}")
+        _say(f"sky: {ds.sky!r}" if ds.attrs["geometry"] == "lightcone" else f"box: {ds.box!r}")
 
 
 def _say(text: str) -> None:

@@ -26,10 +26,12 @@ from diffsky_factory.halos.completion.completed import Completion
 from diffsky_factory.halos.open import Simulation, open_simulation
 from diffsky_factory.inputs.calibrations import Calibration
 from diffsky_factory.physics.halos.fitted import FITTED
+from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.regions import FullSky, region, share_inside
+from diffsky_factory.sky.regions import FullSky
+from diffsky_factory.sky.spaces import Box, Space
 
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
@@ -54,10 +56,15 @@ class Assembly:
             region=where,
             completion=Completion(recipe.complete_to, recipe.complete_above, recipe.satellites),
             cosmology=recipe.cosmology,
+            box_size=recipe.box_size,
         )
-        self.region: dict[str, Any] | None = where or self.simulation.default_region
+        self.space: Space = self.simulation.space
+        self.region: dict[str, Any] = where or self.simulation.default_region
+        self.space.part(self.region)  # refused here, where it is none of this space
         self.model: Model = model or recipe.model
-        self.stages: tuple[Stage, ...] = self.model.stages(fitted=set(FITTED) <= set(self.simulation.columns))
+        self.stages: tuple[Stage, ...] = self.model.stages(
+            fitted=set(FITTED) <= set(self.simulation.columns), in_a_box=isinstance(self.space, Box)
+        )
         arranged = ("host_row", "penultimate_host_row") if FIRST_HOST in self.simulation.columns else ("host_row",)
         self._of_simulation = frozenset((*self.simulation.columns, *arranged))
         self.providers: tuple[Provider, ...] = providable(self.model.providers, self._of_simulation)
@@ -69,6 +76,7 @@ class Assembly:
             if self.column(name).row_number:
                 raise InputError(f"recipe '{recipe.name}', columns: '{name}' holds row numbers, which no store keeps")
         self._check_constants()
+        self._check_distance()
 
     @property
     def cosmology(self) -> Cosmology:
@@ -103,20 +111,37 @@ class Assembly:
 
     def _check_constants(self) -> None:
         """Raise InputError where the model has not all that the columns of the recipe need."""
-        order = self.plan(self.recipe.columns)
+        order = self.plan(self._wanted)
         first = needed(self.providers, self._of_simulation, order.reads)
         keys = {*order.constants, *(key for one in first for key in one.constants.values())}
         if any(axis(one).of == BANDS for name in order.wanted for one in self.column(name).axes):
             keys.add(BandTable)  # the axis needs its labels, whatever is computed
         self.model.check(keys, f"recipe '{self.recipe.name}'")
 
+    def _check_distance(self) -> None:
+        """Raise InputError for light of galaxies in a box at redshift 0, which is at no distance."""
+        light = {BandTable, LineTable, SpectrumTable} & {*self.plan(self.columns).constants}
+        if isinstance(self.space, Box) and self.simulation.redshift_range[0] == 0.0 and light:
+            raise InputError(
+                f"recipe '{self.recipe.name}': its box is at redshift 0, at no distance, so galaxies have no apparent "
+                "magnitudes or fluxes; leave mag_true and others of light out of columns"
+            )
+
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Columns of the mock: those of the recipe, and where these are all of the usual ones, what light needs too."""
-        wanted = self.recipe.columns
-        if not set(STORED_COLUMNS) <= set(wanted):
+        wanted = self._wanted
+        if not set(STORED_COLUMNS) <= set(self.recipe.columns):
             return wanted
         return (*wanted, *(name for name in self.inputs_of(LIGHT) if name not in wanted))
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """Columns of the recipe; in a box, the usual ones without those of the sky."""
+        wanted = self.recipe.columns
+        if isinstance(self.space, Box) and set(STORED_COLUMNS) <= set(wanted):
+            return tuple(name for name in wanted if name not in ON_THE_SKY)
+        return wanted
 
     def inputs_of(self, wanted: Sequence[str]) -> tuple[str, ...]:
         """Columns of the simulation that some columns follow from, those from which others are made in their place."""
@@ -130,41 +155,43 @@ class Assembly:
         return tuple(dict.fromkeys(one for read in reads for one in MADE_OF.get(read, (read,))))
 
     @property
-    def pixels(self) -> np.ndarray:
-        """Tiles that the region overlaps."""
-        return self.simulation.tiles(self.recipe.tiles.order, self.region)
+    def order(self) -> int:
+        """Order of the cells that are tiles."""
+        return self.recipe.tiles.box_order if isinstance(self.space, Box) else self.recipe.tiles.order
 
     @property
-    def area(self) -> float:
-        """Area of the mock [deg^2]."""
-        return self.simulation.area(self.region)
+    def tiles(self) -> np.ndarray:
+        """Cells that the region overlaps."""
+        return self.simulation.tiles(self.order, self.region)
 
-    def tile_areas(self, pixels: Sequence[int]) -> tuple[float, ...]:
-        """Area [deg^2] of the mock in each of its tiles; they sum to `area`. To 1e-4 where a region cuts a tile."""
-        order = self.recipe.tiles.order
-        inside = region(self.region)
-        if isinstance(inside, FullSky) and len(pixels) == 12 * 4**order:
-            return (self.area / len(pixels),) * len(pixels)  # alike, where there are too many to look at each
-        shares = [
-            self.simulation.area({"pixels": [pixel], "order": order}) * share_inside(order, pixel, [inside])
-            for pixel in pixels
-        ]
-        return tuple(share * self.area / max(sum(shares), 1e-300) for share in shares)
+    @property
+    def extent(self) -> float:
+        """Area of the mock [deg^2], or volume [Mpc^3]."""
+        return self.simulation.extent(self.region)
 
-    def count(self, pixel: int) -> int:
+    def tile_extents(self, tiles: Sequence[int]) -> tuple[float, ...]:
+        """Extent of the mock in each of its tiles; they sum to `extent`. To 1e-4 where a region of the sky cuts one."""
+        inside = self.space.part(self.region)
+        if isinstance(inside, FullSky) and len(tiles) == self.space.roots << self.space.bits * self.order:
+            return (self.extent / len(tiles),) * len(tiles)  # alike, where there are too many to look at each
+        whole = np.array([self.simulation.extent(self.space.cells([tile], self.order)) for tile in tiles])
+        extents = whole * self.space.shares(inside, tiles, self.order)
+        return tuple((extents * (self.extent / max(extents.sum(), 1e-300))).tolist())
+
+    def count(self, tile: int) -> int:
         """Exact rows of a tile; counted once."""
-        if pixel not in self._counts:
-            self._counts[pixel] = self.simulation.count(self.recipe.tiles.order, pixel, self.region)
-        return self._counts[pixel]
+        if tile not in self._counts:
+            self._counts[tile] = self.simulation.count(self.order, tile, self.region)
+        return self._counts[tile]
 
-    def expected_count(self, pixel: int) -> int:
+    def expected_count(self, tile: int) -> int:
         """Mean number of rows of a tile, without making any, for a simulation that knows it; else the exact one."""
         known = getattr(self.simulation, "expected_count", None)
-        return round(known(self.recipe.tiles.order, pixel, self.region)) if known else self.count(pixel)
+        return round(known(self.order, tile, self.region)) if known else self.count(tile)
 
-    def halos(self, pixel: int) -> dict[str, np.ndarray]:
+    def halos(self, tile: int) -> dict[str, np.ndarray]:
         """Halos of a tile, arranged."""
-        return self.simulation.halos(self.recipe.tiles.order, pixel, self.region)
+        return self.simulation.halos(self.order, tile, self.region)
 
     def provided(self, halos: Mapping[str, np.ndarray], wanted: Iterable[str]) -> dict[str, np.ndarray]:
         """Halos of a simulation, and those of the wanted columns that follow from them before any stage."""
@@ -231,6 +258,9 @@ class Assembly:
 
 LIGHT = ("mag_true", "line_flux")
 """Columns for whose inputs a store has room, so that bands and lines can be added to it."""
+
+ON_THE_SKY = ("ra", "dec", "redshift_obs")
+"""Of the usual columns, those that have no meaning without an observer."""
 
 FIRST_HOST = "penultimate_host_halo_id"
 MADE_OF = {

@@ -11,6 +11,7 @@ import xarray as xr
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.opening.datasets import open_store
+from diffsky_factory.factory.opening.rows import checked_selection
 from diffsky_factory.factory.opening.sources import STORE, source_of
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.recomputed import Request, recomputation
@@ -51,7 +52,7 @@ class Chunks:
             columns = recomputation(self.path, _request(wanted)).inputs(tile, names)
         else:
             parts = assembly(self.recipe)
-            columns = parts.provided(parts.halos(int(parts.pixels[tile])), names)
+            columns = parts.provided(parts.halos(int(parts.tiles[tile])), names)
         chosen = np.ones(len(columns["host_row"]), bool)
         if self.rows is not None:
             chosen[:] = False
@@ -72,11 +73,11 @@ def chunks_of(source: "xr.Dataset | Recipe | str | Path") -> Chunks:
 
 
 def _of_recipe(recipe: Recipe) -> Chunks:
-    return Chunks(recipe.text, "", tuple(range(len(assembly(recipe.text).pixels))))
+    return Chunks(recipe.text, "", tuple(range(len(assembly(recipe.text).tiles))))
 
 
 def _of_dataset(ds: xr.Dataset) -> Chunks:
-    _ = ds.sky.area  # its rows are those that it says, or this raises
+    checked_selection(ds)  # its rows are those that it says, or this raises
     if "recipe" not in ds.attrs:
         raise InputError("the dataset is of no mock: open it with open_catalog or make_mock")
     tiles, rows = source_of(ds).tiles, np.sort(np.asarray(ds[ROW]))
@@ -84,10 +85,10 @@ def _of_dataset(ds: xr.Dataset) -> Chunks:
         raise InputError(f"coordinate '{ROW}': a galaxy is there twice; drop the second, or give it a weight of two")
     borders = np.searchsorted(rows, np.stack([tiles.starts, tiles.starts + tiles.counts]))
     used = np.flatnonzero(borders[1] > borders[0])
-    numbers = np.arange(len(tiles.pixels))
+    numbers = np.arange(len(tiles.keys))
     if STORE in ds.attrs:  # an unfinished one has not all of its tiles
         keys = np.asarray(store.read_part(Path(ds.attrs[STORE])).rows.keys)
-        numbers = np.searchsorted(keys, tiles.pixels)
+        numbers = np.searchsorted(keys, tiles.keys)
     chosen = tuple(rows[borders[0, one] : borders[1, one]] - tiles.starts[one] for one in used)
     return Chunks(ds.attrs["recipe"], ds.attrs.get(STORE, ""), tuple(numbers[used].tolist()), chosen)
 

@@ -95,9 +95,10 @@ class Model:
                 raise InputError(f"no field {name!r} of a model; {near(name, FIELDS)}")
         return replace(self, **changes) if changes else self
 
-    def stages(self, *, fitted: bool = False) -> tuple[Stage, ...]:
+    def stages(self, *, fitted: bool = False, in_a_box: bool = False) -> tuple[Stage, ...]:
         """All stages; with `fitted`, halos grow as the fits of their own histories, where there are some."""
-        return stages(self.replace, fitted=fitted, add=[one for one in self.add if not isinstance(one, Provider)])
+        added = [one for one in self.add if not isinstance(one, Provider)]
+        return stages(self.replace, fitted=fitted, in_a_box=in_a_box, add=added)
 
     @cached_property
     def defaults(self) -> dict[type, Any]:

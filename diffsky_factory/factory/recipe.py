@@ -43,6 +43,7 @@ def _quantity(unit: units.UnitBase, what: str):
 
 NUMBER_OR_TEXT = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
 Angle = Annotated[float, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
+Length = Annotated[float, _quantity(units.Mpc, "length"), NUMBER_OR_TEXT]
 Mass = Annotated[float, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
 
 
@@ -85,9 +86,18 @@ class Polygon(Record):
         return self
 
 
+class BoxPart(Record):
+    """Part of a periodic box: low and high along some axes [Mpc, comoving]; it may lie across a face of the box."""
+
+    x: tuple[Length, Length] | None = None
+    y: tuple[Length, Length] | None = None
+    z: tuple[Length, Length] | None = None
+
+
 class Region(Record):
     """Part of the sky: whole HEALPix pixels (NESTED) of an order, a cone, a rectangle, a polygon, a MOC, or all of it.
 
+    box : of a periodic box, a part of it
     moc : text of a multi-order coverage map, or the path of its FITS file, of which the text is kept
     """
 
@@ -98,6 +108,7 @@ class Region(Record):
     polygon: Polygon | None = None
     moc: str | None = None
     full_sky: bool = False
+    box: BoxPart | None = None
 
     @field_validator("moc", mode="before")
     @classmethod
@@ -106,9 +117,9 @@ class Region(Record):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Region":
-        kinds = (self.pixels, self.cone, self.rectangle, self.polygon, self.moc, self.full_sky or None)
+        kinds = (self.pixels, self.cone, self.rectangle, self.polygon, self.moc, self.full_sky or None, self.box)
         if sum(kind is not None for kind in kinds) != 1:
-            raise ValueError("give pixels with their order, a cone, a rectangle, a polygon, a moc, or full_sky: true")
+            raise ValueError("give pixels with their order, a cone, a rectangle, a polygon, a moc, full_sky or a box")
         if self.pixels is not None:
             if not self.pixels:
                 raise ValueError("no pixel is given")
@@ -121,9 +132,13 @@ class Region(Record):
 
 
 class Tiling(Record):
-    """How rows are laid out: HEALPix order of a tile, rows of a block, blocks of a shard."""
+    """How rows are laid out: HEALPix order of a tile, rows of a block, blocks of a shard.
+
+    box_order : a tile of a box is a cube, 2^box_order of them along each side
+    """
 
     order: int = Field(default=6, ge=0, le=12)
+    box_order: int = Field(default=2, ge=0, le=8)
     block: int = Field(default=16384, ge=64)
     blocks_per_shard: int = Field(default=4, ge=1)
 
@@ -146,7 +161,11 @@ STORED_COLUMNS = (
 
 
 class Recipe(Record):
-    """One mock: which halos, which model, which bands, which part of the sky, which random numbers."""
+    """One mock: which halos, which model, which bands, which part of the sky or of a box, which random numbers.
+
+    redshift : range of a light cone, or the one redshift of a box; without it what the simulation is
+    box_size : of a box of the synthetic universe [Mpc, comoving]
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -155,7 +174,8 @@ class Recipe(Record):
     title: str = ""
     simulation: str
     region: Region | None = None
-    redshift: tuple[float, float] | None = None
+    redshift: float | tuple[float, float] | None = None
+    box_size: Length | None = Field(default=None, gt=0.0)
     halo_mass_min: Mass | None = None
     complete_to: Mass | None = None
     complete_above: Mass | None = None
@@ -176,9 +196,11 @@ class Recipe(Record):
 
     @field_validator("redshift")
     @classmethod
-    def _redshift_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not 0.0 <= value[0] < value[1] <= 20.0:
+    def _redshifts(cls, value: float | tuple[float, float] | None) -> float | tuple[float, float] | None:
+        if isinstance(value, tuple) and not 0.0 <= value[0] < value[1] <= 20.0:
             raise ValueError(f"a range 0 <= low < high <= 20 is wanted, not {list(value)}")
+        if isinstance(value, float) and not 0.0 <= value <= 20.0:
+            raise ValueError(f"of a box, 0 to 20 is wanted, not {value}")
         return value
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from diffsky_factory.outputs.layout import Part, ranges
 from diffsky_factory.outputs.reading import column_names, read_column
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows
+from diffsky_factory.sky.spaces import space_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class StoredInputs:
     def __init__(self, part: Part, whole: bool) -> None:
         """With `whole`, all that is stored is known as columns of a simulation are: for stages that are added."""
         said = part.attributes
-        self.cosmology = Cosmology(**said["cosmology"])
+        self.cosmology, self.space = Cosmology(**said["cosmology"]), space_of(said)
         self.columns = dict.fromkeys((*said["simulation_columns"], *(column_names(part) if whole else ())))
         self.redshift_range = said["redshift_min"], said["redshift_max"]
         self.default_region = said["region"]

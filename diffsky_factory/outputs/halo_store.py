@@ -1,4 +1,4 @@
-"""The store of a simulation's halos: one part, in the order of the sky, with an index of where each pixel begins."""
+"""The store of a simulation's halos: one part, in the order of cells of the sky or a box, with an index of these."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -11,16 +11,16 @@ import zarr
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import dggs, store
+from diffsky_factory.outputs.cells import cell_tables, reference
 from diffsky_factory.outputs.layout import IS_ROW, Part, array_layouts, rows_of_pieces
 from diffsky_factory.outputs.reading import read_column, remedy
 from diffsky_factory.outputs.store import Table
-from diffsky_factory.sky import tiles
+from diffsky_factory.sky.spaces import space_of
 
 PART, JOB = "halos", "ingest"
-INDEX_ORDER = 8  # HEALPix order at which a store of a light cone knows the rows of each pixel
 CHUNK, PIECE = 2**16, 2**19  # rows of a chunk and of a tile; chosen: 50 MB or so of a product with ten columns
 GROUP_CELL = "group_cell"  # column: order-29 pixel of the host, or cell of a box; ascending
-INDEX = "index/pixels"
+INDEX = "index/cells"
 
 
 def plan_halos(made_from: str, rows: int, columns: Mapping[str, type], attributes: Mapping[str, Any]) -> Part:
@@ -37,22 +37,19 @@ def plan_halos(made_from: str, rows: int, columns: Mapping[str, type], attribute
     return Part(PART, rows_of, JOB, made_from, arrays, labels, {**attributes, "columns": kinds})
 
 
-def pixel_index(path: Path, part: Part) -> dict[str, Table]:
-    """Which pixels hold groups, and the first row of each; read from the tiles of a light cone."""
-    if part.attributes["geometry"] != "lightcone":
-        return {}
-    cells = zarr.open_array(path / PART / GROUP_CELL, mode="r")
+def cell_index(path: Path, part: Part) -> dict[str, Table]:
+    """Which pixels, or cells of a box, hold groups, and the first row of each; read from the tiles."""
+    cells, space = zarr.open_array(path / PART / GROUP_CELL, mode="r"), space_of(part.attributes)
     occupied, starts = [], []
     for start, count in zip(part.rows.starts.tolist(), part.rows.counts):
-        pixels, first = np.unique(
-            tiles.coarser(cells[start : start + count], tiles.FINEST, INDEX_ORDER), return_index=True
-        )
-        new = ~np.isin(pixels, occupied[-1:])
-        occupied.extend(pixels[new].tolist())
+        of_index = space.coarser(cells[start : start + count], space.finest, space.index_order)
+        found, first = np.unique(of_index, return_index=True)
+        new = ~np.isin(found, occupied[-1:])
+        occupied.extend(found[new].tolist())
         starts.extend((start + first[new]).tolist())
-    found = dggs.cells(np.asarray(occupied, np.int64), INDEX_ORDER)
-    found["row_start"] = Table((dggs.DIMENSION,), np.asarray(starts, np.int64), {"grid_mapping": dggs.GRID_MAPPING})
-    return {f"{INDEX}/{name}": table for name, table in found.items()}
+    tables = cell_tables(np.asarray(occupied, np.int64), space, space.index_order)
+    tables["row_start"] = Table((dggs.DIMENSION,), np.asarray(starts, np.int64), reference(space))
+    return {f"{INDEX}/{name}": table for name, table in tables.items()}
 
 
 def is_halo_store(path: str | Path) -> bool:
@@ -76,7 +73,7 @@ class StoredTable:
 
     @cached_property
     def occupied(self) -> np.ndarray:
-        """Pixels of INDEX_ORDER that hold groups, ascending."""
+        """Cells of the index order that hold groups, ascending."""
         return self._index(dggs.COORDINATE)
 
     @cached_property

@@ -15,10 +15,10 @@ import numpy as np
 
 from diffsky_factory.core.columns import column
 
-FORMAT = "diffsky-factory/store/2"
+FORMAT = "diffsky-factory/store/3"
 IS_ROW = "is_row"  # column of a store's first part that tells rows from padding
 
-Partition = Literal["healpix", "pieces"]
+Partition = Literal["healpix", "cells", "pieces"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,13 +26,13 @@ class Rows:
     """Which rows a store has, and where: the identity that all of its parts share.
 
     made_from : what decides the rows, JSON: the recipe of a mock, the histories of fits
-    partition : "healpix", a tile is the part of a pixel; "pieces", numbered pieces of no place on the sky
-    order     : HEALPix order of the tiles, NESTED; None for pieces
+    partition : "healpix", a tile is the part of a pixel; "cells", of a cube of a box; "pieces", numbered, of no place
+    order     : of the pixels, NESTED, or of the cubes, 2^order along a side, in Morton order; None for pieces
     block     : rows of a block, one inner chunk
     shard     : rows of a shard, one file per array
-    keys      : pixel, or number, of each tile
+    keys      : pixel, cube, or number, of each tile
     counts    : exact rows of each tile
-    areas     : deg^2 of the part of each tile that is in the region; zeros for pieces
+    extents   : deg^2, or Mpc^3, of the part of each tile that is in the region; zeros for pieces
     """
 
     made_from: str
@@ -43,7 +43,7 @@ class Rows:
     shard: int
     keys: tuple[int, ...]
     counts: tuple[int, ...]
-    areas: tuple[float, ...]
+    extents: tuple[float, ...]
 
     def __repr__(self) -> str:
         return f"Rows({self.total:,} in {self.tiles:,} tiles)"
@@ -192,7 +192,7 @@ def label_array(labels: Sequence[str | float]) -> np.ndarray:
 def rows_from_content(content: Mapping[str, Any]) -> Rows:
     """The rows of `Rows.text`, parsed; raises ValueError where it is no such layout."""
     content = _checked(content)
-    lists = {name: tuple(content.pop(name)) for name in ("keys", "counts", "areas")}
+    lists = {name: tuple(content.pop(name)) for name in ("keys", "counts", "extents")}
     return Rows(**lists, **content)
 
 

@@ -133,6 +133,7 @@ RIVALS: tuple[Stage, ...] = (
     lines.component_lines_by_mass,
     populations.mean_magnitude,
     orientation.orientation_aligned,
+    projection.projected_shapes_along_z,
     black_holes.black_hole_mass_without_scatter,
     black_holes.eddington_ratio_as_diffsky,
 )
@@ -196,9 +197,15 @@ def default_parameters(stages: Iterable[Stage]) -> dict[type, Any]:
 
 
 def stages(
-    replace: Mapping[str, str | Stage] | None = None, *, fitted: bool = False, add: Sequence[str | Stage] = ()
+    replace: Mapping[str, str | Stage] | None = None,
+    *,
+    fitted: bool = False,
+    in_a_box: bool = False,
+    add: Sequence[str | Stage] = (),
 ) -> tuple[Stage, ...]:
     """The stages of a model in which some are replaced by a rival; with `fitted`, growth is as fitted where it was.
+
+    In a box there is no observer: galaxies are seen along z.
 
     A rival is named; one of another package is named `module:attribute`, or given as it is. So are stages to add, which
     may be under a scope: `lsst_y10/photometry`, `lsst_y10/module:attribute`.
@@ -206,11 +213,13 @@ def stages(
     or an added stage whose name is taken, and PlanError for a column that two stages write.
     """
     added = tuple(_found(one, "stage") for one in add)
-    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted, added)
+    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted, in_a_box, added)
 
 
 @lru_cache
-def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool, added: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def _stages(
+    replace: tuple[tuple[str, str | Stage], ...], fitted: bool, in_a_box: bool, added: tuple[Stage, ...]
+) -> tuple[Stage, ...]:
     chosen = {stage.name: stage for stage in STAGES}
     for name, rival in replace:
         _known(name, chosen, "stage")
@@ -219,6 +228,8 @@ def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool, added: t
         if missing:
             raise InputError(f"'{rival.name}' cannot replace '{name}': it does not write {', '.join(missing)}")
         chosen[name] = rival
+    if in_a_box and chosen["projected_shapes"] is projection.projected_shapes:
+        chosen["projected_shapes"] = projection.projected_shapes_along_z
     if fitted:
         chosen["halo_growth_history"] = fitted_or_drawn(chosen["halo_growth_history"])
     model = (*chosen.values(), *_at_other_wavelengths(chosen), *(one for one in added if not one.scope))

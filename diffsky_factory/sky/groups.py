@@ -1,17 +1,19 @@
 """The order of halos within a tile: host groups together, sorted so that cuts in redshift and position prune."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.sky import tiles
+from diffsky_factory.sky import boxes, tiles
 
 # Chosen: a block of a store then spans a narrow range of redshift, so that a cut in redshift skips whole blocks,
 # while a shell still holds enough halos of a tile to be ordered on the sky.
 SHELL_WIDTH = 0.05  # in ln(1 + z)
 MASS_RANGE = 5.0, 17.0  # dex(Msun); the bounds of the mass model
-REQUIRED = ("halo_id", "host_halo_id", "is_central", "ra", "dec", "redshift", "log10_halo_mass")
+OF_GROUPS = ("halo_id", "host_halo_id", "is_central", "redshift", "log10_halo_mass")
+REQUIRED = (*OF_GROUPS, "ra", "dec")
 
 
 class Hosts(NamedTuple):
@@ -76,7 +78,31 @@ def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     given, is a row of the same group.
     Raises InputError, naming the column, its first bad row and what to do.
     """
-    _check(columns)
+    _check(columns, REQUIRED)
+    redshift = columns["redshift"]
+    _refuse(redshift <= 0.0, "redshift", redshift, "it is not positive", "drop halos at the observer")
+
+    def keys(heads: np.ndarray) -> tuple:
+        pixel = tiles.finest_pixel(columns["ra"][heads], columns["dec"][heads])
+        return pixel, redshift_shell(redshift[heads])
+
+    return _arranged(columns, keys)
+
+
+def arrange_in_box(columns: dict[str, np.ndarray], size: float) -> dict[str, np.ndarray]:
+    """The same for halos of a cell of a periodic box of a size [Mpc]: groups by the finest cell of the central, and id.
+
+    columns : as of `arrange`, with x, y, z [Mpc] in place of ra and dec
+    """
+    _check(columns, (*OF_GROUPS, *boxes.AXES))
+    position = np.stack([columns[axis] for axis in boxes.AXES], axis=-1)
+    outside = ~((position >= 0.0) & (position <= size)).all(axis=-1)
+    _refuse(outside, "x", columns["x"], f"outside the box of {size:g} Mpc, or y or z is", "bring it into the box")
+    return _arranged(columns, lambda heads: (boxes.finest_cell(position[heads], size),))
+
+
+def _arranged(columns: dict[str, np.ndarray], keys: Callable[[np.ndarray], tuple]) -> dict[str, np.ndarray]:
+    """Halos in the order of keys (the last one first) of their heads, and of ids."""
     halo_id, central = columns["halo_id"], columns["is_central"]
     hosts = find_hosts(halo_id, columns["host_halo_id"], central)
     expected = columns.get("host_in_catalog", True)
@@ -87,7 +113,7 @@ def arrange(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "there is no such halo",
         "add it, or mark the row with host_in_catalog = False",
     )
-    order = _order(columns, hosts)
+    order = _order(halo_id, hosts, keys)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     columns = {**columns, "host_halo_id": hosts.halo_id}
@@ -125,27 +151,24 @@ def redshift_shell(redshift: np.ndarray) -> np.ndarray:
     return np.floor(np.log1p(redshift) / SHELL_WIDTH).astype(np.int16)
 
 
-def _order(columns: dict[str, np.ndarray], hosts: Hosts) -> np.ndarray:
+def _order(halo_id: np.ndarray, hosts: Hosts, keys: Callable[[np.ndarray], tuple]) -> np.ndarray:
     """Rows in the order of the tile."""
-    halo_id = columns["halo_id"]
     heads = np.flatnonzero(hosts.row == np.arange(len(halo_id)))
-    shell = redshift_shell(columns["redshift"][heads])
-    place = tiles.finest_pixel(columns["ra"][heads], columns["dec"][heads])
     rank = np.empty(len(halo_id), np.int64)
-    rank[heads[np.lexsort((halo_id[heads], place, shell))]] = np.arange(len(heads))
+    rank[heads[np.lexsort((halo_id[heads], *keys(heads)))]] = np.arange(len(heads))
     is_member = hosts.row != np.arange(len(halo_id))
     return np.lexsort((halo_id, 2 * rank[hosts.row] + is_member))
 
 
-def _check(columns: dict[str, np.ndarray]) -> None:
-    absent = [name for name in REQUIRED if name not in columns]
+def _check(columns: dict[str, np.ndarray], required: tuple[str, ...]) -> None:
+    absent = [name for name in required if name not in columns]
     if absent:
-        raise InputError(f"the halos have no column {', '.join(absent)}: all of {', '.join(REQUIRED)} are needed")
+        raise InputError(f"the halos have no column {', '.join(absent)}: all of {', '.join(required)} are needed")
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"the columns differ in length: {lengths}; give one value per halo in each")
     check_finite(columns)
-    halo_id, redshift, mass = columns["halo_id"], columns["redshift"], columns["log10_halo_mass"]
+    halo_id, mass = columns["halo_id"], columns["log10_halo_mass"]
     for name in ("halo_id", "host_halo_id", "penultimate_host_halo_id"):
         if name in columns and columns[name].dtype != np.int64:
             raise InputError(f"column '{name}' is {columns[name].dtype}: ids are int64, parsed as integers")
@@ -154,7 +177,6 @@ def _check(columns: dict[str, np.ndarray]) -> None:
     _refuse(_repeated(halo_id), "halo_id", halo_id, "another row has it too", "make ids unique, also over replicas")
     stray = columns["is_central"] & (columns["host_halo_id"] != halo_id)
     _refuse(stray, "host_halo_id", columns["host_halo_id"], "the row is a central", "give it its own halo_id")
-    _refuse(redshift <= 0.0, "redshift", redshift, "it is not positive", "drop halos at the observer")
     outside = (mass <= MASS_RANGE[0]) | (mass >= MASS_RANGE[1])
     _refuse(outside, "log10_halo_mass", mass, f"outside {MASS_RANGE} dex(Msun)", "is it log10, in Msun without h?")
 

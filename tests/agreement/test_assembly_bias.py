@@ -27,7 +27,7 @@ def universe():
 
 @pytest.fixture(scope="module")
 def halos(universe):
-    rows = universe.box(REDSHIFT, (2, -1, -1), CHUNKS)
+    rows = universe.cube(REDSHIFT, (2, -1, -1), CHUNKS)
     some = rows["log10_halo_mass"] < MASS[1]
     return {name: values[some] for name, values in rows.items()}
 

@@ -104,7 +104,7 @@ def test_synthetic_hosts_are_below_the_completeness_and_the_simulations_above(co
 
 def test_numbers_per_mass_are_those_of_the_mass_function(completed, halos):
     near, far = comoving_distance_64(COSMOLOGY, np.array(REDSHIFT))
-    volume = completed.area(WHERE) * np.deg2rad(1.0) ** 2 * (far**3 - near**3) / 3.0
+    volume = completed.extent(WHERE) * np.deg2rad(1.0) ** 2 * (far**3 - near**3) / 3.0
     edges = np.linspace(TO, LIMIT, 6)
     number = np.histogram(halos["log10_halo_mass"][halos["is_synthetic"]], edges)[0]
     expected, factor = completed._expected, completed._factor

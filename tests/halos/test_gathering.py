@@ -206,9 +206,9 @@ def test_the_area_of_a_footprint_is_counted_where_none_is_given():
     halos = on_a_cone(n=40_000, satellites=0)
     table = gather_in_memory(MadeUp(halos, rows_of_piece=50_000))
     cone = StoredHalos(table, "made up")
-    assert cone.area({"full_sky": True}) == pytest.approx(41252.96, rel=1e-3)
+    assert cone.extent({"full_sky": True}) == pytest.approx(41252.96, rel=1e-3)
     half = {"rectangle": {"ra": [0.0, 360.0], "dec": [0.0, 90.0]}}
-    assert cone.area(half) == pytest.approx(41252.96 / 2, rel=1e-2)
+    assert cone.extent(half) == pytest.approx(41252.96 / 2, rel=1e-2)
 
 
 def test_a_cut_in_mass_that_takes_a_first_host_leaves_the_host_on_top():

@@ -135,7 +135,7 @@ def test_a_cone_holds_the_hosts_within_it_and_counts_them():
     expected = everything["halo_id"][hosts & (cosine >= np.cos(np.deg2rad(0.3)))]
     assert set(rows["halo_id"][rows["is_central"]]) == set(expected)
     assert set(rows["host_halo_id"]) == set(expected)
-    assert UNIVERSE.area(cone) == pytest.approx(360.0**2 / (2.0 * np.pi) * (1.0 - np.cos(np.deg2rad(0.3))), rel=1e-9)
+    assert UNIVERSE.extent(cone) == pytest.approx(360.0**2 / (2.0 * np.pi) * (1.0 - np.cos(np.deg2rad(0.3))), rel=1e-9)
 
 
 def test_a_region_finer_than_the_tiles_is_cut_exactly():
@@ -242,7 +242,7 @@ def test_the_expected_count_is_the_mean_of_counts():
 
 def test_a_box_has_the_abundance_and_the_velocities_of_linear_theory():
     universe = Synthetic(log10_mass_min=12.0, seed=42)
-    found = [universe.box(0.5, place, 1) for place in ((0, 0, 0), (5, 0, 1), (0, -7, 3), (2, 6, -5))]
+    found = [universe.cube(0.5, place, 1) for place in ((0, 0, 0), (5, 0, 1), (0, -7, 3), (2, 6, -5))]
     rows = {name: np.concatenate([box[name] for box in found]) for name in found[0]}
     above = in_float64(log10_cumulative_density)
     expected = len(found) * (chunks.CELLS * universe.cell) ** 3 * 10.0 ** above(SMDPL, 12.0, 0.5)
@@ -361,7 +361,7 @@ def test_a_primordial_potential_changes_the_number_of_hosts_as_local_non_gaussia
     places = [(4 * i, 5 * j, 6 * k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]
     change, potential = [], []
     for place in places:
-        more, fewer = (len(universe.box(z, place, 1)["x"]) for universe in (one, other))
+        more, fewer = (len(universe.cube(z, place, 1)["x"]) for universe in (one, other))
         change.append(np.log(more / fewer))
         potential.append(synthetic_structure.cells_at_redshift(_structure(one), place, z).primordial.mean())
     tables = _tables_at(one, z)

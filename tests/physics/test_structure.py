@@ -126,7 +126,7 @@ def test_splines_give_the_long_waves_and_their_derivatives():
     wave = np.cos(at[:, None, None, 0] + at[None, :, None, 1] + at[None, None, :, 2])
     coefficients = long_waves.spline_coefficients(scipy.fft.rfftn(wave))
     corner = -5600.3, 264.0, 41.7
-    window = long_waves.window(coefficients, corner, 20, CELL)
+    window = long_waves.window(coefficients, long_waves.STEP, corner, 20, CELL)
     nodes = [(start + np.arange(20) * CELL) * k[i] for i, start in enumerate(corner)]
     phase = nodes[0][:, None, None] + nodes[1][None, :, None] + nodes[2][None, None, :]
     value, slope, bend, mixed = long_waves.derivatives(window, ((0, 0, 0), (0, 1, 0), (2, 0, 0), (1, 0, 1)))

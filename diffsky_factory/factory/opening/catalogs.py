@@ -7,10 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.opening.boxes import open_box
 from diffsky_factory.factory.opening.datasets import is_saved, open_saved, open_store
 from diffsky_factory.factory.opening.mock import make_halos
-from diffsky_factory.halos.open import is_box
 from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, near, read_yaml
 from diffsky_factory.outputs.halo_store import is_halo_store
 from diffsky_factory.outputs.store import is_store
@@ -36,8 +34,9 @@ def open_catalog(
     name    : path of a store (galaxies), or of what was cut from one and saved by xarray; name of a simulation or path
               of one of its files (halos)
     part    : of a store, such as "photometry/roman"; galaxies without it. `open_tree` opens all of them
-    options : for halos, fields of a recipe that choose them: region, redshift, halo_mass_min, tiles, seed
-    A box opens as it is, with dimension `halo`, and with a redshift range as the light cone of its copies.
+    options : for halos, fields of a recipe that choose them: region, redshift, halo_mass_min, tiles, seed, box_size
+    Galaxies have the dimension `galaxy`, halos `halo`. A box opens as it is, of several snapshots with the redshift of
+    one, and with a range as the light cone of its copies; `ds.sky` and `ds.box` know where the rows are.
     A store that is not complete opens with allow_partial=True, and then shows its committed tiles.
     Raises InputError where there is no such catalog, listing near matches, or where it is damaged.
     """
@@ -50,8 +49,6 @@ def open_catalog(
         raise InputError(f"{name}: is no store of galaxies or fits, and has no part '{part}'")
     if is_saved(path):
         return open_saved(path)
-    if not options and is_box(name):
-        return open_box(name)
     if is_halo_store(path):
         return make_halos({"name": path.stem, "simulation": str(name), "bands": (), "columns": ()}, **options)
     if path.is_dir() and str(name) not in entry_names("simulations"):

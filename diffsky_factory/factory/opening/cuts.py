@@ -8,6 +8,7 @@ import numpy as np
 
 from diffsky_factory.core.expressions import Condition
 from diffsky_factory.factory.opening.sources import Source
+from diffsky_factory.sky.boxes import AXES, BoxPart
 from diffsky_factory.sky.regions import Region
 
 Get = Callable[..., np.ndarray]
@@ -43,15 +44,31 @@ class InRegion:
 
 
 @dataclass(frozen=True)
+class InBoxPart:
+    """Rows in a part of a box."""
+
+    part: BoxPart
+    columns = tuple((axis, ()) for axis in AXES)
+
+    def possible(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
+        """By the ranges of positions in each block."""
+        return self.part.possible(source.ranges)
+
+    def evaluate(self, get: Get) -> np.ndarray:
+        """By their positions."""
+        return self.part.inside(*(get(axis, ()) for axis in AXES))
+
+
+@dataclass(frozen=True)
 class InTiles:
     """Rows of some tiles."""
 
-    pixels: np.ndarray
+    keys: np.ndarray
     columns = ()
 
     def possible(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """A block belongs to one tile."""
-        chosen = np.isin(source.block_pixels, self.pixels)
+        chosen = np.isin(source.block_keys, self.keys)
         return chosen, chosen
 
     def evaluate(self, get: Get) -> np.ndarray:

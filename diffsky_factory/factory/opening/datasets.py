@@ -15,9 +15,10 @@ from diffsky_factory.outputs import store
 from diffsky_factory.outputs.halo_store import GROUP_CELL
 from diffsky_factory.outputs.layout import Part
 from diffsky_factory.outputs.reading import ROW, open_part, readable
+from diffsky_factory.sky.spaces import space_of
 
 NETCDF = (".nc", ".nc4")
-OF_THE_WHOLE = ("area_deg2", "region", "footprint", "redshift_min", "redshift_max", "simulation_columns")
+OF_THE_WHOLE = ("area_deg2", "volume_mpc3", "region", "footprint", "redshift_min", "redshift_max", "simulation_columns")
 """Attributes of a store or mock that are not those of what is cut from it; ds.sky knows them."""
 
 
@@ -36,7 +37,7 @@ def open_store(path: str | Path, *, part: str | None = None, allow_partial: bool
     path = Path(path).absolute()
     layout, tiles = readable(path, part, allow_partial=allow_partial)
     ds = open_part(path, layout, tiles)
-    if layout.rows.partition == "healpix":
+    if layout.rows.partition != "pieces":
         first = store.read_part(path)
         chosen = _selection(first.attributes, layout, tiles, ds[ROW].data.name)
         ds.attrs = described({**first.attributes, **layout.attributes}, chosen)
@@ -81,17 +82,23 @@ def covered_regions(attributes: Mapping[str, Any]) -> tuple[Mapping, ...]:
 
 def _selection(attributes: Mapping[str, Any], part: Part, tiles: np.ndarray, token: str) -> Selection:
     rows, covered = part.rows, covered_regions(attributes)
-    area = attributes["area_deg2"]
+    extent = selected_extent(attributes)
     if len(tiles) < rows.tiles:
-        area = float(np.asarray(rows.areas)[tiles].sum())
-        covered = (*covered, {"pixels": [rows.keys[tile] for tile in tiles], "order": rows.order})
+        extent = float(np.asarray(rows.extents)[tiles].sum())
+        covered = (*covered, space_of(attributes).cells([rows.keys[tile] for tile in tiles], rows.order).plain)
     return Selection(
-        area=area,
+        extent=extent,
         covered=covered,
         redshift=(attributes["redshift_min"], attributes["redshift_max"]),
         rows=fingerprint_of_ranges(rows.starts[tiles], np.asarray(rows.counts, np.int64)[tiles]),
         token=token,
+        box_size=attributes.get("box_size", 0.0),
     )
+
+
+def selected_extent(attributes: Mapping[str, Any]) -> float:
+    """Area [deg^2] or volume [Mpc^3] of a mock, from its attributes."""
+    return attributes["volume_mpc3" if attributes["geometry"] == "box" else "area_deg2"]
 
 
 def _saved_attributes(path: Path) -> Mapping[str, Any]:

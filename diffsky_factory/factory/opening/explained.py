@@ -19,7 +19,8 @@ class Explanation:
 
     source: str
     rows: int
-    area: float  # deg^2
+    extent: float  # deg^2, or Mpc^3 of a box
+    unit: str
     redshift: tuple[float, float]
     tiles: tuple[int, int]
     blocks: tuple[int, int]
@@ -28,11 +29,13 @@ class Explanation:
     cuts: tuple[str, ...]
 
     def __str__(self) -> str:
-        density = f", {self.rows / self.area:,.1f} per deg^2" if self.area else ""
+        on, unit = ("on", "deg^2") if self.unit == "deg2" else ("in", "Mpc^3")
+        density = f", {self.rows / self.extent:,.4g} per {unit}" if self.extent else ""
+        low, high = self.redshift
+        redshift = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         cuts = " > ".join(self.cuts) or "none"
         return (
-            f"{self.rows:,} rows on {self.area:.6g} deg^2{density}, "
-            f"redshift {self.redshift[0]:g} to {self.redshift[1]:g}\n"
+            f"{self.rows:,} rows {on} {self.extent:.6g} {unit}{density}, redshift {redshift}\n"
             f"cuts: {cuts}\n"
             f"in {self.tiles[0]:,} of {self.tiles[1]:,} tiles, {self.blocks[0]:,} of {self.blocks[1]:,} blocks; "
             f"all columns {self.bytes / 1e6:,.1f} MB, read from blocks of {self.bytes_read / 1e6:,.1f} MB\n"
@@ -54,9 +57,10 @@ def explained(ds: xr.Dataset, chosen: Selection, source: Source, rows: np.ndarra
     return Explanation(
         source=f"the store {ds.attrs[STORE]}" if STORE in ds.attrs else "a mock that is not built",
         rows=n,
-        area=chosen.area,
+        extent=chosen.extent,
+        unit=chosen.space.unit,
         redshift=chosen.redshift,
-        tiles=(len(np.unique(blocks.tile[some_blocks])), len(tiles.pixels)),
+        tiles=(len(np.unique(blocks.tile[some_blocks])), len(tiles.keys)),
         blocks=(len(some_blocks), len(blocks.first)),
         bytes=row_bytes * n,
         bytes_read=row_bytes * int(blocks.count[some_blocks].sum()),

@@ -13,7 +13,7 @@ from diffsky_factory.core.axes import any_large, axis_read_alone
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import Assembly, assembly
-from diffsky_factory.factory.opening.datasets import covered_regions, described
+from diffsky_factory.factory.opening.datasets import covered_regions, described, selected_extent
 from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.runs.planning import attributes, used_axes
@@ -21,7 +21,7 @@ from diffsky_factory.outputs.reading import ROW, label_variable, mapped
 
 
 def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
-    """Galaxies of a recipe as a lazy dataset: one chunk per tile, and per band; only rows are counted now.
+    """Galaxies of a recipe as a lazy dataset, one chunk per tile, and per band; only rows are counted now.
 
     recipe : name, path of a yaml file, or Recipe; `changes` replace its fields
     A column with a band axis is computed for the tiles and bands that are asked for. Columns that are computed together
@@ -31,19 +31,20 @@ def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
     Raises InputError for anything wrong with the recipe or its inputs.
     """
     parts = assembly(load_recipe(recipe, **changes).text)
-    return _dataset(parts, parts.columns)
+    return _dataset(parts, parts.columns, "galaxy")
 
 
 def make_halos(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
-    """Halos of a recipe's simulation and region, lazily; arguments and errors as in `make_mock`."""
+    """Halos of a recipe's simulation and region, lazily, dimension `halo`; arguments and errors as in `make_mock`."""
     parts = assembly(load_recipe(recipe, **changes).text)
-    return _dataset(parts, [name for name in parts.simulation.columns if not parts.column(name).row_number])
+    names = [name for name in parts.simulation.columns if not parts.column(name).row_number]
+    return _dataset(parts, names, "halo")
 
 
-def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
-    pixels = [int(pixel) for pixel in parts.pixels]
-    rows = [parts.count(pixel) for pixel in pixels]
-    tiles = tuple(pixel for pixel, n in zip(pixels, rows) if n)  # dask has no use for chunks without rows
+def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Dataset:
+    every = [int(tile) for tile in parts.tiles]
+    rows = [parts.count(tile) for tile in every]
+    tiles = tuple(tile for tile, n in zip(every, rows) if n)  # dask has no use for chunks without rows
     counts = tuple(n for n in rows if n)
     axes = used_axes(parts, names)
     recipe = parts.recipe.text
@@ -64,17 +65,18 @@ def _dataset(parts: Assembly, names: Sequence[str]) -> xr.Dataset:
             array = mapped(_picked, source, counts, known.axes, tail, name=token, **how)
         else:
             array = da.zeros((0, *tail), dtype=known.dtype)
-        variables[name] = xr.Variable(("galaxy", *known.axes), array, known.attributes)
+        variables[name] = xr.Variable((dimension, *known.axes), array, known.attributes)
     coordinates = {name: label_variable(name, labels) for name, labels in axes.items()}
     number = da.arange(sum(counts), chunks=(counts or (0,),), dtype=np.int64)
-    coordinates[ROW] = xr.Variable(("galaxy",), number, column(ROW).attributes)
+    coordinates[ROW] = xr.Variable((dimension,), number, column(ROW).attributes)
     said = attributes(parts)
     chosen = Selection(
-        area=said["area_deg2"],
+        extent=selected_extent(said),
         covered=covered_regions(said),
         redshift=(said["redshift_min"], said["redshift_max"]),
         rows=fingerprint_of_ranges(np.zeros(1, np.int64), np.array([sum(counts)])),
         token=number.name,
+        box_size=said.get("box_size", 0.0),
     )
     return xr.Dataset(variables, coordinates, described(said, chosen))
 

@@ -11,6 +11,7 @@ from dask.base import tokenize
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.opening.mock import make_mock
+from diffsky_factory.factory.opening.rows import checked_selection
 from diffsky_factory.factory.opening.sources import STORE, source_of
 from diffsky_factory.factory.recipe import recipe_from_text
 from diffsky_factory.factory.recomputed import Request, recomputation
@@ -35,7 +36,7 @@ def photometry(ds: xr.Dataset, bands: Any, *, save: bool, name: str | None, **ho
     path, ids = Path(ds.attrs[STORE]), _ids(ds)
     source_of(ds)  # refused where another store is there now
     if save:
-        _ = ds.sky.area  # what is read from the part is by row: right, or raises
+        checked_selection(ds)  # what is read from the part is by row: right, or raises
         part = f"photometry/{name or _name(bands)}"
         add(path, part, (COLUMN,), bands=wanted, **how)
         rows = _lazy_rows(ds)
@@ -64,7 +65,7 @@ def _of_store(path: Path, rows: da.Array, ids: da.Array | None, bands: tuple) ->
 
 
 def _of_mock(ds: xr.Dataset, bands: tuple) -> xr.Dataset:
-    _ = ds.sky.area  # right, or raises and says what to do
+    checked_selection(ds)  # right, or raises and says what to do
     recipe = recipe_from_text(ds.attrs["recipe"])
     columns = dict.fromkeys((*recipe.columns, COLUMN))
     mock = make_mock(recipe, bands=bands, columns=tuple(columns))
@@ -95,7 +96,7 @@ def _ids(ds: xr.Dataset) -> da.Array | None:
         (name for name in ("galaxy_id", "halo_id") if name in ds and ds[name].dims == ds[reading.ROW].dims), None
     )
     if name is None:
-        _ = ds.sky.area  # right, or raises and says what to do
+        checked_selection(ds)  # right, or raises and says what to do
         return None
     return da.asarray(ds[name].data)
 

@@ -1,4 +1,4 @@
-"""Which rows of a store or mock a dataset is said to have, and of what part of the sky: one attribute, checked."""
+"""Which rows of a store or mock a dataset is said to have, of what part of the sky or a box: one attribute, checked."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsky_factory.sky.areas import area_of
-from diffsky_factory.sky.regions import Region, region
+from diffsky_factory.sky.spaces import Box, Sky, Space
 
 ATTRIBUTE = "selection"
 MODULUS = 2**64
@@ -21,7 +20,7 @@ Fingerprint = tuple[int, int, int]
 class Selection:
     """What was chosen.
 
-    area     : deg^2 of the sky that the rows are from
+    extent   : deg^2 of the sky, or Mpc^3 of the box, that the rows are from
     covered  : regions whose intersection the store or mock covers
     regions  : regions cut from it, all of which hold
     conditions : what else was cut, in words
@@ -29,9 +28,10 @@ class Selection:
     cuts     : what was done, in words, in order
     rows     : fingerprint of the rows
     token    : name of the lazy array of the rows, as long as nobody has touched it
+    box_size : Mpc, of a box; 0 on the sky
     """
 
-    area: float
+    extent: float
     covered: tuple[Mapping, ...]
     redshift: tuple[float, float]
     rows: Fingerprint
@@ -39,6 +39,12 @@ class Selection:
     regions: tuple[Mapping, ...] = ()
     conditions: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
+    box_size: float = 0.0
+
+    @property
+    def space(self) -> Space:
+        """What the rows are in."""
+        return Box(self.box_size) if self.box_size else Sky()
 
     @property
     def text(self) -> str:
@@ -51,17 +57,17 @@ class Selection:
         return json.dumps(self.covered)
 
     @property
-    def sky(self) -> list[Region]:
-        """Regions whose intersection the rows are from."""
-        return [region(one) for one in (*self.covered, *self.regions)]
+    def parts(self) -> list[Any]:
+        """Parts of the space whose intersection the rows are from."""
+        return [self.space.part(one) for one in (*self.covered, *self.regions)]
 
-    def within(self, where: Region, words: str) -> "Selection":
+    def within(self, where: Any, words: str) -> "Selection":
         """The same within a further region."""
         cut = replace(self, regions=(*self.regions, where.plain), cuts=(*self.cuts, words))
-        return replace(cut, area=area_of(cut.sky))
+        return replace(cut, extent=cut.space.extent(cut.parts))
 
     def where(self, words: str) -> "Selection":
-        """The same where something holds that does not change the area."""
+        """The same where something holds that does not change the extent."""
         return replace(self, conditions=(*self.conditions, words), cuts=(*self.cuts, words))
 
 

@@ -11,11 +11,12 @@ import xarray as xr
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly, assembly
-from diffsky_factory.factory.runs.zones import Blocks, read_blocks
+from diffsky_factory.factory.runs.zones import Blocks, Bounds, read_blocks
 from diffsky_factory.outputs import reading, store
 from diffsky_factory.outputs.layout import Part
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.bounds import bounding_circles
+from diffsky_factory.sky.boxes import AXES
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 
 REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, whose tile it belongs to
@@ -35,10 +36,10 @@ class Tiles(NamedTuple):
     """Tiles of a source, in the order of their rows."""
 
     order: int
-    pixels: np.ndarray
+    keys: np.ndarray  # pixels, or cells of a box
     starts: np.ndarray
     counts: np.ndarray
-    areas: np.ndarray  # deg^2
+    extents: np.ndarray  # deg^2, or Mpc^3
 
 
 class Source(Protocol):
@@ -46,8 +47,15 @@ class Source(Protocol):
 
     tiles: Tiles
     blocks: Blocks
-    block_pixels: np.ndarray  # of the tile of each block
-    circles: Circles
+    block_keys: np.ndarray  # of the tile of each block
+
+    @property
+    def circles(self) -> Circles:
+        """On the sky, around the rows of each block."""
+
+    @property
+    def ranges(self) -> tuple[Bounds, Bounds, Bounds]:
+        """In a box, lowest and highest x, y and z of the rows of each block."""
 
     columns: tuple[str, ...]
 
@@ -77,18 +85,26 @@ class StoreSource:
             np.asarray(rows.keys, np.int64)[built],
             rows.starts[built],
             np.asarray(rows.counts, np.int64)[built],
-            np.asarray(rows.areas, np.float64)[built],
+            np.asarray(rows.extents, np.float64)[built],
         )
         self.blocks = read_blocks(path, part, built)
-        self.block_pixels = np.asarray(rows.keys, np.int64)[self.blocks.tile]
-        self.circles = self._circles()
+        self.block_keys = np.asarray(rows.keys, np.int64)[self.blocks.tile]
 
-    def _circles(self) -> Circles:
+    @cached_property
+    def circles(self) -> Circles:
+        """From the ranges of blocks, or around their tiles."""
         ra, dec = self.blocks.bounds("ra"), self.blocks.bounds("dec")
         if ra is None or dec is None:
             margin = reach(_cosmology(self.part.attributes), self.part.attributes["redshift_min"])
-            return _around(self.block_pixels, self.tiles.order, margin)
+            return _around(self.block_keys, self.tiles.order, margin)
         return Circles(*bounding_circles(*ra, *dec))
+
+    @cached_property
+    def ranges(self) -> tuple[Bounds, Bounds, Bounds]:
+        """As they are known, or all of the box."""
+        size, n = self.part.attributes["box_size"], len(self.blocks.first)
+        every = (self.blocks.bounds(axis) for axis in AXES)
+        return tuple(one or (np.zeros(n), np.full(n, size)) for one in every)
 
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
         """Those whose lazy array is still the one that reads them."""
@@ -117,16 +133,25 @@ class MockSource:
     def __init__(self, parts: Assembly) -> None:
         self.parts = parts
         self.columns = tuple(dict.fromkeys((*(parts.columns or parts.simulation.columns), *_weights(parts))))
-        pixels = np.asarray(parts.pixels, np.int64)
-        counts = np.array([parts.count(int(pixel)) for pixel in pixels], np.int64)
+        keys = np.asarray(parts.tiles, np.int64)
+        counts = np.array([parts.count(int(tile)) for tile in keys], np.int64)
         starts = np.cumsum(counts) - counts
-        order = parts.recipe.tiles.order
-        self.tiles = Tiles(order, pixels, starts, counts, np.asarray(parts.tile_areas(pixels.tolist())))
+        self.tiles = Tiles(parts.order, keys, starts, counts, np.asarray(parts.tile_extents(keys.tolist())))
         some = counts > 0
         self.blocks = Blocks(starts[some], counts[some], np.flatnonzero(some), {})
-        self.block_pixels = pixels[some]
-        margin = reach(parts.cosmology, parts.simulation.redshift_range[0])
-        self.circles = _around(pixels[some], order, margin)
+        self.block_keys = keys[some]
+
+    @cached_property
+    def circles(self) -> Circles:
+        """Around the tiles."""
+        margin = reach(self.parts.cosmology, self.parts.simulation.redshift_range[0])
+        return _around(self.block_keys, self.parts.order, margin)
+
+    @cached_property
+    def ranges(self) -> tuple[Bounds, Bounds, Bounds]:
+        """All of the box: satellites of a tile may lie across its faces."""
+        n, size = len(self.block_keys), self.parts.space.size
+        return ((np.zeros(n), np.full(n, size)),) * 3
 
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
         """Those of a mock of which nothing was cut yet."""

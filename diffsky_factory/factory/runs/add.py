@@ -97,7 +97,7 @@ def compute_tile(path: str, part: Part, tile: int) -> Tile:
     """The columns of a tile, checked."""
     made = recomputation(path, part.made_from)
     columns = {split(name)[1]: values for name, values in made.tile(tile).items()}
-    checks.check_tile(columns, made.parts.cosmology)
+    checks.check_tile(columns, made.parts.cosmology, made.parts.space)
     return Tile(columns)
 
 

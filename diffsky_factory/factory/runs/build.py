@@ -19,9 +19,10 @@ from diffsky_factory.factory.runs.planning import plan_build
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.package_curves import packages_of
 from diffsky_factory.inputs.templates import load_templates
-from diffsky_factory.outputs import dggs, store
+from diffsky_factory.outputs import cells, dggs, store
 from diffsky_factory.outputs.layout import IS_ROW, Part
 from diffsky_factory.outputs.store import Table
+from diffsky_factory.sky.spaces import Space, space_of
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,20 @@ class Summary:
     tiles: int
     built: int  # tiles of this run
     built_rows: int
-    area: float  # deg^2
+    extent: float  # deg^2, or Mpc^3 of a box
+    unit: str
     seconds: float
     peak_memory: float  # bytes, of the largest process
+
+    @property
+    def where(self) -> str:
+        """How much of the sky, or of space, they fill."""
+        return f"on {self.extent:.4g} deg^2" if self.unit == "deg2" else f"in {self.extent:.4g} Mpc^3"
 
     def __str__(self) -> str:
         rate = f"{self.built_rows / self.seconds:,.0f} galaxies/s" if self.built else "nothing was left to do"
         return (
-            f"{self.rows:,} galaxies on {self.area:.4g} deg^2 in {self.tiles} tiles, {self.built} of them built now\n"
+            f"{self.rows:,} galaxies {self.where} in {self.tiles} tiles, {self.built} of them built now\n"
             f"{self.seconds:.1f} s, {rate}, peak memory {self.peak_memory / 1e9:.2f} GB\n"
             f"the store is {self.path}; to open it:\n"
             f"    import diffsky_factory as dff\n"
@@ -124,7 +131,8 @@ def _summary(path: Path, outcome: Outcome) -> Summary:
         tiles=part.rows.tiles,
         built=outcome.done,
         built_rows=outcome.done_rows,
-        area=part.attributes["area_deg2"],
+        extent=sum(part.rows.extents),
+        unit=space_of(part.attributes).unit,
         seconds=outcome.seconds,
         peak_memory=outcome.peak_memory,
         example=example,
@@ -138,8 +146,8 @@ def compute_tile(part: Part, tile: int) -> Tile:
     columns = parts.galaxies(parts.halos(part.rows.keys[tile]), names)
     if any(len(values) != part.rows.counts[tile] for values in columns.values()):
         raise checks.CheckError("has other rows than were planned; did an input change?")
-    checks.check_tile(columns, parts.cosmology)
-    return Tile(columns, {"zones": zones.of_blocks(columns, part.rows.block)})
+    checks.check_tile(columns, parts.cosmology, parts.space)
+    return Tile(columns, {"zones": zones.of_blocks(columns, part.rows.block, parts.space)})
 
 
 def complete(path: Path, part: Part) -> Tables:
@@ -147,7 +155,7 @@ def complete(path: Path, part: Part) -> Tables:
     parts = assembly(part.made_from)
     known = parts.calibration
     attributes = {
-        "index/tiles": dggs.group_attributes(part.rows.order),
+        "index/tiles": cells.group_attributes(parts.space, part.rows.order),
         "calibration": store.plain(
             {
                 "name": known.name,
@@ -161,20 +169,26 @@ def complete(path: Path, part: Part) -> Tables:
         ),
         "provenance": store.plain(_provenance(parts)),
     }
-    tables = {**_tile_index(part), **zones.block_index(path, part), **_calibration_tables(parts)}
+    tables = {**_tile_index(part, parts.space), **zones.block_index(path, part), **_calibration_tables(parts)}
     return Tables(tables, attributes)
 
 
-def _tile_index(part: Part) -> dict[str, Table]:
+def _tile_index(part: Part, space: Space) -> dict[str, Table]:
     rows = part.rows
-    cells = dggs.cells(np.asarray(rows.keys, np.int64), rows.order)
-    tables = {f"index/tiles/{name}": table for name, table in cells.items()}
+    made = cells.cell_tables(np.asarray(rows.keys, np.int64), space, rows.order)
+    tables = {f"index/tiles/{name}": table for name, table in made.items()}
+    extent = {"deg2": "area_deg2", "Mpc3": "volume_mpc3"}[space.unit]
     for name, values, unit, meaning in (
         ("row_start", rows.starts, "", "First row of the tile in the arrays of the store."),
         ("row_count", np.asarray(rows.counts, np.int64), "", "Rows of the tile; up to the next one, the rest pads."),
-        ("area_deg2", np.asarray(rows.areas, np.float64), "deg2", "Area of the part of the tile that the mock covers."),
+        (
+            extent,
+            np.asarray(rows.extents, np.float64),
+            space.unit,
+            "Extent of the part of the tile that the mock covers.",
+        ),
     ):
-        attributes = {"units": unit, "description": meaning, "grid_mapping": dggs.GRID_MAPPING}
+        attributes = {"units": unit, "description": meaning, **cells.reference(space)}
         tables[f"index/tiles/{name}"] = Table((dggs.DIMENSION,), values, attributes)
     return tables
 

@@ -7,6 +7,7 @@ import numpy as np
 from diffsky_factory.core.columns import column
 from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+from diffsky_factory.sky.spaces import Box, Sky, Space
 
 POSITION_TOLERANCE = 1e-4  # deg between ra, dec and x, y, z
 DISTANCE_TOLERANCE = 1e-4  # relative, between x, y, z and the redshift; float32 positions are good to 1e-7
@@ -18,7 +19,7 @@ class CheckError(ValueError):
     """A tile that must not be written; its text names the column and the first bad row."""
 
 
-def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> None:
+def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology, space: Space = Sky()) -> None:  # noqa: B008 a value
     """Raise CheckError where a column of a tile has another type, is not finite, out of range, or at odds with another.
 
     What is compared is what is there: directions where a tile has ra, dec and x, y, z, and so on.
@@ -30,6 +31,10 @@ def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> None:
     if not set(POSITION) <= set(columns):
         return
     position = np.stack([columns[name] for name in POSITION], axis=-1).astype(np.float64)
+    if isinstance(space, Box):
+        outside = ~((position >= 0.0) & (position <= space.size)).all(axis=-1)
+        _refuse(outside, "x", columns["x"], f"outside the box of {space.size:g} Mpc, or y or z is")
+        return
     _refuse(~position.any(axis=-1), "x", columns["x"], "is that of the observer, as are y and z")
     if {"ra", "dec"} <= set(columns):
         _check_direction(columns, position)

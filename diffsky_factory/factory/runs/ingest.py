@@ -19,7 +19,7 @@ from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, database
 from diffsky_factory.halos.open import open_reader
 from diffsky_factory.inputs.readers.reader import Reader
 from diffsky_factory.outputs import store
-from diffsky_factory.outputs.halo_store import GROUP_CELL, PIECE, is_halo_store, pixel_index, plan_halos
+from diffsky_factory.outputs.halo_store import GROUP_CELL, PIECE, cell_index, is_halo_store, plan_halos
 from diffsky_factory.outputs.layout import Part
 
 PIECES = "reader.json"
@@ -116,7 +116,7 @@ def _write(path: Path, planned: Part, gathering: Gathering, progress: Callable |
             raise InputError(f"{path}: holds other halos, or the same read otherwise; remove it and ingest again")
 
     def complete(path: Path, part: Part) -> Tables:
-        return Tables(pixel_index(path, part))
+        return Tables(cell_index(path, part))
 
     job = Job(path, planned, compute_piece, (InOrder(gathering),), complete=complete, check=check)
     run(job, workers=1, progress=progress)

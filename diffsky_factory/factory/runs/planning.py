@@ -13,6 +13,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.axis_labels import Labels
 from diffsky_factory.outputs.layout import IS_ROW, Part, Rows, array_layouts
+from diffsky_factory.sky.spaces import Box
 
 COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
 BASE_MEMORY = 1.3e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
@@ -26,7 +27,8 @@ class BuildPlan:
     """What is to be built, and what it will take."""
 
     part: Part
-    area: float  # deg^2
+    extent: float  # deg^2, or Mpc^3 of a box
+    unit: str
 
     @property
     def rows(self) -> Rows:
@@ -76,22 +78,22 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
     """
     if not assembly.recipe.columns:
         raise InputError(f"recipe '{assembly.recipe.name}': it has no columns; there is nothing to build")
-    pixels = [int(pixel) for pixel in assembly.pixels]
-    counts = [assembly.count(pixel) if exact else assembly.expected_count(pixel) for pixel in pixels]
+    tiles = [int(tile) for tile in assembly.tiles]
+    counts = [assembly.count(tile) if exact else assembly.expected_count(tile) for tile in tiles]
     if not sum(counts):
         raise InputError(f"recipe '{assembly.recipe.name}': its region and redshift range hold no halos")
     recipe = assembly.recipe
     assembly.check_size(max(counts), assembly.columns)
     rows = Rows(
         made_from=recipe.text,
-        partition="healpix",
-        order=recipe.tiles.order,
+        partition=assembly.space.partition,
+        order=assembly.order,
         dimension="galaxy",
         block=recipe.tiles.block,
         shard=recipe.tiles.shard,
-        keys=tuple(pixels),
+        keys=tuple(tiles),
         counts=tuple(counts),
-        areas=assembly.tile_areas(pixels),
+        extents=assembly.tile_extents(tiles),
     )
     part = Part(
         name="galaxies",
@@ -102,7 +104,7 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
         axes=used_axes(assembly, assembly.columns),
         attributes=attributes(assembly),
     )
-    return BuildPlan(part, assembly.area)
+    return BuildPlan(part, assembly.extent, assembly.space.unit)
 
 
 def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, Labels]:
@@ -119,8 +121,8 @@ def attributes(assembly: Assembly) -> dict:
         "title": recipe.title or recipe.name,
         "recipe": recipe.text,
         "recipe_sha256": recipe.hash,
-        "area_deg2": float(assembly.area),
-        "region": assembly.region or {"full_sky": True},
+        **_of_space(assembly),
+        "region": assembly.region,
         **({"footprint": [dict(part.plain) for part in covered]} if covered else {}),
         "redshift_min": float(assembly.simulation.redshift_range[0]),
         "redshift_max": float(assembly.simulation.redshift_range[1]),
@@ -133,12 +135,19 @@ def attributes(assembly: Assembly) -> dict:
         "seed": recipe.seed,
         "halo_seed": recipe.seed_of_halos,
         "random_numbers": "threefry2x32, fold_in(id_high, id_low, crc32('stage.draw'))",
-        "tile_order": recipe.tiles.order,
+        "tile_order": assembly.order,
         "tile_membership": "true position of the host",
         "h_convention": "none: Mpc and Msun without h",
         "distance_frame": "comoving",
         "velocity_frame": "peculiar, physical",
-        "sky_frame": "ICRS",
         "magnitude_system": "AB",
         "version": __version__,
     }
+
+
+def _of_space(assembly: Assembly) -> dict:
+    """Where its galaxies are: on the sky, or in a box."""
+    if isinstance(assembly.space, Box):
+        size, redshift = assembly.space.size, assembly.simulation.redshift_range[0]
+        return {"geometry": "box", "volume_mpc3": assembly.extent, "box_size": size, "redshift": redshift}
+    return {"geometry": "lightcone", "area_deg2": assembly.extent, "sky_frame": "ICRS"}

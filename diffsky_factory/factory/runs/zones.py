@@ -14,8 +14,10 @@ from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part, label_array
 from diffsky_factory.outputs.reading import remedy
 from diffsky_factory.outputs.store import Table
+from diffsky_factory.sky.spaces import Box, Space
 
 COLUMNS = ("redshift", "redshift_obs", "log10_halo_mass", "log10_stellar_mass", "ra", "dec")
+IN_A_BOX = ("x", "y", "z")
 BRIGHTEST = "mag_true"  # of which the least value in each band is known
 DIMENSION, GROUP = "block", "index/blocks"
 
@@ -46,12 +48,12 @@ class Blocks(NamedTuple):
         return np.searchsorted(self.first, rows, side="right") - 1
 
 
-def of_blocks(columns: Mapping[str, np.ndarray], block: int) -> dict[str, list]:
+def of_blocks(columns: Mapping[str, np.ndarray], block: int, space: Space) -> dict[str, list]:
     """Zone maps of a tile, as its commit remembers them."""
     found: dict[str, list] = {}
     n = len(next(iter(columns.values())))
     starts = np.arange(0, n, block)
-    for name in COLUMNS:
+    for name in (*COLUMNS, *(IN_A_BOX if isinstance(space, Box) else ())):
         if name in columns and n:
             values = columns[name].astype(np.float64)
             found[name] = [np.minimum.reduceat(values, starts).tolist(), np.maximum.reduceat(values, starts).tolist()]
@@ -66,7 +68,7 @@ def block_index(path: Path, part: Part) -> dict[str, Table]:
     tables = {name: Table((DIMENSION,), values) for name, values in zip(("tile", "row_start", "row_count"), blocks)}
     commits = [store.commit(path, part, tile) or {} for tile in range(part.rows.tiles)]
     zones = [commit["zones"] for commit in commits if commit["rows"]]
-    for name in COLUMNS:
+    for name in (*COLUMNS, *IN_A_BOX):
         if zones and name in zones[0]:
             for i, end in enumerate(("min", "max")):
                 values = np.concatenate([zone[name][i] for zone in zones])
@@ -88,7 +90,7 @@ def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
         if problem:
             raise InputError(f"{path}: {problem}; {remedy(path, part)} to mend it")
         group = zarr.open_group(path / GROUP, mode="r")
-        for name in COLUMNS:
+        for name in (*COLUMNS, *IN_A_BOX):
             if f"{name}_min" in group:
                 zones[name, ""] = group[f"{name}_min"][:], group[f"{name}_max"][:]
         if f"{BRIGHTEST}_min" in group:

@@ -30,6 +30,7 @@ from diffsky_factory.physics.structure.abundance import LinearTheory, linear_the
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.groups import arrange, find_hosts
 from diffsky_factory.sky.regions import FullSky, Region, region
+from diffsky_factory.sky.spaces import Sky
 
 LIGHTEST = 8.0  # dex(Msun), chosen: no mass function was fitted below
 HEAVIEST = 15.5  # dex(Msun), chosen
@@ -134,6 +135,11 @@ class CompletedHalos:
         }
 
     @property
+    def space(self) -> Sky:
+        """The sky."""
+        return Sky()
+
+    @property
     def footprint(self) -> list[Region]:
         """Parts of the sky that the simulation covers, without overlap."""
         return self.source.footprint
@@ -146,9 +152,9 @@ class CompletedHalos:
         covered = [np.intersect1d(part.pixels(order), where.pixels(order)) for part in self.source.footprint]
         return np.unique(np.concatenate([found, *covered]))
 
-    def area(self, where: Mapping | Region) -> float:
+    def extent(self, where: Mapping | Region) -> float:
         """Area [deg^2] of the part of a region that the simulation covers."""
-        return self.source.area(where)
+        return self.source.extent(where)
 
     def count(self, order: int, pixel: int, where: Mapping | Region | None = None) -> int:
         """Rows that `halos` has for the same arguments, which are kept for the call that follows."""

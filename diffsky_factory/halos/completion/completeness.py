@@ -8,12 +8,12 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.completion.expected_hosts import SHELLS, ExpectedHosts
 from diffsky_factory.halos.gathered.stored import StoredHalos
-from diffsky_factory.outputs.halo_store import INDEX_ORDER
 from diffsky_factory.physics.structure.abundance import LinearTheory
 from diffsky_factory.physics.structure.power import sigma_sphere
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64, redshift_at_distance_64
 from diffsky_factory.sky.regions import FullSky, share_inside
+from diffsky_factory.sky.spaces import Sky
 
 MOST_ROWS = 3e6  # chosen: of a product, from evenly spread parts of it
 ROWS_AT_ONCE = 2**20
@@ -82,11 +82,11 @@ def sample(source: StoredHalos) -> Sample:
         parts.append((rows["redshift"][hosts], rows["log10_halo_mass"][hosts], speed))
     redshift, mass, speed = (np.concatenate(column) for column in zip(*parts)) if parts else (np.empty(0),) * 3
     if every == 1:
-        area = source.area(FullSky())
+        area = source.extent(FullSky())
     else:
         pixels = [int(pixel) for pixel in table.occupied[chosen]]
-        share = sum(share_inside(INDEX_ORDER, pixel, [part]) for pixel in pixels for part in source.footprint)
-        area = tiles.pixel_area(INDEX_ORDER) * share
+        share = sum(share_inside(Sky.index_order, pixel, [part]) for pixel in pixels for part in source.footprint)
+        area = tiles.pixel_area(Sky.index_order) * share
     notes = table.attributes.get("rows", {})
     return Sample(area, redshift, mass, float(np.sqrt(np.mean(speed))) if len(speed) else 0.0, notes["satellites"] > 0)
 

@@ -9,14 +9,13 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Reader
-from diffsky_factory.sky import coordinates, tiles
+from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import comoving_distance_64
 from diffsky_factory.sky.distance_table import redshift_table
 from diffsky_factory.sky.regions import region
 
 HOST_REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, and no copy of a box nearer
 LONGEST_CHAIN = 64  # of hosts, chosen: each pass doubles what is followed, so only a circle is longer
-CELLS = 2**10  # chosen: cells along a side of a box, by which its halos are ordered
 PACKED_ID, PACKED_REPLICA = 2**36, 2**25  # chosen: what fits beside each other below 2^61
 REPLICAS_OF_A_SNAPSHOT = 2**18  # chosen: 64 copies of a box along each axis
 PACKED, HASHED = 2**62, 2**61  # chosen: where ids of copies begin, of either kind
@@ -151,8 +150,7 @@ class Gathering:
                 f"{piece.file}, row {row} from {piece.first}: position {position[row]} lies outside the box of "
                 f"{size:g} Mpc; is the unit, or the box size, right?"
             )
-        i, j, k = np.minimum((position / size * CELLS).astype(np.int64), CELLS - 1).T
-        return (i * CELLS + j) * CELLS + k
+        return boxes.finest_cell(position, size)
 
     def _on_the_sky(self, columns, position: np.ndarray, piece: Piece) -> dict[str, np.ndarray]:
         """ra, dec, redshift, redshift_obs, and the order-29 pixel; the file's redshift is kept where it has one."""

@@ -1,6 +1,6 @@
 """Halos that were gathered once, on disk or in memory, served tile by tile."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -9,11 +9,11 @@ import numpy as np
 
 from diffsky_factory.halos.gathered.gathering import Gathering, gathered_columns
 from diffsky_factory.inputs.readers.reader import Reader
-from diffsky_factory.outputs.halo_store import INDEX_ORDER
-from diffsky_factory.sky import tiles
+from diffsky_factory.sky.boxes import BoxPart
 from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.groups import arrange, find_hosts
+from diffsky_factory.sky.groups import arrange, arrange_in_box, find_hosts
 from diffsky_factory.sky.regions import FullSky, Region, region, shared_area
+from diffsky_factory.sky.spaces import Box, Sky, Space, space_of
 
 ROWS_AT_ONCE = 2**20
 
@@ -23,7 +23,7 @@ class HaloTable(Protocol):
 
     attributes: dict[str, Any]
     columns: dict[str, type]
-    occupied: np.ndarray  # pixels of INDEX_ORDER that hold groups, ascending
+    occupied: np.ndarray  # cells of the index order of its space that hold groups, ascending
     first_row: np.ndarray  # of each of them, and the number of rows
 
     def group_cell(self, first: int, last: int) -> np.ndarray:
@@ -44,11 +44,14 @@ class TableInMemory:
 
     @cached_property
     def occupied(self) -> np.ndarray:
-        return np.unique(tiles.coarser(self.cells, tiles.FINEST, INDEX_ORDER))
+        space = space_of(self.attributes)
+        return np.unique(space.coarser(self.cells, space.finest, space.index_order))
 
     @cached_property
     def first_row(self) -> np.ndarray:
-        starts = np.append(self.occupied, 12 * 4**INDEX_ORDER) << 2 * (tiles.FINEST - INDEX_ORDER)
+        space = space_of(self.attributes)
+        last = space.roots << space.bits * space.index_order
+        starts = np.append(self.occupied, last) << space.bits * (space.finest - space.index_order)
         return np.searchsorted(self.cells, starts)
 
     def group_cell(self, first: int, last: int) -> np.ndarray:
@@ -70,18 +73,14 @@ def gather_in_memory(reader: Reader) -> TableInMemory:
     return TableInMemory(attributes, gathered_columns(reader), values, np.concatenate(cells))
 
 
-@dataclass(frozen=True)
-class StoredHalos:
-    """Halos of a light cone that were gathered, as a source for the factory.
+class GatheredHalos:
+    """Halos that were gathered, as a source for the factory: what holds on the sky and in a box alike.
 
-    A range of redshift takes groups whose host lies in it; a least mass takes rows of at least that mass whose host
-    has it too.
+    A least mass takes rows of at least that mass whose host has it too.
     """
 
     table: HaloTable
-    name: str
-    redshift: tuple[float, float] | None = None
-    log10_mass_min: float = -np.inf
+    log10_mass_min: float
 
     @property
     def cosmology(self) -> Cosmology:
@@ -89,9 +88,64 @@ class StoredHalos:
         return Cosmology(**self.table.attributes["cosmology"])
 
     @property
+    def space(self) -> Space:
+        """The sky, or the box, that they are in."""
+        return space_of(self.table.attributes)
+
+    @property
     def columns(self) -> dict[str, type]:
         """Name and type of each column of `halos`, host_row aside."""
         return dict(self.table.columns)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a catalogue made from it says of it."""
+        return {name: value for name, value in self.table.attributes.items() if name not in HIDDEN}
+
+    def cells(self, order: int) -> np.ndarray:
+        """Cells at an order that hold halos, ascending."""
+        space = self.space
+        if order <= space.index_order:
+            return np.unique(space.coarser(self.table.occupied, space.index_order, order))
+        every = self.table.group_cell(0, int(self.table.first_row[-1]))
+        return np.unique(space.coarser(every, space.finest, order))
+
+    def row_range(self, order: int, cell: int) -> tuple[int, int]:
+        """First row of a cell, and the one after its last."""
+        space, occupied, first_row = self.space, self.table.occupied, self.table.first_row
+        finer = order - space.index_order
+        if finer <= 0:
+            ends = np.array([cell, cell + 1]) << space.bits * -finer
+        else:
+            ends = np.array([0, 1]) + (cell >> space.bits * finer)
+        first, last = (int(first_row[i]) for i in np.searchsorted(occupied, ends))
+        if finer <= 0:
+            return first, last
+        size = 1 << space.bits * (space.finest - order)
+        within = np.searchsorted(self.table.group_cell(first, last), [cell * size, (cell + 1) * size])
+        return first + int(within[0]), first + int(within[1])
+
+    def rows_of(self, order: int, cell: int, kept: Callable[[dict, np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+        """Rows of a cell, as the table has them, that are heavy and kept(columns, row of the host), with their host."""
+        rows = self.table.rows(*self.row_range(order, cell))
+        host = find_hosts(rows["halo_id"], rows["host_halo_id"], rows["is_central"]).row
+        heavy = rows["log10_halo_mass"] >= self.log10_mass_min
+        keep = heavy & heavy[host] & kept(rows, host)
+        return rows if keep.all() else with_first_hosts({name: values[keep] for name, values in rows.items()})
+
+
+HIDDEN = ("cosmology", "footprint", "redshift_range", "geometry")
+"""Attributes of a table that a mock says in its own place."""
+
+
+@dataclass(frozen=True)
+class StoredHalos(GatheredHalos):
+    """Halos of a light cone; a range of redshift takes groups whose host lies in it."""
+
+    table: HaloTable
+    name: str
+    redshift: tuple[float, float] | None = None
+    log10_mass_min: float = -np.inf
 
     @property
     def redshift_range(self) -> tuple[float, float]:
@@ -108,13 +162,7 @@ class StoredHalos:
     @property
     def default_region(self) -> dict[str, Any]:
         """All of it."""
-        return {"full_sky": True}
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What a catalogue made from it says of it."""
-        hidden = ("cosmology", "footprint", "redshift_range", "geometry")
-        return {name: value for name, value in self.table.attributes.items() if name not in hidden}
+        return dict(Sky.whole)
 
     @cached_property
     def footprint(self) -> list[Region]:
@@ -130,15 +178,10 @@ class StoredHalos:
 
     def tiles(self, order: int, where: Mapping | Region) -> np.ndarray:
         """Pixels at an order that hold halos and overlap a region, ascending."""
-        if order <= INDEX_ORDER:
-            occupied = np.unique(tiles.coarser(self.table.occupied, INDEX_ORDER, order))
-        else:
-            cells = self.table.group_cell(0, int(self.table.first_row[-1]))
-            occupied = np.unique(tiles.coarser(cells, tiles.FINEST, order))
-        where = region(where)
+        occupied, where = self.cells(order), region(where)
         return occupied if isinstance(where, FullSky) else np.intersect1d(where.pixels(order), occupied)
 
-    def area(self, where: Mapping | Region) -> float:
+    def extent(self, where: Mapping | Region) -> float:
         """Area [deg^2] of the part of a region that the product covers; to 1e-4 where borders cross."""
         where = region(where)
         return float(
@@ -157,31 +200,75 @@ class StoredHalos:
         """Halos whose host lies in a pixel, and in a region if one is given, arranged; columns as in `columns`."""
         return arrange(self.chosen(order, pixel, where))
 
-    def row_range(self, order: int, pixel: int) -> tuple[int, int]:
-        """First row of a pixel, and the one after its last."""
-        occupied, first_row = self.table.occupied, self.table.first_row
-        at = tiles.coarser(np.array([pixel]), order, INDEX_ORDER)[0] if order > INDEX_ORDER else None
-        begin, end = (at, at + 1) if at is not None else np.array([pixel, pixel + 1]) << 2 * (INDEX_ORDER - order)
-        first, last = (int(first_row[i]) for i in np.searchsorted(occupied, [begin, end]))
-        if at is None:
-            return first, last
-        size = 4 ** (tiles.FINEST - order)
-        inner = np.searchsorted(self.table.group_cell(first, last), [pixel * size, (pixel + 1) * size])
-        return first + int(inner[0]), first + int(inner[1])
-
     def chosen(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
         """The rows of `halos`, as the table has them."""
-        rows = self.table.rows(*self.row_range(order, pixel))
-        host = find_hosts(rows["halo_id"], rows["host_halo_id"], rows["is_central"]).row
-        keep = np.ones(len(host), bool)
-        if where is not None:
-            keep &= region(where).inside(rows["ra"], rows["dec"])[host]
-        if self.redshift is not None:
-            low, high = self.redshift_range
-            keep &= ((rows["redshift"] >= low) & (rows["redshift"] <= high))[host]
-        heavy = rows["log10_halo_mass"] >= self.log10_mass_min
-        keep &= heavy & heavy[host]
-        return rows if keep.all() else with_first_hosts({name: values[keep] for name, values in rows.items()})
+
+        def kept(rows: dict[str, np.ndarray], host: np.ndarray) -> np.ndarray:
+            keep = np.ones(len(host), bool)
+            if where is not None:
+                keep &= region(where).inside(rows["ra"], rows["dec"])[host]
+            if self.redshift is not None:
+                low, high = self.redshift_range
+                keep &= ((rows["redshift"] >= low) & (rows["redshift"] <= high))[host]
+            return keep
+
+        return self.rows_of(order, pixel, kept)
+
+
+@dataclass(frozen=True)
+class StoredBox(GatheredHalos):
+    """Halos of a periodic box at one time; every row has the redshift of the box."""
+
+    table: HaloTable
+    name: str
+    log10_mass_min: float = -np.inf
+
+    @property
+    def redshift(self) -> float:
+        """That of the snapshot."""
+        return float(self.table.attributes["redshift"])
+
+    @property
+    def redshift_range(self) -> tuple[float, float]:
+        """It twice."""
+        return self.redshift, self.redshift
+
+    @property
+    def default_region(self) -> dict[str, Any]:
+        """All of the box."""
+        return dict(Box.whole)
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Name and type of each column of `halos`, host_row aside."""
+        return {**self.table.columns, "redshift": np.float64}
+
+    def tiles(self, order: int, where: Mapping | BoxPart) -> np.ndarray:
+        """Cells at an order that hold halos and overlap a part of the box, ascending."""
+        return np.intersect1d(self.cells(order), self.space.cells_of(self.space.part(where), order))
+
+    def extent(self, where: Mapping | BoxPart) -> float:
+        """Volume [Mpc^3] of a part of the box."""
+        return self.space.extent([self.space.part(where)])
+
+    def count(self, order: int, cell: int, where: Mapping | BoxPart | None = None) -> int:
+        """Rows that `halos` has for the same arguments."""
+        whole = where is None or self.space.shares(self.space.part(where), [cell], order)[0] == 1.0
+        if whole and np.isneginf(self.log10_mass_min):
+            first, last = self.row_range(order, cell)
+            return last - first
+        return len(self.halos(order, cell, where)["halo_id"])
+
+    def halos(self, order: int, cell: int, where: Mapping | BoxPart | None = None) -> dict[str, np.ndarray]:
+        """Halos whose host lies in a cell, and in a part of the box if one is given, arranged; columns as `columns`."""
+
+        def kept(rows: dict[str, np.ndarray], host: np.ndarray) -> np.ndarray:
+            if where is None:
+                return np.ones(len(host), bool)
+            return self.space.part(where).inside(rows["x"], rows["y"], rows["z"])[host]
+
+        rows = self.rows_of(order, cell, kept)
+        return arrange_in_box({**rows, "redshift": np.full(len(rows["halo_id"]), self.redshift)}, self.space.size)
 
 
 def with_first_hosts(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

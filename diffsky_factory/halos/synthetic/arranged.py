@@ -6,7 +6,7 @@ import numpy as np
 
 from diffsky_factory.halos.synthetic.patches import Patch
 from diffsky_factory.halos.synthetic.satellites import satellite_hosts, satellites_around
-from diffsky_factory.halos.synthetic.structure import Structure
+from diffsky_factory.halos.synthetic.structure import Hosts, Structure
 from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.groups import check_finite, redshift_shell
 
@@ -48,33 +48,62 @@ def halos_of_patch(known: Structure, patch: Patch, log10_mass_min: float) -> dic
     """
     by_shell = np.argsort(redshift_shell(patch.redshift), kind="stable")
     patch = Patch(*(column[by_shell] for column in patch))
-    host = np.repeat(np.arange(len(patch.halo_id)), patch.satellites)  # of each satellite
-    ends = np.cumsum(patch.satellites)
-    halo_id = (patch.first_satellite - ends + patch.satellites)[host] + np.arange(len(host))
-    rate = known.distances.hubble(patch.redshift)
-    hosts = satellite_hosts(known.theory.cosmology, patch.log10_mass, patch.redshift, rate)
-    mass, offset, kick = satellites_around(known.seed, known.satellites, hosts, host, halo_id, log10_mass_min)
-    where, speed = patch.position[host] + offset, patch.velocity[host] + kick
+    halo_id, mass, where, speed = satellites_of(known, patch, patch.redshift, log10_mass_min)
     ra, dec, distance = coordinates.sky(where)
     z = known.distances.redshift(distance)
     row = groups(patch.satellites)
     columns = {
-        "halo_id": row.column(patch.halo_id, halo_id),
-        "host_halo_id": np.repeat(patch.halo_id, row.size),
-        "is_central": row.column(np.ones(len(row.host), bool), False),
+        **identities(row, patch.halo_id, halo_id),
         "ra": row.column(patch.ra, ra),
         "dec": row.column(patch.dec, dec),
         "redshift": row.column(patch.redshift, z),
         "redshift_obs": row.column(
             _observed(patch.redshift, patch.position, patch.velocity), _observed(z, where, speed)
         ),
-        **{axis: row.column(patch.position[:, i], where[:, i]) for i, axis in enumerate("xyz")},
-        **{f"v{axis}": row.column(patch.velocity[:, i], speed[:, i]) for i, axis in enumerate("xyz")},
+        **phase_space(row, (patch.position, patch.velocity), (where, speed)),
         "log10_halo_mass": row.column(patch.log10_mass, mass),
         "environment": np.repeat(patch.environment, row.size),
     }
     check_finite(columns)
     return {**columns, "host_row": np.repeat(row.host, row.size)}
+
+
+class Satellites(NamedTuple):
+    """Satellites of some hosts, one host's after the other's."""
+
+    halo_id: np.ndarray
+    log10_mass: np.ndarray  # dex(Msun)
+    position: np.ndarray  # (n, 3) comoving Mpc
+    velocity: np.ndarray  # (n, 3) km/s
+
+
+def satellites_of(known: Structure, hosts: Hosts | Patch, redshift: np.ndarray, log10_mass_min: float) -> Satellites:
+    """The satellites of hosts at redshifts (n,)."""
+    host = np.repeat(np.arange(len(hosts.halo_id)), hosts.satellites)  # of each satellite
+    ends = np.cumsum(hosts.satellites)
+    halo_id = (hosts.first_satellite - ends + hosts.satellites)[host] + np.arange(len(host))
+    rate = known.distances.hubble(redshift)
+    around = satellite_hosts(known.theory.cosmology, hosts.log10_mass, redshift, rate)
+    mass, offset, kick = satellites_around(known.seed, known.satellites, around, host, halo_id, log10_mass_min)
+    return Satellites(halo_id, mass, hosts.position[host] + offset, hosts.velocity[host] + kick)
+
+
+def identities(row: Groups, host_id: np.ndarray, satellite_id: np.ndarray) -> dict[str, np.ndarray]:
+    """Who each row is, and whose."""
+    return {
+        "halo_id": row.column(host_id, satellite_id),
+        "host_halo_id": np.repeat(host_id, row.size),
+        "is_central": row.column(np.ones(len(row.host), bool), False),
+    }
+
+
+def phase_space(row: Groups, hosts: tuple, satellites: tuple) -> dict[str, np.ndarray]:
+    """Columns of positions and velocities (n, 3) of hosts and of satellites."""
+    found = {}
+    for letter, of_hosts, of_satellites in zip(("", "v"), hosts, satellites):
+        for i, axis in enumerate("xyz"):
+            found[f"{letter}{axis}"] = row.column(of_hosts[:, i], of_satellites[:, i])
+    return found
 
 
 def _observed(redshift: np.ndarray, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ class Structure(NamedTuple):
 
     seed: int
     cell: float  # Mpc
+    period: int  # chunks along a periodic box; 0 for an endless universe
     theory: LinearTheory
     filters: Filters
     long: LongWaves
@@ -81,6 +82,7 @@ class Hosts(NamedTuple):
 def structure(
     seed: int,
     cell: float,
+    period: int,
     unresolved: bool,
     f_nl: float,
     theory: LinearTheory,
@@ -89,14 +91,16 @@ def structure(
     satellites: SatelliteTables,
 ) -> Structure:
     """The structure of a universe; hosts_of makes the tables of hosts from the rms of the overdensity."""
+    box = period * CELLS * cell if period else long_waves.BOX
     ratio = partial(theory.power.per_potential, theory.cosmology, theory.growth.early)
-    filters, long = chunks.filters(theory.power, cell, ratio), _long_waves(seed, theory, f_nl, ratio)
+    filters, long = chunks.filters(theory.power, cell, ratio), _long_waves(seed, theory, f_nl, ratio, box)
     sigma = float(np.sqrt(chunks.overdensity_variance(filters, long)))
     everything = float(theory.power.integral(theory.power.wavenumber**-2.0)) / 3.0
     missing = max(everything - chunks.displacement_variance(filters, long), 0.0)
     return Structure(
         seed=seed,
         cell=cell,
+        period=period,
         theory=theory,
         filters=filters,
         long=long,
@@ -112,11 +116,13 @@ def structure(
     )
 
 
-def _long_waves(seed: int, theory: LinearTheory, f_nl: float, ratio: Callable) -> LongWaves:
+def _long_waves(seed: int, theory: LinearTheory, f_nl: float, ratio: Callable, box: float) -> LongWaves:
     """The long waves, made once per machine."""
-    box = (long_waves.BOX, long_waves.NODES, long_waves.SPLIT, long_waves.STEEPNESS, long_waves.DEGREE)
-    parts = [seed, f_nl, theory.power.power, theory.power.transfer, *box]
-    kept = kept_arrays("long-waves", parts, lambda: long_waves.long_waves(seed, theory.power, f_nl, ratio)._asdict())
+    how = (box, long_waves.NODES, long_waves.SPLIT, long_waves.STEEPNESS, long_waves.DEGREE)
+    parts = [seed, f_nl, theory.power.power, theory.power.transfer, *how]
+    kept = kept_arrays(
+        "long-waves", parts, lambda: long_waves.long_waves(seed, theory.power, f_nl, ratio, box)._asdict()
+    )
     return LongWaves(**kept)
 
 
@@ -142,7 +148,7 @@ def cells_at_redshift(known: Structure, place: tuple[int, int, int], redshift: f
 
 
 def _linear(known: Structure, place: tuple[int, int, int]) -> chunks.LinearChunk:
-    return chunks.linear_chunk(known.seed, known.filters, known.long, place, known.f_nl)
+    return chunks.linear_chunk(known.seed, known.filters, known.long, place, known.f_nl, known.period)
 
 
 def _redshift(known: Structure, position: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The embedded universe: halos of any part of the sky, clustered as they should be, without a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import lru_cache
@@ -15,6 +15,7 @@ from diffsky_factory.halos.synthetic import structure as synthetic_structure
 from diffsky_factory.halos.synthetic import tables as synthetic_tables
 from diffsky_factory.halos.synthetic.arranged import COLUMNS, halos_of_patch
 from diffsky_factory.halos.synthetic.structure import Structure
+from diffsky_factory.halos.synthetic.tables import HostTables
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.physics.structure import abundance
@@ -22,6 +23,7 @@ from diffsky_factory.physics.structure.power import POWER_SPECTRA
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64, redshift_at_distance_64
 from diffsky_factory.sky.regions import FullSky, Region, region, share_inside
+from diffsky_factory.sky.spaces import Sky
 
 PLANCK_2015 = Cosmology()
 SMDPL_SUBHALOS = SubhaloMassFunctionParameters()
@@ -86,6 +88,11 @@ class Synthetic:
         return cls(**values)
 
     @property
+    def space(self) -> Sky:
+        """The sky."""
+        return Sky()
+
+    @property
     def redshift_range(self) -> tuple[float, float]:
         """Lowest and highest redshift of a host."""
         return self.redshift_min, self.redshift_max
@@ -117,7 +124,7 @@ class Synthetic:
         """Pixels at an order that overlap a region, ascending."""
         return region(where).pixels(order)
 
-    def area(self, where: Mapping | Region) -> float:
+    def extent(self, where: Mapping | Region) -> float:
         """Area of a region [deg^2], exact."""
         return float(region(where).area)
 
@@ -148,13 +155,13 @@ class Synthetic:
         known = _structure(self)
         return halos_of_patch(known, synthetic_patches.joined(self._parts(order, pixel, where)), self.log10_mass_min)
 
-    def box(self, redshift: float, corner: tuple[int, int, int], chunks: int) -> dict[str, np.ndarray]:
+    def cube(self, redshift: float, corner: tuple[int, int, int], chunks: int) -> dict[str, np.ndarray]:
         """Hosts at one redshift from a cube of chunks^3 chunks, the first at a corner, -512 to 511 along each axis.
 
         Columns as of `halos` where they have a meaning without an observer. Hosts belong to the chunk they come from:
         near the faces of the cube some have moved out, and none has come in.
         """
-        known, tables = _structure(self), _tables_at(self, float(redshift))
+        known, tables = _structure(self), tables_at(self, float(redshift), _structure(self).sigma)
         found = []
         for place in np.ndindex((chunks,) * 3):
             cells = synthetic_structure.cells_at_redshift(known, tuple(np.add(corner, place)), redshift)
@@ -195,15 +202,24 @@ class Synthetic:
 @lru_cache(maxsize=4)
 def _structure(universe: Synthetic) -> Structure:
     """What the hosts of a universe follow from: once per process, so that a universe is small to send."""
+    return structure_of(universe, lambda sigma: _tables(universe, _drawn_between(universe), sigma))
+
+
+def structure_of(universe: Synthetic, hosts_of: Callable[[float], HostTables], period: int = 0) -> Structure:
+    """The structure of a universe; hosts_of makes tables of hosts from the rms of the overdensity.
+
+    period : chunks along a periodic box; 0 for an endless universe
+    """
     theory = _theory(universe)
     return synthetic_structure.structure(
         seed=universe.seed,
         cell=universe.cell,
+        period=period,
         unresolved=universe.unresolved_velocity,
         f_nl=float(universe.f_nl),
         theory=theory,
         farther=synthetic_tables.distances(theory, universe.redshift_max + MARGIN),
-        hosts_of=lambda sigma: _tables(universe, _drawn_between(universe), sigma),
+        hosts_of=hosts_of,
         satellites=synthetic_tables.satellite_tables(universe.subhalo_mass_function, universe.log10_mass_min),
     )
 
@@ -217,16 +233,24 @@ def _theory(universe: Synthetic) -> abundance.LinearTheory:
     return _theory_of(universe.cosmology, universe.power_spectrum)
 
 
-def _tables(universe: Synthetic, redshift: tuple[float, float], sigma: float) -> synthetic_tables.HostTables:
+def _tables(universe: Synthetic, redshift: tuple[float, float], sigma: float) -> HostTables:
     kind = abundance.mass_function(universe.mass_function)
     return synthetic_tables.host_tables(_theory(universe), kind, universe.log10_mass_min, redshift, sigma)
 
 
 @lru_cache(maxsize=4)
-def _tables_at(universe: Synthetic, redshift: float) -> synthetic_tables.HostTables:
-    """Tables of hosts at one redshift."""
-    near = (max(redshift - 0.01, 0.0), redshift + 0.01)
-    return _tables(universe, near, _structure(universe).sigma)
+def tables_at(universe: Synthetic, redshift: float, sigma: float) -> HostTables:
+    """Tables of hosts at one redshift, of the rms of the overdensity today."""
+    return _tables(universe, (max(redshift - 0.01, 0.0), redshift + 0.01), sigma)
+
+
+def densities_at(universe: Synthetic, redshift: float) -> tuple[float, float]:
+    """Mean number of hosts, and of satellites, per Mpc^3 at a redshift."""
+    kind, at = abundance.mass_function(universe.mass_function), np.array([redshift])
+    found = synthetic_tables.mean_densities(
+        _theory(universe), kind, universe.subhalo_mass_function, universe.log10_mass_min, at
+    )
+    return tuple(float(one[0]) for one in found)
 
 
 def _drawn_between(universe: Synthetic) -> tuple[float, float]:

@@ -134,14 +134,67 @@ def projected_shapes(
     A round outline has position angle 0.
     """
     frame = sky_frame(jnp.stack([x, y, z]))
-    axes = galaxy_major_axis, galaxy_minor_axis
-    disk = projected_ellipse(disk_axis_ratio_ba, disk_axis_ratio_ca, *axes, frame)
-    bulge = projected_ellipse(bulge_axis_ratio_ba, bulge_axis_ratio_ca, *axes, frame)
+    return _seen(
+        frame,
+        (galaxy_major_axis, galaxy_minor_axis),
+        (disk_half_light_radius_3d, disk_axis_ratio_ba, disk_axis_ratio_ca),
+        (bulge_half_light_radius_3d, bulge_axis_ratio_ba, bulge_axis_ratio_ca),
+        draw_twist,
+    )
+
+
+@stage
+def projected_shapes_along_z(
+    *,
+    galaxy_major_axis: Vector,
+    galaxy_minor_axis: Vector,
+    disk_half_light_radius_3d: Scalar,
+    disk_axis_ratio_ba: Scalar,
+    disk_axis_ratio_ca: Scalar,
+    bulge_half_light_radius_3d: Scalar,
+    bulge_axis_ratio_ba: Scalar,
+    bulge_axis_ratio_ca: Scalar,
+    draw_twist: Normal,
+) -> ProjectedShapes:
+    """As `projected_shapes`, but as a far observer sees them along z: in a box; position angles are from -x through y.
+
+    Reads
+        galaxy_major_axis : -
+        galaxy_minor_axis : -
+        disk_half_light_radius_3d : kpc
+        disk_axis_ratio_ba : -
+        disk_axis_ratio_ca : -
+        bulge_half_light_radius_3d : kpc
+        bulge_axis_ratio_ba : -
+        bulge_axis_ratio_ca : -
+    Writes
+        disk_half_light_radius : kpc, physical, major axis
+        disk_ellipticity : -
+        disk_position_angle : deg
+        disk_inclination : deg
+        bulge_half_light_radius : kpc, physical, major axis
+        bulge_ellipticity : -
+        bulge_position_angle : deg
+        bulge_inclination : deg
+    """
+    frame = sky_frame(jnp.array([0.0, 0.0, 1.0], jnp.result_type(galaxy_major_axis)))
+    return _seen(
+        frame,
+        (galaxy_major_axis, galaxy_minor_axis),
+        (disk_half_light_radius_3d, disk_axis_ratio_ba, disk_axis_ratio_ca),
+        (bulge_half_light_radius_3d, bulge_axis_ratio_ba, bulge_axis_ratio_ca),
+        draw_twist,
+    )
+
+
+def _seen(frame: SkyFrame, axes: tuple, disk_3d: tuple, bulge_3d: tuple, twist: Scalar) -> ProjectedShapes:
+    """Outlines of disk and bulge, each (half-light radius, b/a, c/a) in three dimensions."""
+    disk, bulge = (projected_ellipse(ba, ca, *axes, frame) for _, ba, ca in (disk_3d, bulge_3d))
     return ProjectedShapes(
-        HALF_LIGHT_OF_OUTLINE * disk_half_light_radius_3d * disk.semi_major,
+        HALF_LIGHT_OF_OUTLINE * disk_3d[0] * disk.semi_major,
         *disk[1:],
-        HALF_LIGHT_OF_OUTLINE * bulge_half_light_radius_3d * bulge.semi_major,
+        HALF_LIGHT_OF_OUTLINE * bulge_3d[0] * bulge.semi_major,
         bulge.ellipticity,
-        half_turn(bulge.position_angle + TWIST * draw_twist),
+        half_turn(bulge.position_angle + TWIST * twist),
         bulge.inclination,
     )

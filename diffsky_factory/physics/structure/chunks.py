@@ -123,38 +123,42 @@ def displacement_variance(known: Filters, long: LongWaves) -> float:
     return short / 3.0 + float(long.displacement_variance)
 
 
-def noise(seed: int, chunk: tuple[int, int, int]) -> np.ndarray:
-    """White noise of a chunk and its border, (64, 64, 64), unit variance, from the bricks it is made of."""
+def noise(seed: int, chunk: tuple[int, int, int], period: int = 0) -> np.ndarray:
+    """White noise of a chunk and its border, (64, 64, 64), unit variance, from the bricks it is made of.
+
+    period : chunks after which the noise repeats; 0 for an endless lattice
+    """
     each = PADDED // BRICK
     found = np.empty((PADDED,) * 3)
     first = [(CELLS * place - PADDING) // BRICK for place in chunk]
     for i, j, k in np.ndindex(each, each, each):
         a, b, c = (slice(BRICK * x, BRICK * (x + 1)) for x in (i, j, k))
-        found[a, b, c] = _brick(seed, first[0] + i, first[1] + j, first[2] + k)
+        brick = np.add(first, (i, j, k))
+        found[a, b, c] = _brick(seed, *(brick % (period * CELLS // BRICK) if period else brick).tolist())
     return found
 
 
 def linear_chunk(
-    seed: int, known: Filters, long: LongWaves, chunk: tuple[int, int, int], f_nl: float = 0.0
+    seed: int, known: Filters, long: LongWaves, chunk: tuple[int, int, int], f_nl: float = 0.0, period: int = 0
 ) -> LinearChunk:
-    """The waves of a chunk and its displacement fields.
+    """The waves of a chunk and its displacement fields; they repeat after a number of chunks, where one is given.
 
     psi1 = -grad phi1,  laplacian phi1 = delta;   psi2 = grad phi2,
     laplacian phi2 = sum_{i<j} (phi1_ii phi1_jj - phi1_ij^2), of waves smoothed as halos know them
     Source: Bouchet et al. 1995, A&A 296, 575; Scoccimarro 1998, MNRAS 299, 1097, Appendix D; that second order is of
     smoothed waves alone: Kitaura & Hess 2013, MNRAS 435, L78.
     """
-    short = scipy.fft.rfftn(noise(seed, chunk), overwrite_x=True) * known.overdensity
+    short = scipy.fft.rfftn(noise(seed, chunk, period), overwrite_x=True) * known.overdensity
     primordial = np.zeros((CELLS,) * 3)
     if f_nl != 0.0:
-        primordial, coupled = _coupled(known, long.primordial, chunk, short)
+        primordial, coupled = _coupled(known, long, chunk, short)
         short += f_nl * coupled
     over, smooth = short / known.waves.squared, short * known.smoothing
     inside = long_waves.window(
-        long.potential, tuple(x[0] for x in node_positions(chunk, known.cell)), NODES, known.cell
+        long.potential, long.step, tuple(x[0] for x in node_positions(chunk, known.cell)), NODES, known.cell
     )
     *slopes, xx, yy, zz = long_waves.derivatives(inside, (*FIRST, *SECOND[:3]))
-    second_waves = _second_order(known, long.potential, chunk, smooth)
+    second_waves = _second_order(known, long, chunk, smooth)
     first, second = np.empty((2, NODES, NODES, NODES, 3))
     for axis, k in enumerate(known.waves[:3]):
         slope = 1j * _odd(k)
@@ -164,13 +168,13 @@ def linear_chunk(
     return LinearChunk(overdensity, first, second, primordial)
 
 
-def _coupled(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], short: np.ndarray):
+def _coupled(known: Filters, long: LongWaves, chunk: tuple[int, int, int], short: np.ndarray):
     """Long primordial potential (32, 32, 32), and waves of overdensity that its product with the short one adds.
 
     phi^2 = phi_L^2 + 2 phi_L phi_S + phi_S^2, of which the first is among the long waves.
     """
     corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
-    at = long_waves.window(coefficients, corner, PADDED, known.cell)
+    at = long_waves.window(long.primordial, long.step, corner, PADDED, known.cell)
     (far,) = long_waves.derivatives(at, ((0, 0, 0),))
     near = scipy.fft.irfftn(short / known.per_potential, s=(PADDED,) * 3)
     added = scipy.fft.rfftn((2.0 * far + near) * near, overwrite_x=True) * known.per_potential
@@ -178,7 +182,7 @@ def _coupled(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, in
     return far[CENTRE, CENTRE, CENTRE], added
 
 
-def _second_order(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], smooth: np.ndarray):
+def _second_order(known: Filters, long: LongWaves, chunk: tuple[int, int, int], smooth: np.ndarray):
     """-phi2 as waves (64, 64, 33), from smoothed short waves and the long ones, on every other node.
 
     Every other, as the waves are smooth and their source has little on the shortest scales.
@@ -188,10 +192,10 @@ def _second_order(known: Filters, coefficients: np.ndarray, chunk: tuple[int, in
     over = smooth[_KEPT] / (8.0 * waves.squared)  # 8: transforms back are means over the nodes
     over[_HIGHEST] = 0.0
     corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
-    long = long_waves.derivatives(long_waves.window(coefficients, corner, n, step), SECOND)
+    far = long_waves.derivatives(long_waves.window(long.potential, long.step, corner, n, step), SECOND)
     k, pairs = waves[:3], ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     # derivatives of -phi: -phi(k) = delta(k) / k^2
-    bend = [scipy.fft.irfftn(over * (k[i] * k[j]), s=(n,) * 3) + mine for (i, j), mine in zip(pairs, long)]
+    bend = [scipy.fft.irfftn(over * (k[i] * k[j]), s=(n,) * 3) + mine for (i, j), mine in zip(pairs, far)]
     source = bend[0] * bend[1] + (bend[0] + bend[1]) * bend[2] - bend[3] ** 2 - bend[4] ** 2 - bend[5] ** 2
     laplacian = scipy.fft.rfftn(source, overwrite_x=True) * (8.0 / waves.squared)
     laplacian[0, 0, 0] = 0.0

@@ -59,42 +59,49 @@ def mean_square(amplitude: np.ndarray, n: int) -> float:
 
 
 class LongWaves(NamedTuple):
-    """The long waves of a universe, and how large they are on average."""
+    """The long waves of a universe, and how large they are on average; n = 256, or fewer of a smaller box."""
 
-    potential: np.ndarray  # (256, 256, 256) float32 spline coefficients of phi [Mpc^2] today, its Laplacian is delta
+    step: float  # Mpc, between nodes
+    potential: np.ndarray  # (n, n, n) float32 spline coefficients of phi [Mpc^2] today, its Laplacian is delta
     overdensity_variance: float
     displacement_variance: float  # Mpc^2, along one axis
-    primordial: np.ndarray  # (256, 256, 256) float32 of the Gaussian primordial potential; empty where it plays no part
+    primordial: np.ndarray  # (n, n, n) float32 of the Gaussian primordial potential; empty where it plays no part
 
 
 def long_waves(
-    seed: int, power: LinearPower, f_nl: float = 0.0, per_potential: Callable[[np.ndarray], np.ndarray] | None = None
+    seed: int,
+    power: LinearPower,
+    f_nl: float = 0.0,
+    per_potential: Callable[[np.ndarray], np.ndarray] | None = None,
+    box: float = BOX,
 ) -> LongWaves:
-    """The long waves of a seed.
+    """The long waves of a seed, periodic in a box [Mpc].
 
     f_nl : of the primordial potential, phi + f_nl (phi^2 - <phi^2>), phi Gaussian
     per_potential : overdensity today per primordial potential at a wavenumber [1/Mpc], where f_nl is not 0
     """
-    amplitude, squared = amplitudes(power), wavenumbers(NODES, STEP).squared
-    variance, moved = mean_square(amplitude, NODES), mean_square(amplitude / np.sqrt(squared), NODES) / 3.0
-    noise = philox(seed, "long waves", 0).standard_normal((NODES,) * 3)
+    n = 2 * int(np.ceil(0.5 * box / STEP))
+    step = box / n
+    amplitude, squared = amplitudes(power, n, step), wavenumbers(n, step).squared
+    variance, moved = mean_square(amplitude, n), mean_square(amplitude / np.sqrt(squared), n) / 3.0
+    noise = philox(seed, "long waves", 0).standard_normal((n,) * 3)
     waves = scipy.fft.rfftn(noise, overwrite_x=True) * amplitude
     primordial = np.empty((0, 0, 0), np.float32)
     if f_nl != 0.0:
         ratio = per_potential(np.sqrt(squared))
-        field = scipy.fft.irfftn(waves / ratio, s=(NODES,) * 3)
+        field = scipy.fft.irfftn(waves / ratio, s=(n,) * 3)
         primordial = spline_coefficients(waves / ratio)
         coupled = scipy.fft.rfftn(f_nl * (field**2 - np.mean(field**2)), overwrite_x=True)
         waves += np.where(squared < HIGHEST**2, ratio * coupled, 0.0)
-    return LongWaves(spline_coefficients(-waves / squared), variance, moved, primordial)
+    return LongWaves(step, spline_coefficients(-waves / squared), variance, moved, primordial)
 
 
-def amplitudes(power: LinearPower) -> np.ndarray:
-    """The filter that makes the long overdensity from white noise, (256, 256, 129)."""
-    half = np.fft.rfftfreq(NODES, STEP) * 2.0 * np.pi
+def amplitudes(power: LinearPower, n: int, step: float) -> np.ndarray:
+    """The filter that makes the long overdensity from white noise, (n, n, n // 2 + 1)."""
+    half = np.fft.rfftfreq(n, step) * 2.0 * np.pi
     k = np.sqrt(half[:, None, None] ** 2 + half[None, :, None] ** 2 + half**2)
-    octant = np.sqrt(power(k) * long_share(k) / STEP**3)  # 0 at the mean
-    mirror = np.abs(np.fft.fftfreq(NODES, 1.0 / NODES)).astype(int)
+    octant = np.sqrt(power(k) * long_share(k) / step**3)  # 0 at the mean
+    mirror = np.abs(np.fft.fftfreq(n, 1.0 / n)).astype(int)
     return octant[np.ix_(mirror, mirror, np.arange(len(half)))]
 
 
@@ -113,9 +120,14 @@ class Window(NamedTuple):
     splines: tuple[np.ndarray, ...]  # per axis (derivative 0 to 2, node, m)
 
 
-def window(coefficients: np.ndarray, corner: tuple[float, float, float], number: int, step: float) -> Window:
-    """For a cube of number^3 nodes a step apart, the first at corner [Mpc] from the observer; waves are periodic."""
-    firsts, splines = zip(*(_axis(float(at), number, float(step)) for at in corner))
+def window(
+    coefficients: np.ndarray, spacing: float, corner: tuple[float, float, float], number: int, step: float
+) -> Window:
+    """For a cube of number^3 nodes a step apart, the first at corner [Mpc] from the observer; waves are periodic.
+
+    spacing : Mpc, between coefficients
+    """
+    firsts, splines = zip(*(_axis(float(at), number, float(step), float(spacing)) for at in corner))
     m = splines[0].shape[2]
     each = [np.arange(first, first + m) % coefficients.shape[0] for first in firsts]
     return Window(coefficients[np.ix_(*each)].astype(np.float64), splines)
@@ -131,16 +143,16 @@ def derivatives(at: Window, orders: tuple[tuple[int, int, int], ...]) -> list[np
 
 
 @lru_cache(maxsize=64)
-def _axis(corner: float, number: int, step: float) -> tuple[int, np.ndarray]:
+def _axis(corner: float, number: int, step: float, spacing: float) -> tuple[int, np.ndarray]:
     """First coefficient, and the values and two derivatives of the splines that reach a row of nodes."""
-    at = (corner + np.arange(number) * step) / STEP
+    at = (corner + np.arange(number) * step) / spacing
     first = int(np.floor(at[0])) - DEGREE // 2
-    m = int(np.floor((number - 1) * step / STEP)) + 1 + SUPPORT  # the same for any start
+    m = int(np.floor((number - 1) * step / spacing)) + 1 + SUPPORT  # the same for any start
     offset = at[:, None] - (first + np.arange(m))
     basis = BSpline.basis_element(np.arange(SUPPORT + 1) - SUPPORT / 2, extrapolate=False)
     values = [np.nan_to_num(basis(offset))]
     for order in (1, 2):
-        values.append(np.nan_to_num(basis.derivative(order)(offset)) / STEP**order)
+        values.append(np.nan_to_num(basis.derivative(order)(offset)) / spacing**order)
     return first, np.array(values)
 
 

@@ -44,9 +44,9 @@ def test_groups_stay_whole_under_any_tiling(cone):
 
 
 def test_its_area_is_that_of_its_command_line(cone):
-    assert cone.area(EVERYTHING) == pytest.approx(25.0 / 3600.0, rel=1e-5)
+    assert cone.extent(EVERYTHING) == pytest.approx(25.0 / 3600.0, rel=1e-5)
     circle = {"cone": {"ra": 0.0, "dec": 0.0, "radius": 0.03}}
-    assert cone.area(circle) == pytest.approx(np.pi * 0.03**2, rel=1e-2)
+    assert cone.extent(circle) == pytest.approx(np.pi * 0.03**2, rel=1e-2)
     inside = sum(cone.count(6, pixel, circle) for pixel in cone.tiles(6, circle))
     assert 0.2 < inside / 4419 < 0.6
 

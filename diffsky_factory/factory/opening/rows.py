@@ -1,14 +1,14 @@
-"""`ds.sky`: the sky of a dataset of galaxies or halos, and cuts that read only what they must.
+"""Rows of a dataset: what is true of those at hand, cuts that read only what they must, and what can be had of them.
 
-It says what is true of the rows at hand, or raises: rows that were sorted are the same, rows that were chosen or joined
-by other means are not, and the error says what to do instead.
+It says what is true, or raises: rows that were sorted are the same, rows that were chosen or joined by other means are
+not, and the error says what to do instead. `ds.sky` and `ds.box` add what holds on the sky, and in a box.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dask
 import dask.array as da
@@ -20,26 +20,59 @@ from diffsky_factory.core.columns import columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.expressions import condition
 from diffsky_factory.factory.opening import tables
-from diffsky_factory.factory.opening.cuts import Cut, InRegion, InTiles, Where
+from diffsky_factory.factory.opening.cuts import Cut, InTiles, Where
 from diffsky_factory.factory.opening.explained import Explanation, explained
 from diffsky_factory.factory.opening.selection import ATTRIBUTE, Selection, fingerprint, selection_from_text
 from diffsky_factory.factory.opening.sources import STORE, Source, source_of
 from diffsky_factory.outputs.layout import ranges
 from diffsky_factory.outputs.reading import ROW
-from diffsky_factory.sky.areas import area_of
 from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.randoms import exact_random_points, random_points
-from diffsky_factory.sky.regions import Cone, Pixels, Region, region
 
 INSTEAD = (
-    "cut with ds.sky (cone, box, polygon, moc, zslice, where, in_tiles, or select for a mask of your own), and join "
-    "cuts with ds.sky.join"
+    "cut with ds.sky or ds.box (cone, box, polygon, moc, zslice, sub_box, where, in_tiles, or select for a mask of "
+    "your own), and join cuts with their join"
 )
 
 
-@xr.register_dataset_accessor("sky")
-class Sky:
-    """Sky of a dataset made by this package, opened by it, or cut from one."""
+def attribute(ds: xr.Dataset, name: str) -> Any:
+    """An attribute that datasets of this package have."""
+    if name not in ds.attrs:
+        raise AttributeError(f"no attribute '{name}': this dataset was not made by diffsky_factory")
+    return ds.attrs[name]
+
+
+def rows_coordinate(ds: xr.Dataset) -> xr.DataArray:
+    """Row of the store or mock of each row; raises InputError where it is gone."""
+    if ROW not in ds.coords:
+        attribute(ds, "cosmology")
+        raise InputError(f"the coordinate '{ROW}', by which rows are known, is gone; {INSTEAD}")
+    found = ds.coords[ROW]
+    if found.ndim != 1:
+        raise InputError(f"the coordinate '{ROW}' has shape {found.shape}: rows were chosen or repeated; {INSTEAD}")
+    return found
+
+
+def checked_selection(ds: xr.Dataset) -> Selection:
+    """What the rows of a dataset are; raises InputError where they are others than those that were chosen."""
+    attribute(ds, "cosmology")
+    if ATTRIBUTE not in ds.attrs:
+        raise InputError("rows of this dataset have no place: they are fits, or halos of a store of another version")
+    found = selection_from_text(ds.attrs[ATTRIBUTE])
+    rows = rows_coordinate(ds)
+    if getattr(rows.data, "name", None) != found.token:
+        now = fingerprint(np.asarray(rows))
+        if now != found.rows:
+            raise InputError(
+                f"{now[0]:,} rows that were chosen or joined by other means than ds.sky or ds.box, out of "
+                f"{found.rows[0]:,}: where they are from is not known; {INSTEAD}"
+            )
+    return found
+
+
+class Catalogue:
+    """What `ds.sky` and `ds.box` share."""
+
+    _geometry: ClassVar[str]
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
@@ -48,24 +81,14 @@ class Sky:
         try:
             return str(self.explain())
         except (InputError, ValueError, AttributeError) as error:
-            return f"<ds.sky: {error}>"
+            return f"<ds.{type(self).__name__.lower()}: {error}>"
 
     # what the rows are
 
     @property
-    def area(self) -> float:
-        """Area in deg^2 of the sky that the rows are from, to 1e-4 where regions cross."""
-        return self._selection.area
-
-    @property
-    def redshift_range(self) -> tuple[float, float]:
-        """Lowest and highest redshift that the rows may have; of a mock, of its hosts."""
-        return self._selection.redshift
-
-    @property
-    def region(self) -> list[Region]:
-        """Parts of the sky whose intersection the rows are from."""
-        return self._selection.sky
+    def region(self) -> list[Any]:
+        """Parts of the sky, or of the box, whose intersection the rows are from."""
+        return self._selection.parts
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -84,40 +107,37 @@ class Sky:
 
     @property
     def tile_order(self) -> int:
-        """HEALPix order of the tiles, NESTED."""
+        """Order of the tiles: of HEALPix pixels, NESTED, or of cubes of a box, 2^order along each side."""
         return int(self._attribute("tile_order"))
 
     @property
     def tiles(self) -> np.ndarray:
-        """HEALPix pixels of the tiles, in the order of their rows, that lie in the region or have rows here.
+        """Tiles, in the order of their rows, that lie in the region or have rows here.
 
         A row belongs to the tile of its host.
         """
-        found = self._source.tiles
-        chosen = np.ones(len(found.pixels), bool)
+        found, space = self._source.tiles, self._selection.space
+        chosen = np.ones(len(found.keys), bool)
         for one in self._selection.regions:
-            chosen &= np.isin(found.pixels, region(one).pixels(found.order))
+            chosen &= np.isin(found.keys, space.cells_of(space.part(one), found.order))
         if self._selection.cuts:
             chosen[self._tile_numbers()] = True
-        return found.pixels[chosen]
+        return found.keys[chosen]
 
     @property
     def tile_rows(self) -> np.ndarray:
         """Rows of each of `tiles`."""
-        found, pixels = self._source.tiles, self.tiles
-        counts = (
-            np.bincount(self._tile_numbers(), minlength=len(found.pixels)) if self._selection.cuts else found.counts
-        )
-        return counts[np.isin(found.pixels, pixels)]
+        found, keys = self._source.tiles, self.tiles
+        counts = np.bincount(self._tile_numbers(), minlength=len(found.keys)) if self._selection.cuts else found.counts
+        return counts[np.isin(found.keys, keys)]
 
     @property
-    def tile_areas(self) -> np.ndarray:
-        """Area [deg^2] of each of `tiles` within the region."""
-        found, pixels = self._source.tiles, self.tiles
-        areas, regions = found.areas[np.isin(found.pixels, pixels)], self._selection.sky
-        if not self._selection.regions:
-            return areas
-        return np.array([area_of([Pixels(found.order, (int(pixel),)), *regions]) for pixel in pixels])
+    def _tile_extents(self) -> np.ndarray:
+        """Extent of each of `tiles` within the region."""
+        found, keys, chosen = self._source.tiles, self.tiles, self._selection
+        if not chosen.regions:
+            return found.extents[np.isin(found.keys, keys)]
+        return np.array([chosen.space.extent([chosen.space.cells([key], found.order), *chosen.parts]) for key in keys])
 
     @property
     def weight(self) -> xr.DataArray:
@@ -135,58 +155,23 @@ class Sky:
 
     # cuts
 
-    def cone(self, ra: float, dec: float, radius: float) -> xr.Dataset:
-        """Rows within a radius [deg] of a point."""
-        return self.within({"cone": {"ra": ra, "dec": dec, "radius": radius}})
-
-    def box(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
-        """Rows between two meridians, eastward from the first to the second, and two parallels [deg]."""
-        return self.within({"rectangle": {"ra": list(ra), "dec": list(dec)}})
-
-    def polygon(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
-        """Rows inside a polygon whose edges are great circles, by its corners [deg]."""
-        return self.within({"polygon": {"ra": list(ra), "dec": list(dec)}})
-
-    def moc(self, moc: Any) -> xr.Dataset:
-        """Rows inside a MOC: a mocpy.MOC, its text, or the path of a FITS file."""
-        return self.within({"moc": moc})
-
-    def within(self, where: Mapping | Region) -> xr.Dataset:
-        """Rows inside a region, in any form that a recipe takes."""
-        where = region(where)
-        return self._cut(InRegion(where), self._selection.within(where, words_of(where)))
-
     def in_tiles(self, pixels: Sequence[int]) -> xr.Dataset:
         """The rows of some tiles. Raises ValueError where a tile is not in the dataset.
 
-        A satellite belongs to the tile of its host, so that a few lie outside; the area is that of the tiles.
+        A satellite belongs to the tile of its host, so that a few lie outside; the extent is that of the tiles.
         """
         wanted = np.asarray(pixels)
         if wanted.size and not np.issubdtype(wanted.dtype, np.integer):
-            raise ValueError(f"tiles are HEALPix pixels, integers, not {wanted.dtype}")
+            raise ValueError(f"tiles are numbers of cells, integers, not {wanted.dtype}")
         if not wanted.size:
-            raise ValueError("in_tiles: no tile is given; see ds.sky.tiles")
+            raise ValueError("in_tiles: no tile is given; see its tiles")
         wanted = wanted.astype(np.int64)
         absent = np.setdiff1d(wanted, self.tiles)
         if len(absent):
-            raise ValueError(f"no tile {absent[0]} of order {self.tile_order} here; see ds.sky.tiles")
-        cut, words = InTiles(wanted), f"in_tiles({len(wanted)} of order {self.tile_order})"
-        return self._cut(cut, self._selection.within(Pixels(self.tile_order, tuple(wanted.tolist())), words))
-
-    def zslice(self, low: float, high: float, kind: str = "redshift") -> xr.Dataset:
-        """Rows with low <= redshift < high; kind is "redshift" or "redshift_obs"."""
-        if kind not in ("redshift", "redshift_obs"):
-            raise ValueError(f"kind is 'redshift' or 'redshift_obs', not {kind!r}")
-        if not low < high:
-            raise ValueError(f"zslice({low}, {high}): give low < high")
+            raise ValueError(f"no tile {absent[0]} of order {self.tile_order} here; see its tiles")
         chosen = self._selection
-        if kind == "redshift":
-            first, last = chosen.redshift
-            least = min(max(float(low), first), last)
-            chosen = replace(chosen, redshift=(least, max(min(float(high), last), least)))
-        cut = Where(condition(f"{float(low)!r} <= {kind} < {float(high)!r}", {kind: ()}))
-        words = f"zslice({float(low)!r}, {float(high)!r}{'' if kind == 'redshift' else f', {kind}'})"
-        return self._cut(cut, chosen.where(self._sealed(words, cut)))
+        cut, words = InTiles(wanted), f"in_tiles({len(wanted)} of order {self.tile_order})"
+        return self._cut(cut, chosen.within(chosen.space.cells(wanted.tolist(), self.tile_order), words))
 
     def where(self, text: str) -> xr.Dataset:
         """Rows that meet a condition on columns, such as "mag_true[lsst_i] < 24 & is_central".
@@ -200,9 +185,9 @@ class Sky:
         return self._cut(cut, self._selection.where(self._sealed(f"where({text})", cut)))
 
     def select(self, chosen: Any) -> xr.Dataset:
-        """Rows that a mask or an array of row numbers of yours chooses, by anything but their place on the sky.
+        """Rows that a mask or an array of row numbers of yours chooses, by anything but their place.
 
-        The area stays as it is. Each row at most once.
+        The area, or volume, stays as it is. Each row at most once.
         """
         selection, rows = self._selection, np.asarray(self._rows_coordinate)
         if isinstance(chosen, xr.DataArray) and ROW in chosen.coords and not np.array_equal(chosen[ROW], rows):
@@ -225,7 +210,7 @@ class Sky:
 
         They must differ by regions alone; cuts in other columns come after.
         """
-        every = [self, *(other.sky for other in others)]
+        every = [self, *(type(self)(other) for other in others)]
         chosen = [one._selection for one in every]
         if (
             len({(one.covered_text, one.redshift, one.conditions) for one in chosen}) > 1
@@ -234,30 +219,17 @@ class Sky:
             raise InputError("join: the cuts differ by more than regions; join regions first, then cut the rest")
         whole = xr.concat([one._ds for one in every], self._dimension, data_vars="minimal", coords="minimal")
         rows, positions = np.unique(np.asarray(whole[ROW]), return_index=True)
-        parts = {"any": [{"all": list(one.regions)} if one.regions else {"full_sky": True} for one in chosen]}
+        parts = {"any": [{"all": list(one.regions)} if one.regions else dict(one.space.whole) for one in chosen]}
         joined = replace(chosen[0], regions=(parts,), cuts=(f"join of {len(every)} cuts", *chosen[0].conditions))
         own = set.intersection(*(set(one._own) for one in every))
-        return _with(whole, sorted(own), replace(joined, area=area_of(joined.sky)), rows, positions, self._source)
+        joined = replace(joined, extent=joined.space.extent(joined.parts))
+        return _with(whole, sorted(own), joined, rows, positions, self._source)
 
     # what it costs, and what else can be had
 
     def explain(self) -> Explanation:
         """Rows, tiles, blocks and bytes of the dataset, and how it was cut; print it."""
         return explained(self._ds, self._selection, self._source, self._row_values())
-
-    def randoms(self, n: int | None = None, *, density: float | None = None, seed: int = 0) -> xr.Dataset:
-        """Points uniform on the sky that the rows are from: n of them, or of a density [deg^-2].
-
-        Those of a density belong to the cells of the sky: a part of the region has the points that the whole has there.
-        """
-        if (n is None) == (density is None):
-            raise ValueError("give n or density, one of the two")
-        where = self._selection.sky
-        ra, dec, _ = exact_random_points(where, n, seed) if density is None else random_points(where, density, seed)
-        known = columns()
-        values = {name: ("random", points, known[name].attributes) for name, points in (("ra", ra), ("dec", dec))}
-        said = {"area_deg2": self.area, "seed": seed, "density_deg2": len(ra) / self.area if self.area else 0.0}
-        return xr.Dataset(values, attrs=said)
 
     def photometry(self, bands: Any, *, save: bool = False, name: str | None = None, **how: Any) -> xr.Dataset:
         """True magnitudes in any bands, computed from what is stored when they are asked for.
@@ -287,20 +259,12 @@ class Sky:
 
     # how
 
-    def _attribute(self, name: str):
-        if name not in self._ds.attrs:
-            raise AttributeError(f"no attribute '{name}': this dataset was not made by diffsky_factory")
-        return self._ds.attrs[name]
+    def _attribute(self, name: str) -> Any:
+        return attribute(self._ds, name)
 
     @property
     def _rows_coordinate(self) -> xr.DataArray:
-        if ROW not in self._ds.coords:
-            self._attribute("cosmology")
-            raise InputError(f"the coordinate '{ROW}', by which rows are known, is gone; {INSTEAD}")
-        found = self._ds.coords[ROW]
-        if found.ndim != 1:
-            raise InputError(f"the coordinate '{ROW}' has shape {found.shape}: rows were chosen or repeated; {INSTEAD}")
-        return found
+        return rows_coordinate(self._ds)
 
     @property
     def _dimension(self) -> str:
@@ -308,19 +272,11 @@ class Sky:
 
     @cached_property
     def _selection(self) -> Selection:
-        """What the rows are; raises InputError where they are others than those that were chosen."""
-        self._attribute("cosmology")
-        if ATTRIBUTE not in self._ds.attrs:
-            raise InputError("rows of this dataset have no place on the sky: they are fits, or halos of a box")
-        found = selection_from_text(self._ds.attrs[ATTRIBUTE])
-        rows = self._rows_coordinate
-        if getattr(rows.data, "name", None) != found.token:
-            now = fingerprint(np.asarray(rows))
-            if now != found.rows:
-                raise InputError(
-                    f"{now[0]:,} rows that were chosen or joined by other means than ds.sky, out of {found.rows[0]:,}: "
-                    f"what part of the sky they are from is not known; {INSTEAD}"
-                )
+        """What the rows are; raises InputError where they are others than those that were chosen, or elsewhere."""
+        found = checked_selection(self._ds)
+        if found.space.geometry != self._geometry:
+            here, there = ("ds.box", "of a box") if found.box_size else ("ds.sky", "of a light cone")
+            raise InputError(f"rows of this dataset are {there}; ask {here}")
         return found
 
     @cached_property
@@ -406,14 +362,6 @@ class Sky:
 
     def _taken(self, positions: np.ndarray, rows: np.ndarray, chosen: Selection) -> xr.Dataset:
         return _with(self._ds, self._own, chosen, rows, positions, self._source)
-
-
-def words_of(where: Region) -> str:
-    """A region in a few words."""
-    if isinstance(where, Cone):
-        return f"cone({where.ra:g}, {where.dec:g}, {where.radius:g})"
-    ((kind, _),) = [item for item in where.plain.items() if item[0] != "order"] or [("region", None)]
-    return {"rectangle": "box"}.get(kind, kind)
 
 
 def _of_blocks(blocks, maybe: np.ndarray, surely: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
