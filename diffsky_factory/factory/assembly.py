@@ -73,6 +73,8 @@ class Assembly:
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in self.columns:
+            if isinstance(self.space, Box) and name in ON_THE_SKY:
+                raise InputError(f"recipe '{recipe.name}', columns: '{name}' has no meaning in a box; leave it out")
             if self.column(name).row_number:
                 raise InputError(f"recipe '{recipe.name}', columns: '{name}' holds row numbers, which no store keeps")
         self._check_constants()

@@ -77,7 +77,7 @@ def in_memory(galaxies: int) -> None:
     from diffsky_factory.factory.assembly import Assembly
 
     parts = Assembly(recipe_of(1)[0])
-    halos = parts.halos(int(parts.pixels[0]))
+    halos = parts.halos(int(parts.tiles[0]))
     given = {name: halos[name][:BLOCK] for name in ("log10_halo_mass", "redshift", "is_central", "environment")}
     galaxies_of = dff.differentiable(given, ["mag_mean"], parts.model, cosmology=parts.cosmology)
     step = jax.jit(jax.value_and_grad(lambda p: jnp.mean(galaxies_of(p)["mag_mean"])))

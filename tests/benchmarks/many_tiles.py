@@ -46,7 +46,7 @@ def planned(n: int) -> Part:
         shard=64,
         keys=tuple(range(n)),
         counts=(ROWS,) * n,
-        areas=(tiles.pixel_area(ORDER),) * n,
+        extents=(tiles.pixel_area(ORDER),) * n,
     )
     said = {**attributes(assembly(recipe.text)), "region": {"pixels": list(range(n)), "order": ORDER}}
     said["area_deg2"] = n * tiles.pixel_area(ORDER)

@@ -34,7 +34,7 @@ def recipe():
 def whole(recipe):
     """Halos of all tiles side by side, the kernel, and their columns."""
     parts = assembly(recipe.text)
-    tiles = [parts.provided(parts.halos(int(pixel)), parts.given) for pixel in parts.pixels]
+    tiles = [parts.provided(parts.halos(int(pixel)), parts.given) for pixel in parts.tiles]
     starts = np.cumsum([0, *(len(tile["host_row"]) for tile in tiles)])
     for tile, start in zip(tiles, starts):
         for name in ROWS & set(tile):

@@ -46,7 +46,7 @@ def test_the_host_may_be_anywhere_in_its_group(sizes, random):
 def computed(tiny, tiny_store):
     """Halos of a tile, the kernel that built the store, and its columns."""
     parts = assembly(tiny.text)
-    halos = parts.provided(parts.halos(int(parts.pixels[0])), parts.given)
+    halos = parts.provided(parts.halos(int(parts.tiles[0])), parts.given)
     wanted = tuple(name for name in tiny.columns if name not in halos)
     kernel = parts.kernel(wanted, frozenset(halos), None)
     return halos, kernel, kernel(halos, halos["galaxy_id"])
@@ -208,7 +208,7 @@ def test_a_row_that_leads_out_of_its_group_is_refused():
 
 def test_some_rows_are_those_of_all_and_only_their_blocks_are_computed(tiny, monkeypatch):
     parts = assembly(tiny.text)
-    halos = parts.provided(parts.halos(int(parts.pixels[0])), parts.given)
+    halos = parts.provided(parts.halos(int(parts.tiles[0])), parts.given)
     wanted = ("log10_stellar_mass", "dust_av")
     kernel = Kernel(plan(parts.stages, halos, wanted), parts.constants, seed=tiny.seed, block=64)
     whole = kernel(halos, halos["galaxy_id"])

@@ -205,6 +205,6 @@ def test_a_recipe_is_resolved_once_for_all_tiles(monkeypatch):
     made = []
     monkeypatch.setattr(Model, "__post_init__", lambda self, own=Model.__post_init__: (made.append(1), own(self))[1])
     parts = Assembly(dff.load_recipe(SMALL, columns=["galaxy_id", "cosmic_time", "log10_halo_mass"]))
-    for pixel in parts.pixels:
+    for pixel in parts.tiles:
         parts.galaxies(parts.halos(int(pixel)), parts.columns)
     assert len(made) == 1

@@ -60,7 +60,7 @@ def test_spectra_read_back_as_they_were_built(store):
     mock = dff.make_mock("example", **SMALL)
     np.testing.assert_array_equal(store.wavelength, mock.wavelength)
     parts = Assembly(load_recipe("example", **SMALL))
-    built = np.concatenate([parts.galaxies(parts.halos(int(p)), COLUMNS)["spectrum_observed"] for p in parts.pixels])
+    built = np.concatenate([parts.galaxies(parts.halos(int(p)), COLUMNS)["spectrum_observed"] for p in parts.tiles])
     np.testing.assert_array_equal(store.spectrum_observed, built)
     assert np.all(built > 0.0)
     assert store.spectrum_observed.attrs["units"] == "nJy"

@@ -44,7 +44,7 @@ def recipe():
 def at_once(recipe):
     """All galaxies in one piece, as a function of the parameters: the sum, by JAX; and the parameters."""
     parts = Assembly(recipe)
-    tiles = [parts.halos(int(pixel)) for pixel in parts.pixels]
+    tiles = [parts.halos(int(pixel)) for pixel in parts.tiles]
     first = np.cumsum([0, *(len(tile["halo_id"]) for tile in tiles)])
     columns = {name: np.concatenate([tile[name] for tile in tiles]) for name in tiles[0]}
     columns["host_row"] = np.concatenate([tile["host_row"] + n for tile, n in zip(tiles, first)])

@@ -11,7 +11,7 @@ from scipy.stats import kstest
 from diffsky_factory.halos.synthetic import patches as synthetic_patches
 from diffsky_factory.halos.synthetic import structure as synthetic_structure
 from diffsky_factory.halos.synthetic.structure import IDS_PER_CHUNK
-from diffsky_factory.halos.synthetic.universe import Synthetic, _structure, _tables_at
+from diffsky_factory.halos.synthetic.universe import Synthetic, _structure, tables_at
 from diffsky_factory.physics.halos import satellites
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters, log10_cumulative_density
 from diffsky_factory.physics.halos.subhalo_mass_function import mean_satellites
@@ -364,7 +364,7 @@ def test_a_primordial_potential_changes_the_number_of_hosts_as_local_non_gaussia
         more, fewer = (len(universe.cube(z, place, 1)["x"]) for universe in (one, other))
         change.append(np.log(more / fewer))
         potential.append(synthetic_structure.cells_at_redshift(_structure(one), place, z).primordial.mean())
-    tables = _tables_at(one, z)
+    tables = tables_at(one, z, _structure(one).sigma)
     mass = tables.mass[tables.mass < 15.0]
     kind = abundance.abundance(_structure(one).theory, SMDPL, np.array([z]), mass)
     b1 = np.average(kind.bias[0] - 1.0, weights=kind.density_per_dex[0])

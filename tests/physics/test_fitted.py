@@ -17,7 +17,7 @@ def growth(halos, monkeypatch):
     )
     recipe = dff.load_recipe({"simulation": "made up", "columns": ["halo_id", "mah_parameters"], "tiles": {"order": 0}})
     parts = Assembly(recipe)
-    rows = [parts.galaxies(parts.halos(int(pixel)), recipe.columns) for pixel in parts.pixels]
+    rows = [parts.galaxies(parts.halos(int(pixel)), recipe.columns) for pixel in parts.tiles]
     order = np.argsort(np.concatenate([row["halo_id"] for row in rows]))
     return np.concatenate([row["mah_parameters"] for row in rows])[order]
 

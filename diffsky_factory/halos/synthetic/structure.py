@@ -119,7 +119,7 @@ def structure(
 def _long_waves(seed: int, theory: LinearTheory, f_nl: float, ratio: Callable, box: float) -> LongWaves:
     """The long waves, made once per machine."""
     how = (box, long_waves.NODES, long_waves.SPLIT, long_waves.STEEPNESS, long_waves.DEGREE)
-    parts = [seed, f_nl, theory.power.power, theory.power.transfer, *how]
+    parts = [seed, f_nl, theory.power.power, theory.power.transfer, *how, *LongWaves._fields]
     kept = kept_arrays(
         "long-waves", parts, lambda: long_waves.long_waves(seed, theory.power, f_nl, ratio, box)._asdict()
     )

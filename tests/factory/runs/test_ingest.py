@@ -91,7 +91,7 @@ def test_a_place_that_is_taken_is_refused(reader, tmp_path):
 def test_a_mock_is_made_from_a_store(reader, tmp_path):
     dff.ingest("made up", tmp_path / "halos.zarr")
     halos = dff.open_catalog(str(tmp_path / "halos.zarr"))
-    assert halos.sizes["galaxy"] == 700
+    assert halos.sizes["halo"] == 700
     columns = ["halo_id", "log10_stellar_mass"]
     tiles = {"order": 0, "block": 1024}
     mock = dff.make_mock({"simulation": str(tmp_path / "halos.zarr"), "columns": columns, "tiles": tiles})
@@ -112,11 +112,11 @@ def test_a_box_opens_as_it_is_and_as_a_light_cone(tmp_path):
     part = {"rectangle": {"ra": [0.0, 180.0], "dec": [-90.0, 90.0]}}
     cone = dff.ingest(path, tmp_path / "cone.zarr", redshift=(0.02, 0.5), region=part)
     seen = dff.open_catalog(tmp_path / "cone.zarr").load()
-    assert 0 < seen.sizes["galaxy"] <= cone.rows
+    assert 0 < seen.sizes["halo"] <= cone.rows
     assert (seen.redshift[seen.is_central] < 0.5).all()
-    assert dff.open_catalog(path, redshift=(0.02, 0.5)).sizes["galaxy"] > seen.sizes["galaxy"]
-    with pytest.raises(dff.InputError, match="holds a box"):
-        dff.make_mock({"simulation": str(tmp_path / "box.zarr"), "columns": ["halo_id"]})
+    assert dff.open_catalog(path, redshift=(0.02, 0.5)).sizes["halo"] > seen.sizes["halo"]
+    with pytest.raises(dff.InputError, match="is a box that was taken in"):
+        dff.make_mock({"simulation": str(tmp_path / "box.zarr"), "redshift": [0.0, 0.2], "columns": ["halo_id"]})
     nowhere = {"cone": {"ra": 0.0, "dec": 0.0, "radius": 1e-3}}
     with pytest.raises(dff.InputError, match="no host halo is left"):
         dff.ingest(path, tmp_path / "empty.zarr", redshift=(0.02, 0.03), region=nowhere)
