@@ -1,5 +1,6 @@
 """A recipe put together: simulation, model, tables and kernels, ready to compute any tile."""
 
+import json
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.axes import BANDS, axis
+from diffsky_factory.core.cache import kept_arrays
 from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.declared import Declared
@@ -69,7 +71,6 @@ class Assembly:
         self._of_simulation = frozenset((*self.simulation.columns, *arranged))
         self.providers: tuple[Provider, ...] = providable(self.model.providers, self._of_simulation)
         self._check_added()
-        self._counts: dict[int, int] = {}
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in self.columns:
@@ -180,16 +181,28 @@ class Assembly:
         extents = whole * self.space.shares(inside, tiles, self.order)
         return tuple((extents * (self.extent / max(extents.sum(), 1e-300))).tolist())
 
-    def count(self, tile: int) -> int:
-        """Exact rows of a tile; counted once."""
-        if tile not in self._counts:
-            self._counts[tile] = self.simulation.count(self.order, tile, self.region)
-        return self._counts[tile]
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Exact rows of each of `tiles`.
 
-    def expected_count(self, tile: int) -> int:
-        """Mean number of rows of a tile, without making any, for a simulation that knows it; else the exact one."""
+        Halos that are drawn cannot be counted before their hosts are, as these move: that is done once per machine.
+        """
+
+        def make() -> dict[str, np.ndarray]:
+            found = [self.simulation.count(self.order, int(tile), self.region) for tile in self.tiles]
+            return {"counts": np.array(found, np.int64)}
+
+        drawn_from = getattr(self.simulation, "drawn_from", None)
+        if drawn_from is None:
+            return tuple(make()["counts"].tolist())
+        parts = (*drawn_from, self.order, json.dumps(self.region, sort_keys=True))
+        return tuple(kept_arrays("counts", parts, make)["counts"].tolist())
+
+    @property
+    def expected_counts(self) -> tuple[int, ...]:
+        """Mean rows of each of `tiles`, without making any, for a simulation that knows them; else the exact ones."""
         known = getattr(self.simulation, "expected_count", None)
-        return round(known(self.order, tile, self.region)) if known else self.count(tile)
+        return tuple(round(known(self.order, int(tile), self.region)) for tile in self.tiles) if known else self.counts
 
     def halos(self, tile: int) -> dict[str, np.ndarray]:
         """Halos of a tile, arranged."""

@@ -49,7 +49,7 @@ def recipe_of(galaxies: int):
     while found < galaxies:
         parts = Assembly(dff.load_recipe(RECIPE, region={"order": 7, "pixels": [first + len(pixels)]}))
         pixels.append(first + len(pixels))
-        found += parts.count(pixels[-1])
+        found += sum(parts.counts)
     return dff.load_recipe(RECIPE, region={"order": 7, "pixels": pixels}), found
 
 

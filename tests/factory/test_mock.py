@@ -11,6 +11,7 @@ from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.opening.catalogs import open_catalog
 from diffsky_factory.factory.opening.mock import make_mock
+from diffsky_factory.factory.recipe import load_recipe
 from diffsky_factory.halos.synthetic.universe import Synthetic
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology
@@ -230,3 +231,19 @@ def test_weights_of_the_simulation_are_used_as_they_are(tiny, monkeypatch):
     parts = Assembly(tiny)
     known = parts.halos(tiny.region.pixels[0])
     np.testing.assert_array_equal(parts.galaxies(known, ["weight"])["weight"], np.arange(len(known["halo_id"])))
+
+
+def test_rows_of_drawn_halos_are_counted_once_per_machine(plain, tmp_path, monkeypatch):
+    """Counting draws all hosts: who asks again, in any process, is not to wait for it; other halos are counted anew."""
+    monkeypatch.setenv("DIFFSKY_FACTORY_CACHE", str(tmp_path))
+    counted = []
+    count = Synthetic.count
+    monkeypatch.setattr(Synthetic, "count", lambda *given: counted.append(given) or count(*given))
+    first = Assembly(plain).counts
+    assert len(counted) == len(first) == 16
+    assert Assembly(plain).counts == first
+    assert len(counted) == 16
+    for changes in ({"seed": 8}, {"halo_mass_min": 7e11}, {"tiles": {"order": 8}}, {"redshift": [0.3, 0.7]}):
+        before = len(counted)
+        assert Assembly(load_recipe(plain, **changes)).counts != first
+        assert len(counted) > before

@@ -43,7 +43,7 @@ def make_halos(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
 
 def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Dataset:
     every = [int(tile) for tile in parts.tiles]
-    rows = [parts.count(tile) for tile in every]
+    rows = parts.counts
     tiles = tuple(tile for tile, n in zip(every, rows) if n)  # dask has no use for chunks without rows
     counts = tuple(n for n in rows if n)
     axes = used_axes(parts, names)

@@ -134,7 +134,7 @@ class MockSource:
         self.parts = parts
         self.columns = tuple(dict.fromkeys((*(parts.columns or parts.simulation.columns), *_weights(parts))))
         keys = np.asarray(parts.tiles, np.int64)
-        counts = np.array([parts.count(int(tile)) for tile in keys], np.int64)
+        counts = np.asarray(parts.counts, np.int64)
         starts = np.cumsum(counts) - counts
         self.tiles = Tiles(parts.order, keys, starts, counts, np.asarray(parts.tile_extents(keys.tolist())))
         some = counts > 0

@@ -79,7 +79,7 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
     if not assembly.recipe.columns:
         raise InputError(f"recipe '{assembly.recipe.name}': it has no columns; there is nothing to build")
     tiles = [int(tile) for tile in assembly.tiles]
-    counts = [assembly.count(tile) if exact else assembly.expected_count(tile) for tile in tiles]
+    counts = assembly.counts if exact else assembly.expected_counts
     if not sum(counts):
         raise InputError(f"recipe '{assembly.recipe.name}': its region and redshift range hold no halos")
     recipe = assembly.recipe
@@ -92,7 +92,7 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
         block=recipe.tiles.block,
         shard=recipe.tiles.shard,
         keys=tuple(tiles),
-        counts=tuple(counts),
+        counts=counts,
         extents=assembly.tile_extents(tiles),
     )
     part = Part(

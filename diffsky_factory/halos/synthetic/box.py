@@ -46,6 +46,11 @@ class SyntheticBox:
         return self.universe.cosmology
 
     @property
+    def drawn_from(self) -> tuple[Any, ...]:
+        """All that its halos follow from, as of the universe."""
+        return (repr(self), *self.universe.drawn_from)
+
+    @property
     def space(self) -> Box:
         """The box."""
         return Box(self.size)

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
+from diffsky_factory.core import counters
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.synthetic import matter as synthetic_matter
 from diffsky_factory.halos.synthetic import patches as synthetic_patches
@@ -16,6 +18,7 @@ from diffsky_factory.halos.synthetic import tables as synthetic_tables
 from diffsky_factory.halos.synthetic.arranged import COLUMNS, halos_of_patch
 from diffsky_factory.halos.synthetic.structure import Structure
 from diffsky_factory.halos.synthetic.tables import HostTables
+from diffsky_factory.physics.halos import satellites as satellites_of_hosts
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.physics.structure import abundance
@@ -33,6 +36,9 @@ PATCH_FINER = 2  # chosen: orders by which a patch is coarser than the tile it i
 MOST_HOSTS = 1.5e6  # chosen: in a patch, 200 MB
 MARGIN = 0.12  # chosen: redshift by which hosts may come from beyond, or satellites lie beyond, the farthest host
 REACH = 100.0  # Mpc, chosen: more than anything moves
+_FOLDERS = [Path(module.__file__).parent for module in (synthetic_structure, abundance, satellites_of_hosts)]
+CODE = (*(file for folder in _FOLDERS for file in sorted(folder.glob("*.py"))), Path(counters.__file__))
+"""Files whose change may make other halos."""
 SHELLS = 512  # chosen: of the integral over redshift of mean numbers
 
 
@@ -86,6 +92,11 @@ class Synthetic:
                 _known(value, kinds[0]._fields, name)
                 values[name] = kinds[0](**{each: float(x) for each, x in value.items()})
         return cls(**values)
+
+    @property
+    def drawn_from(self) -> tuple[Any, ...]:
+        """All that its halos follow from: its fields, and the code and the library that draw them."""
+        return (repr(self), np.__version__, *CODE)
 
     @property
     def space(self) -> Sky:
