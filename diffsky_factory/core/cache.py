@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from uuid import uuid4
 
 import jax
 import numpy as np
@@ -55,7 +56,7 @@ def kept_arrays(name: str, parts: Iterable, make: Callable[[], dict[str, np.ndar
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(f"{path} cannot be read ({error}); it is made again", stacklevel=2)
     arrays = make()
-    unfinished = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
+    unfinished = path.with_name(f"{path.stem}.{uuid4().hex}.tmp.npz")  # of this thread alone
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(unfinished, **arrays)

@@ -1,5 +1,9 @@
 """What is kept on disk is what would be made, and nothing that goes wrong there stops the work."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 
@@ -82,3 +86,18 @@ def test_nothing_is_kept_when_it_is_off(monkeypatch):
     for _ in range(2):
         cache.kept_arrays("thing", ["x"], making(counts))
     assert len(counts) == 2
+
+
+def test_threads_that_make_the_same_arrays_do_not_meet(folder):
+    """Two that write at once, each its own unfinished file: neither takes that of the other from under it."""
+    begun = Barrier(4)
+
+    def make():
+        begun.wait()
+        return {"x": np.arange(2_000_000.0)}
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
+        warnings.simplefilter("error")
+        found = list(pool.map(lambda _: cache.kept_arrays("met", ["same"], make), range(4)))
+    assert all(np.array_equal(one["x"], found[0]["x"]) for one in found)
+    assert [file.suffix for file in (folder / "tables").iterdir()] == [".npz"]

@@ -7,6 +7,7 @@ from astropy.cosmology import w0waCDM
 
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.outputs.store import read_part
 from tests.inputs.readers.test_rockstar_out import COMMENTS, NAMES, row
 
@@ -199,6 +200,12 @@ def test_files_of_a_box_are_opened_built_and_put_on_the_sky(snapshots, tmp_path)
 def test_what_has_no_meaning_in_a_box_is_refused(changes, problem):
     with pytest.raises(InputError, match=problem):
         dff.make_mock(BOX, **changes)
+
+
+def test_shapes_in_a_box_do_not_depend_on_where_its_corner_is():
+    names = [stage.name for stage in Assembly(dff.load_recipe(BOX)).stages]
+    assert "projected_shapes_along_z" in names
+    assert "projected_shapes" not in names
 
 
 def test_a_part_of_a_box_is_no_part_of_the_sky():

@@ -271,6 +271,19 @@ def test_position_angles_are_uniform_and_inclinations_those_of_random_directions
     assert out["disk_half_light_radius"].max() <= 0.765 * 5.0 * (1.0 + 1e-6)
 
 
+def test_in_a_box_galaxies_are_seen_along_z():
+    given = {**apply(orientation.orientation, 500), **apply(axis_ratios, 500)}
+    given |= {"disk_half_light_radius_3d": 5.0, "bulge_half_light_radius_3d": 1.0}
+    in_a_box = apply(projection.projected_shapes_along_z, 500, **given)
+    far = apply(projection.projected_shapes, 500, **given, x=0.0, y=0.0, z=1e3)
+    assert list(in_a_box) == list(far)
+    for name, values in far.items():
+        if name != "bulge_position_angle":  # twisted by other draws
+            np.testing.assert_allclose(in_a_box[name], values, rtol=1e-6, err_msg=name)
+    tilt = np.abs(given["galaxy_minor_axis"][:, 2])
+    np.testing.assert_allclose(np.cos(np.deg2rad(in_a_box["disk_inclination"])), tilt, atol=1e-5)
+
+
 @given(angle=st.floats(-1e5, 1e5, width=32))
 def test_a_position_angle_is_from_0_to_below_180(angle):
     turned = float(half_turn(jnp.float32(angle)))
