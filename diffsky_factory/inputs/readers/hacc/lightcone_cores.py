@@ -16,9 +16,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common import hdf5_rows
+from diffsky_factory.inputs.readers.common import hdf5
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
+from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
 from diffsky_factory.inputs.readers.common.stated import option, picked, stated_cosmology
 from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, footprint, patches
@@ -38,7 +39,7 @@ FIT_UNITS = ("Msun/h", "Msun")
 
 def recognises(path: str | Path) -> bool:
     """Whether a file is called as light cones of cores are, and is HDF5."""
-    return re.fullmatch(CORES, Path(path).name) is not None and hdf5_rows.is_hdf5(path)
+    return re.fullmatch(CORES, Path(path).name) is not None and hdf5.is_hdf5(path)
 
 
 class Part(NamedTuple):
@@ -55,11 +56,11 @@ class Part(NamedTuple):
         """A column of the part, of the file itself or of the one beside it."""
         elsewhere = name not in self.data and self.beside is not None and name in self.beside
         home = self.beside if elsewhere else self.data
-        return hdf5_rows.dataset(home, name, len(self.data["core_tag"]))[self.start : self.stop]
+        return hdf5.dataset(home, name, len(self.data["core_tag"]))[self.start : self.stop]
 
     def refuse(self, bad: np.ndarray, name: str, values: np.ndarray, problem: str) -> None:
         """Raise an InputError for the first bad row."""
-        hdf5_rows.refuse(self.path, self.start, bad, name, values, problem)
+        hdf5.refuse(self.path, self.start, bad, name, values, problem)
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class HaccLightconeCores:
     def columns(self) -> dict[str, type]:
         """REQUIRED, redshift, fits of growth; the copy of the box and the first host where the first file has them."""
         patch = self._patches[0]
-        with hdf5_rows.opened(patch.path) as file:
-            data = hdf5_rows.group(file, "data")
+        with hdf5.opened(patch.path) as file:
+            data = hdf5.group(file, "data")
             first_host = {"simulation_penultimate_host_halo_id": np.int64} if "secondary_top_host_idx" in data else {}
             copy = {"replica": np.int64} if "index/unique_id" in file else {}
             absent = [name for name in (*FIT, MASS) if name not in data]
@@ -122,9 +123,9 @@ class HaccLightconeCores:
         """Ranges of host halos of the files, or of rows where a file has no index."""
         found = []
         for patch in self._patches:
-            with hdf5_rows.opened(patch.path) as file:
-                rows = len(hdf5_rows.dataset(hdf5_rows.group(file, "data"), "core_tag"))
-                units = len(hdf5_rows.dataset(file["index"], "offset")) if "index" in file else rows
+            with hdf5.opened(patch.path) as file:
+                rows = len(hdf5.dataset(hdf5.group(file, "data"), "core_tag"))
+                units = len(hdf5.dataset(file["index"], "offset")) if "index" in file else rows
             parts = max(1, -(-rows // ROWS_OF_PIECE))
             borders = [units * part // parts for part in range(parts + 1)]
             found += [Piece(str(patch.path), first, last) for first, last in pairwise(borders) if last > first]
@@ -134,15 +135,15 @@ class HaccLightconeCores:
         """Cores of a range of host halos."""
         patch = next(patch for patch in self._patches if str(patch.path) == piece.file)
         with ExitStack() as stack:
-            file = stack.enter_context(hdf5_rows.opened(patch.path))
-            beside = stack.enter_context(hdf5_rows.opened(patch.beside)) if patch.beside else None
+            file = stack.enter_context(hdf5.opened(patch.path))
+            beside = stack.enter_context(hdf5.opened(patch.beside)) if patch.beside else None
             part = _part(patch.path, file, beside, piece)
             columns, reasons = self._columns(part)
         return kept({name: columns[name] for name in self.columns}, reasons)
 
     def _columns(self, part: Part) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Our columns of all rows, and reasons to leave some out."""
-        tag = hdf5_rows.integers(part.column("core_tag"), "core_tag", part.path)
+        tag = integers(part.column("core_tag"), "core_tag", part.path)
         part.refuse(tag < 0, "core_tag", tag, "an id is not negative; is it a core of the simulation?")
         host, lost = _top_hosts(part, tag)
         mass = part.column(picked(self.entry, {"log10_halo_mass": MASS})["log10_halo_mass"])
@@ -210,16 +211,15 @@ class HaccLightconeCores:
 
 def _part(path: Path, file, beside, piece: Piece) -> Part:
     """The rows of a piece; raises InputError where the index does not tile the rows."""
-    data = hdf5_rows.group(file, "data")
-    rows = len(hdf5_rows.dataset(data, "core_tag"))
+    data = hdf5.group(file, "data")
+    rows = len(hdf5.dataset(data, "core_tag"))
     if "index" not in file:
         return Part(path, data, beside, piece.first, piece.last, None)
-    index = hdf5_rows.group(file, "index")
-    halos = len(hdf5_rows.dataset(index, "offset"))
+    index = hdf5.group(file, "index")
+    halos = len(hdf5.dataset(index, "offset"))
     chosen = slice(piece.first, piece.last)
     offset, count = (
-        hdf5_rows.integers(hdf5_rows.dataset(index, name, halos)[chosen], f"index/{name}", path)
-        for name in ("offset", "count")
+        integers(hdf5.dataset(index, name, halos)[chosen], f"index/{name}", path) for name in ("offset", "count")
     )
     start, stop = int(offset[0]), int(offset[-1] + count[-1])
     whole = (piece.first > 0 or start == 0) and (piece.last < halos or stop == rows)
@@ -230,7 +230,7 @@ def _part(path: Path, file, beside, piece: Piece) -> Part:
         )
     copy = None
     if "unique_id" in index:
-        unique = hdf5_rows.dataset(index, "unique_id", halos)[chosen].astype(np.uint64)
+        unique = hdf5.dataset(index, "unique_id", halos)[chosen].astype(np.uint64)
         copy = np.repeat((unique >> np.uint64(REPLICATION)).astype(np.int64), count)
     return Part(path, data, beside, start, stop, copy)
 
@@ -243,7 +243,7 @@ def _copies(part: Part) -> np.ndarray:
 
 def _tags(part: Part, name: str, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The tags of cores that are given by their row in the file, and whether they are given."""
-    row = hdf5_rows.integers(part.column(name), name, part.path)
+    row = integers(part.column(name), name, part.path)
     total = len(part.data["core_tag"])
     part.refuse(
         (row < -1) | (row >= total), name, row, f"neither -1 nor one of the {total} rows; is the file complete?"
@@ -252,7 +252,7 @@ def _tags(part: Part, name: str, tag: np.ndarray) -> tuple[np.ndarray, np.ndarra
     found[near_by] = tag[row[near_by] - part.start]
     far = (row >= 0) & ~near_by
     if far.any():
-        found[far] = hdf5_rows.values_at(part.data["core_tag"], row[far])
+        found[far] = hdf5.values_at(part.data["core_tag"], row[far])
     return found, row >= 0
 
 
@@ -261,7 +261,7 @@ def _top_hosts(part: Part, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     host, known = _tags(part, "top_host_idx", tag)
     told = np.full(len(tag), -1)
     if "top_host_tag" in part.data:
-        told = hdf5_rows.integers(part.column("top_host_tag"), "top_host_tag", part.path)
+        told = integers(part.column("top_host_tag"), "top_host_tag", part.path)
         wrong = known & (told > 0) & (told != host)
         part.refuse(
             wrong, "top_host_tag", told, "not the core in row top_host_idx; are the rows those of the original?"

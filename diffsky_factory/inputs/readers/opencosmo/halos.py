@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common import hdf5_rows
+from diffsky_factory.inputs.readers.common import hdf5
 from diffsky_factory.inputs.readers.common.boxes import wrapped
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
+from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
 from diffsky_factory.inputs.readers.common.stated import option, picked
 from diffsky_factory.inputs.readers.opencosmo import files as opencosmo_files
@@ -60,7 +61,7 @@ DATASET = 40  # bits of a row, below the number of its dataset, in an id that is
 
 def recognises(path: str | Path) -> bool:
     """Whether a file is an OpenCosmo file with halos or galaxies in it."""
-    if not hdf5_rows.is_hdf5(path):
+    if not hdf5.is_hdf5(path):
         return False
     try:
         return bool(data_types(Path(path)) & set(KINDS))
@@ -80,7 +81,7 @@ class Part(NamedTuple):
 
     def column(self, name: str) -> np.ndarray:
         """A column of the part, in its own unit."""
-        return hdf5_rows.dataset(self.data, name, self.dataset.rows)[self.start : self.stop]
+        return hdf5.dataset(self.data, name, self.dataset.rows)[self.start : self.stop]
 
     def unit(self, name: str, target: str) -> Factor:
         """What the unit of a column is in one of ours, without h; raises InputError where it has none."""
@@ -106,7 +107,7 @@ class Part(NamedTuple):
 
     def refuse(self, bad: np.ndarray, name: str, values: np.ndarray, problem: str) -> None:
         """Raise an InputError for the first bad row."""
-        hdf5_rows.refuse(self.dataset.path, self.start, bad, name, values, problem)
+        hdf5.refuse(self.dataset.path, self.start, bad, name, values, problem)
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ class OpenCosmo:
     def columns(self) -> dict[str, type]:
         """REQUIRED; redshift, replica, first host and fits of growth where the first file has them."""
         first, names = self._datasets[0], self._names
-        with hdf5_rows.opened(first.path) as file:
-            there = set(hdf5_rows.group(file[first.place], "data"))
+        with hdf5.opened(first.path) as file:
+            there = set(hdf5.group(file[first.place], "data"))
         found: dict[str, type] = dict(REQUIRED)
         if first.is_lightcone and there & {names["redshift"], SCALE_FACTOR}:
             found["redshift"] = np.float64
@@ -182,8 +183,8 @@ class OpenCosmo:
             for number, dataset in enumerate(self._datasets)
             if str(dataset.path) == piece.file and dataset.first <= piece.first < dataset.first + dataset.rows
         )
-        with hdf5_rows.opened(dataset.path) as file:
-            data = hdf5_rows.group(file[dataset.place], "data")
+        with hdf5.opened(dataset.path) as file:
+            data = hdf5.group(file[dataset.place], "data")
             part = Part(
                 dataset, number, data, piece.first - dataset.first, piece.last - dataset.first, self.cosmology.h
             )
@@ -208,7 +209,7 @@ class OpenCosmo:
                 first, told = _hosts(part, names["simulation_halo_id"], ids, "secondary_top_host_idx")
                 columns["simulation_penultimate_host_halo_id"] = np.where(told, first, np.where(known, host, ids))
         if "replica" in self.columns:
-            columns["replica"] = hdf5_rows.integers(part.column(names["replica"]), names["replica"], part.dataset.path)
+            columns["replica"] = integers(part.column(names["replica"]), names["replica"], part.dataset.path)
         if "has_mah_fit" in self.columns:
             fits, fitted = _growth(part)
             columns |= {"has_mah_fit": fitted, "fitted_mah_parameters": fits}
@@ -289,14 +290,14 @@ def _ids(part: Part, name: str) -> np.ndarray:
     """Id of each row: that of the file, or made of the number of the dataset and the row."""
     if name not in part.data and part.dataset.kind == GALAXIES:
         return (part.number << DATASET) | np.arange(part.start, part.stop, dtype=np.int64)
-    ids = hdf5_rows.integers(part.column(name), name, part.dataset.path)
+    ids = integers(part.column(name), name, part.dataset.path)
     part.refuse(ids < 0, name, ids, "an id is not negative; name another column in the entry's 'columns'")
     return ids
 
 
 def _hosts(part: Part, id_name: str, ids: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Ids of the halos that are given by their row in the dataset, and whether they are given."""
-    row = hdf5_rows.integers(part.column(name), name, part.dataset.path)
+    row = integers(part.column(name), name, part.dataset.path)
     rows = part.dataset.rows
     part.refuse((row < -1) | (row >= rows), name, row, f"neither -1 nor one of the {rows} rows; is the file complete?")
     known, here = row >= 0, (row >= part.start) & (row < part.stop)
@@ -305,7 +306,7 @@ def _hosts(part: Part, id_name: str, ids: np.ndarray, name: str) -> tuple[np.nda
     far = known & ~here
     if far.any():
         made = id_name not in part.data
-        found[far] = (part.number << DATASET) | row[far] if made else hdf5_rows.values_at(part.data[id_name], row[far])
+        found[far] = (part.number << DATASET) | row[far] if made else hdf5.values_at(part.data[id_name], row[far])
     return found, known
 
 
