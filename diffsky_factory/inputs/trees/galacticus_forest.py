@@ -15,7 +15,8 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common.hdf5 import blocks, dataset, holds, is_dataset, opened
 from diffsky_factory.inputs.readers.common.ids import integers
-from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     PLACE_AND_MOTION,

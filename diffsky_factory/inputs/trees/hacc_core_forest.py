@@ -16,8 +16,8 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common.hdf5 import blocks, dataset, group, holds, opened
 from diffsky_factory.inputs.readers.common.ids import integers
-from diffsky_factory.inputs.readers.common.stated import require_box
-from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology, require_box
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     NONE,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import galacticus_forest
 from diffsky_factory.inputs.trees.galacticus_forest import FORMAT, GalacticusForest, grouped, recognises
 from diffsky_factory.inputs.trees.histories import histories, object_columns, objects_at

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import hacc_core_forest
 from diffsky_factory.inputs.trees.hacc_core_forest import FORMAT, HaccCoreForest, recognises
 from diffsky_factory.inputs.trees.histories import object_columns, objects_at

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import sublink
 from diffsky_factory.inputs.trees.histories import object_columns, objects_at
 from diffsky_factory.inputs.trees.links import link

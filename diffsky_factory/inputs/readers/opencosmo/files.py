@@ -16,7 +16,6 @@ from diffsky_factory.inputs.readers.reader import Piece
 if TYPE_CHECKING:
     import h5py
 
-ROWS_OF_PIECE = 1_000_000
 COSMOLOGY = {"h": "h", "omega_m": "Om0", "omega_b": "Ob0", "w_0": "w0", "w_a": "wa", "sigma_8": "sigma8", "n_s": "ns"}
 CONVENTIONS = ("scalefree", "comoving", "physical")
 
@@ -69,14 +68,14 @@ def data_types(path: Path) -> set[str]:
         return {_text(_header(owner)["file"], "data_type") for owner in _owners(file)}
 
 
-def pieces(dataset: Dataset) -> list[Piece]:
-    """Ranges of rows of about a million, which end where cells of the finest level of the index end."""
+def pieces(dataset: Dataset, rows: int) -> list[Piece]:
+    """Ranges of about so many rows, which end where cells of the finest level of the index end."""
     with hdf5.opened(dataset.path) as file:
         ends = _ends(dataset, file[dataset.place])
     found, row = [], 0
     while row < dataset.rows:
-        within = ends[np.searchsorted(ends, row, "right") : np.searchsorted(ends, row + ROWS_OF_PIECE, "right")]
-        stop = int(within[-1]) if len(within) else min(row + ROWS_OF_PIECE, dataset.rows)
+        within = ends[np.searchsorted(ends, row, "right") : np.searchsorted(ends, row + rows, "right")]
+        stop = int(within[-1]) if len(within) else min(row + rows, dataset.rows)
         found.append(Piece(str(dataset.path), dataset.first + row, dataset.first + stop))
         row = stop
     return found

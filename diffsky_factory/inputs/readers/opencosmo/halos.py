@@ -8,34 +8,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common import hdf5
-from diffsky_factory.inputs.readers.common.boxes import wrapped
+from diffsky_factory.inputs.readers.common.boxes import inside_box
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
 from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
-from diffsky_factory.inputs.readers.common.stated import option, picked
 from diffsky_factory.inputs.readers.opencosmo import files as opencosmo_files
 from diffsky_factory.inputs.readers.opencosmo.files import Dataset, data_types, datasets
 from diffsky_factory.inputs.readers.opencosmo.units import Factor, factor
-from diffsky_factory.inputs.readers.reader import (
-    REQUIRED,
-    Geometry,
-    Piece,
-    Rows,
-    SimulationEntry,
-    agreed,
-    agreed_cosmology,
-)
+from diffsky_factory.inputs.readers.reader import Geometry, Piece, Reader, Rows
+from diffsky_factory.inputs.readers.simulation_entry import agreed
 from diffsky_factory.physics.halos.growth import HaloGrowth
-from diffsky_factory.sky.cosmology import Cosmology
 
-FORMAT = "opencosmo"
 HALOS, GALAXIES = "halo_properties", "synthetic_galaxies"
 KINDS = {HALOS: HALOS, GALAXIES: GALAXIES, "diffsky_fits": GALAXIES}
 USUAL = {
@@ -57,16 +47,6 @@ USUAL = {
 SCALE_FACTOR = "fof_halo_center_a"  # where a light cone has no redshift
 FIT = HaloGrowth._fields
 DATASET = 40  # bits of a row, below the number of its dataset, in an id that is made where there is none
-
-
-def recognises(path: str | Path) -> bool:
-    """Whether a file is an OpenCosmo file with halos or galaxies in it."""
-    if not hdf5.is_hdf5(path):
-        return False
-    try:
-        return bool(data_types(Path(path)) & set(KINDS))
-    except InputError:
-        return False
 
 
 class Part(NamedTuple):
@@ -111,72 +91,92 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OpenCosmo:
+class OpenCosmo(Reader):
     """Halos or galaxies of OpenCosmo files; all files are of one kind, and of one snapshot where they show a box.
 
     halo_properties: each halo is a host; there are no subhalos. synthetic_galaxies (or diffsky_fits): halos, subhalos
     and their growth; hosts are rows of the same dataset. Their id is gal_id, or else number of the dataset and row.
-
-    Option `data_type`: which of the two is read, where a file has both.
     """
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
+    format = "opencosmo"
+    title = "OpenCosmo"
 
-    def __post_init__(self) -> None:
-        _ = self.cosmology, self.attributes, self.columns
+    class Options(Reader.Options):
+        """data_type : which of the two is read, where a file has both"""
+
+        data_type: Literal["halo_properties", "synthetic_galaxies"] | None = None
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file is an OpenCosmo file with halos or galaxies in it."""
+        try:
+            return hdf5.is_hdf5(path) and bool(data_types(Path(path)) & set(KINDS))
+        except InputError:
+            return False
 
     @property
     def geometry(self) -> Geometry:
         """As the header says."""
         return "lightcone" if self._datasets[0].is_lightcone else "box"
 
-    @cached_property
-    def cosmology(self) -> Cosmology:
-        """That of the headers."""
-        return agreed_cosmology(self.entry, self._datasets[0].cosmology, self._datasets[0].path)
+    @property
+    def usual_names(self) -> Mapping[str, str]:
+        """Those of the kind that is read."""
+        return USUAL[self._datasets[0].kind]
 
     @property
-    def attributes(self) -> dict[str, Any]:
-        """box_size [Mpc] and redshift of a box; redshift_range of a light cone, where the header tells it."""
-        first, h = self._datasets[0], self.cosmology.h
-        size = None if first.box_size is None else first.box_size / h
-        found: dict[str, Any] = {"data_type": first.kind}
-        if size is not None or self.geometry == "box":
-            found["box_size"] = agreed("box size", self.entry.box_size, size, first.path)
-        if self.geometry == "box":
-            found["redshift"] = agreed("redshift", None, first.redshift, first.path)
-        elif first.z_range is not None:
-            found["redshift_range"] = first.z_range
-        mass = self._names["log10_halo_mass"]
-        return {
-            "name": self.entry.name or "OpenCosmo",
-            "mass_definition": self.entry.mass_definition or f"{mass} of HACC",
-            **found,
-        }
+    def mass_definition(self) -> str:
+        """By the name of its column."""
+        return f"{self.names['log10_halo_mass']} of HACC"
+
+    @property
+    def file_cosmology(self) -> dict[str, float]:
+        """That of the headers."""
+        return self._datasets[0].cosmology
+
+    @property
+    def file_box_size(self) -> float | None:
+        """[Mpc]."""
+        size = self._datasets[0].box_size
+        return None if size is None else size / self.cosmology.h
+
+    @property
+    def redshift(self) -> float | None:
+        """Of the header of a box."""
+        if self.geometry == "lightcone":
+            return None
+        return agreed("redshift", None, self._datasets[0].redshift, self.path)
+
+    @property
+    def extra_attributes(self) -> dict[str, Any]:
+        """data_type; redshift_range of a light cone, where the header tells it."""
+        first = self._datasets[0]
+        told = self.geometry == "lightcone" and first.z_range is not None
+        return {"data_type": first.kind, **({"redshift_range": first.z_range} if told else {})}
 
     @cached_property
-    def columns(self) -> dict[str, type]:
-        """REQUIRED; redshift, replica, first host and fits of growth where the first file has them."""
-        first, names = self._datasets[0], self._names
+    def extra_columns(self) -> Sequence[str]:
+        """redshift, replica, first host and fits of growth where the first file has them."""
+        first, names = self._datasets[0], self.names
         with hdf5.opened(first.path) as file:
             there = set(hdf5.group(file[first.place], "data"))
-        found: dict[str, type] = dict(REQUIRED)
+        found: list[str] = []
         if first.is_lightcone and there & {names["redshift"], SCALE_FACTOR}:
-            found["redshift"] = np.float64
+            found.append("redshift")
         if first.is_lightcone and names.get("replica") in there:
-            found["replica"] = np.int64
+            found.append("replica")
         if first.kind == GALAXIES and "secondary_top_host_idx" in there:
-            found["simulation_penultimate_host_halo_id"] = np.int64
+            found.append("simulation_penultimate_host_halo_id")
         if first.kind == GALAXIES and {*FIT, "has_diffmah_fit"} <= there:
-            found |= {"has_mah_fit": np.bool_, "fitted_mah_parameters": np.float64}
-        return found
+            found += ["has_mah_fit", "fitted_mah_parameters"]
+        return tuple(found)
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of rows, counted over the datasets of each file."""
-        return [piece for dataset in self._datasets for piece in opencosmo_files.pieces(dataset)]
+        size = self.rows_of_piece
+        return [piece for dataset in self._datasets for piece in opencosmo_files.pieces(dataset, size)]
 
-    def read(self, piece: Piece) -> Rows:
+    def convert(self, piece: Piece) -> Rows:
         """Rows of a piece."""
         number, dataset = next(
             (number, dataset)
@@ -193,7 +193,7 @@ class OpenCosmo:
 
     def _columns(self, part: Part) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Our columns of all rows, and reasons to leave some out."""
-        names = self._names
+        names = self.names
         redshift = self._redshift(part)
         mass, massless = _mass(part, names["log10_halo_mass"])
         columns = {**self._phase(part, redshift), "redshift": redshift, "log10_halo_mass": mass}
@@ -221,8 +221,8 @@ class OpenCosmo:
     def _redshift(self, part: Part) -> np.ndarray | float:
         """Of each row of a light cone; of the snapshot of a box."""
         if not part.dataset.is_lightcone:
-            return self.attributes["redshift"]
-        name = self._names["redshift"]
+            return self.redshift
+        name = self.names["redshift"]
         if name in part.data or SCALE_FACTOR not in part.data:
             redshift = part.column(name).astype(np.float64)
         else:
@@ -232,7 +232,7 @@ class OpenCosmo:
 
     def _phase(self, part: Part, redshift: np.ndarray | float) -> dict[str, np.ndarray]:
         """Positions and velocities, checked against box, angles and redshifts."""
-        names = self._names
+        names = self.names
         phase = {axis: part.measured(names[axis], "Mpc", redshift) for axis in "xyz"}
         phase |= {axis: part.measured(names[axis], "km / s", redshift) for axis in ("vx", "vy", "vz")}
         if not part.dataset.is_lightcone:
@@ -241,7 +241,7 @@ class OpenCosmo:
             def refuse(bad: np.ndarray, name: str, problem: str) -> None:
                 part.refuse(bad, names[name], phase[name], f"[Mpc] {problem}")
 
-            return phase | wrapped(position, 1.0, self.attributes["box_size"], refuse)
+            return phase | inside_box(position, 1.0, self.box_size, refuse)
         position = np.stack([phase[axis] for axis in "xyz"], axis=-1)
         part.refuse(~position.any(axis=-1), "x, y, z", position, "at the observer there is no direction; drop the row")
         check_distances(position, redshift, self.cosmology, part.dataset.path)
@@ -255,15 +255,9 @@ class OpenCosmo:
         return phase
 
     @cached_property
-    def _names(self) -> Mapping[str, str]:
-        return picked(self.entry, USUAL[self._datasets[0].kind])
-
-    @cached_property
     def _datasets(self) -> tuple[Dataset, ...]:
-        wanted = option(self.entry, "data_type", (HALOS, GALAXIES))
-        if not self.files:
-            raise InputError(f"simulation '{self.entry.name}': no files; name them in its entry")
-        found = [dataset for path in self.files for dataset in datasets(Path(path), KINDS, wanted)]
+        wanted = self.options.data_type
+        found = [dataset for path in self.files for dataset in datasets(path, KINDS, wanted)]
         for one, other in pairwise(found):
             _refuse_difference(one, other)
         return tuple(found)
