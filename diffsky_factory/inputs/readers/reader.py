@@ -118,8 +118,13 @@ class Reader(ABC):
         return None
 
     @property
+    def particle_mass(self) -> float | None:
+        """[Msun]; where the files say it, it must agree with the entry."""
+        return self.entry.particle_mass
+
+    @property
     def extra_attributes(self) -> Mapping[str, Any]:
-        """Attributes besides name, mass definition, box size and redshift: texts, numbers, lists of them."""
+        """What a catalogue says besides its name and the numbers above: texts, numbers, lists of them."""
         return NONE
 
     @abstractmethod
@@ -191,7 +196,7 @@ class Reader(ABC):
         """What a catalogue made from it says of it: name, mass_definition; box_size [Mpc], redshift of a box; more."""
         if self.geometry == "box" and self.redshift is None:
             raise InputError(f"{self._who} reads a box and gives no redshift; define `redshift`")
-        known = {"box_size": self.box_size, "redshift": self.redshift}
+        known = {"box_size": self.box_size, "redshift": self.redshift, "particle_mass": self.particle_mass}
         return {
             "name": self.entry.name or self.title or self.format,
             "mass_definition": self.entry.mass_definition or self.mass_definition,

@@ -14,6 +14,7 @@ from diffsky_factory.sky.regions import region
 class SimulationEntry(Record):
     """An entry of `catalogs/simulations`: the format names the reader; what is stated here must agree with the files.
 
+    format : by its name in readers/open.py, or `module:Class` of a reader of another package
     files : names or patterns, relative to the folder of the entry or to one of DIFFSKY_FACTORY_DATA
     box_size [Mpc], particle_mass [Msun] : without h
     log10_mass_complete [dex(Msun)] : of the least massive hosts that are all there; measured where it is not stated

@@ -142,7 +142,7 @@ def with_word(position, word):
         ({"cosmology": {"Om0": 0.3}}, r"has Om0 = 0.27, the entry 'small' says 0.3"),
         ({"cosmology": {"h": 0.68}}, r"has h = 0.7, the entry 'small' says 0.68"),
         ({"box_size": 250.0}, r"has box size \[Mpc\] = 357.143, its entry says 250"),
-        ({"particle_mass": 1.35e8}, "has particle mass = "),
+        ({"particle_mass": 1.35e8}, r"has particle mass \[Msun\] = "),
         ({"steps": {12: 0.51}}, "has scale factor = 0.5, its entry says 0.51"),
         ({"options": {"host": "all"}}, "no field 'host'; did you mean hosts"),
         ({"options": {"hosts": "none"}}, "'none' is none of column, all"),

@@ -78,9 +78,8 @@ class AbacusBox(AbacusReader):
 
     @property
     def extra_attributes(self) -> dict[str, Any]:
-        """particle_mass [Msun]; density_threshold, over the mean matter density at this redshift; what it holds."""
+        """density_threshold, over the mean matter density at this redshift; what it holds."""
         return {
-            "particle_mass": self.particle_mass,
             "density_threshold": self.header["SODensityL1"],
             "satellites": "none",
             "cleaned": self.options.cleaned,

@@ -57,8 +57,8 @@ class AbacusLightcone(AbacusReader):
 
     @property
     def extra_attributes(self) -> dict[str, Any]:
-        """particle_mass [Msun]; what it holds."""
-        return {"particle_mass": self.particle_mass, "satellites": "none", "cleaned": True}
+        """What it holds."""
+        return {"satellites": "none", "cleaned": True}
 
     def convert(self, piece: Piece) -> Rows:
         """Halos of a piece that have particles where they cross the light cone."""

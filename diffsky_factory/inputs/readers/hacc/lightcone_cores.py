@@ -1,6 +1,6 @@
 """Reader of light cones of HACC cores: halos and subhalos, also disrupted ones, with fits of their growth.
 
-Format: files of `hacc_patches`; groups `data` (one row per core) and `index` (one per host halo). Positions comoving
+Format: files of `patches`; groups `data` (one row per core) and `index` (one per host halo). Positions comoving
 Mpc/h around the observer, velocities comoving km/s, masses Msun/h.
 """
 
@@ -102,13 +102,9 @@ class HaccLightconeCores(Reader):
 
     @property
     def extra_attributes(self) -> dict[str, Any]:
-        """particle_mass [Msun] of the entry; the footprint of the patches."""
+        """The footprint of the patches, where there is a decomposition."""
         table = decomposition(self.files)
-        stated = self.entry.particle_mass
-        return {
-            **({} if stated is None else {"particle_mass": stated}),
-            **({} if table is None else {"footprint": footprint(table, [patch.number for patch in self._patches])}),
-        }
+        return {} if table is None else {"footprint": footprint(table, [patch.number for patch in self._patches])}
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of host halos of the files, or of rows where a file has no index."""

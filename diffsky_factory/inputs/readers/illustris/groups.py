@@ -118,9 +118,8 @@ class IllustrisGroups(Reader):
     def extra_attributes(self) -> dict[str, Any]:
         """The mass that the option says, whatever the text of the entry; the columns that were taken."""
         mass = f"{MASSES[self._mass]} ({self._mass}) of hosts, bound mass of satellites, all matter, at this time"
-        particle_mass = {"particle_mass": self.entry.particle_mass} if self.entry.particle_mass else {}
         taken = {ours: self.names[ours] for ours in self.extra_columns}
-        return {"mass_definition": mass, "columns_of_the_simulation": taken, **particle_mass}
+        return {"mass_definition": mass, "columns_of_the_simulation": taken}
 
     def pieces(self) -> Sequence[Piece]:
         """Subhalos of each chunk, a million at most; first and last count through all chunks."""

@@ -95,13 +95,12 @@ class RockstarOut(Reader):
         return redshift_of(agreed("scale factor", stated, number(self._comments[0], "a"), self.path), self.path)
 
     @cached_property
-    def extra_attributes(self) -> dict[str, float]:
-        """particle_mass [Msun], where the file has one."""
-        found = number(self._comments[0], "Particle mass")
+    def particle_mass(self) -> float | None:
+        """[Msun]; that of the entry where the file has none."""
+        stated, found = self.entry.particle_mass, number(self._comments[0], "Particle mass")
         if found is None:
-            return {}
-        stated = self.entry.particle_mass
-        return {"particle_mass": agreed("particle mass", stated, found / self.cosmology.h, self.path, tolerance=1e-2)}
+            return stated
+        return agreed("particle mass [Msun]", stated, found / self.cosmology.h, self.path, tolerance=1e-2)
 
     def __post_init__(self) -> None:
         super().__post_init__()

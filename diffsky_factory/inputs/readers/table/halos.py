@@ -128,12 +128,8 @@ class HaloTable(Reader):
 
     @property
     def extra_attributes(self) -> dict[str, Any]:
-        """particle_mass [Msun] of the entry; whether there are satellites."""
-        stated = self.entry.particle_mass
-        return {
-            **({} if stated is None else {"particle_mass": stated}),
-            **({"satellites": "none"} if self.options.hosts == "all" else {}),
-        }
+        """Whether there are satellites."""
+        return {"satellites": "none"} if self.options.hosts == "all" else {}
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of rows of each file, of bytes of a text."""

@@ -1,4 +1,4 @@
-"""Reader of UniverseMachine light cones in text form, piece by piece; the text itself is in `universemachine_text`."""
+"""Reader of UniverseMachine light cones in text form, piece by piece; the text itself is in `text`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
