@@ -1,6 +1,7 @@
 """Entries of `catalogs/`: one small YAML file for each thing known, with its reference, found by kind and name."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.files_read import note
 from diffsky_factory.core.resources import resource, user_folders
 
@@ -66,6 +67,9 @@ def _problem(record: type[Record], item: dict[str, Any]) -> str:
     field = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"no field {field!r}; {near(str(item['loc'][-1]), _fields(record, item['loc'][:-1]))}"
+    if item["type"] == "literal_error":
+        value, choices = item["input"], re.findall(r"'([^']*)'", item["ctx"]["expected"])
+        return f"{field}: {value!r} is none of {', '.join(choices)}{did_you_mean(str(value), choices)}"
     given = f" (got {item['input']!r})" if item["type"] not in ("missing", "value_error") else ""
     place = f"{field}: " if field else ""  # none where it is about several fields
     return place + " ".join(item["msg"].removeprefix("Value error, ").split()) + given

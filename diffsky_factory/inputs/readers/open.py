@@ -1,12 +1,13 @@
 """Files of a simulation by name or path: each snapshot by the reader of its format."""
 
 import os
-from importlib import import_module
 from pathlib import Path
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.imports import imported, is_path
 from diffsky_factory.inputs.entries import checked, entry_names, near, read_entry, read_yaml
-from diffsky_factory.inputs.readers.reader import Reader, SimulationEntry
+from diffsky_factory.inputs.readers.reader import Reader
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.formats import FORMATS, format_of
 
@@ -22,10 +23,7 @@ READERS = {
     "opencosmo": "opencosmo.halos:OpenCosmo",
     "table": "table.halos:HaloTable",
 }
-"""Format -> module in this folder and class of its reader. A module says, by `recognises`, which files are its."""
-
-ONE_FILE_A_SNAPSHOT = ("rockstar_out", "consistent_trees_hlist", "universemachine_sfr")
-ONE_FOLDER_A_SNAPSHOT = ("abacus_box", "illustris_groups")
+"""Format -> module in this folder and class of its reader; a format of another package is `module:Class` itself."""
 
 DATA_PATH = "DIFFSKY_FACTORY_DATA"
 """Environment variable: folders in which the files of simulations are looked for."""
@@ -50,33 +48,50 @@ def open_snapshots(name: str | Path) -> tuple[Reader, ...]:
     """
     entry, path = find_entry(name), Path(name)
     if entry is not None:
-        if entry.format in FORMATS:
-            return (ForestBox(_files(entry, path), entry),)
-        if entry.format not in READERS:
-            known = near(entry.format, (*READERS, *FORMATS))
-            raise InputError(f"simulation '{entry.name}', format: no reader of {entry.format!r}; {known}")
-        return tuple(_reader(entry.format)(files, entry) for files in _by_snapshot(_files(entry, path), entry.format))
+        reader = reader_class(entry.format, f"simulation '{entry.name}', format")
+        return tuple(reader(files, entry) for files in _by_snapshot(_files(entry, path), reader.snapshot))
     if not str(name) or not path.exists():
         raise InputError(
             f"no simulation {str(name)!r}, and no such file; {near(str(name), entry_names('simulations'))}"
         )
-    forests = format_of(path)
-    if forests is not None:
-        return (ForestBox((path,), SimulationEntry(name=path.stem, format=forests)),)
-    for format_ in READERS:
-        if import_module(_module(format_)).recognises(path):
-            return (_reader(format_)((path,), SimulationEntry(name=path.stem, format=format_)),)
-    raise InputError(
-        f"{path}: no reader knows this file; the formats are {', '.join((*READERS, *FORMATS))}. For a plain table, "
-        "write an entry that names its columns (docs/how-to/open-a-simulation.md)"
-    )
+    recognised = format_of(path) or next((format_ for format_ in READERS if _reader(format_).recognises(path)), None)
+    if recognised is None:
+        raise InputError(
+            f"{path}: no reader knows this file; the formats are {', '.join((*READERS, *FORMATS))}. For a plain table, "
+            "write an entry that names its columns (docs/how-to/open-a-simulation.md); for another format, a reader "
+            "(docs/how-to/add-a-format.md)"
+        )
+    return (reader_class(recognised, path)((path,), SimulationEntry(name=path.stem, format=recognised)),)
 
 
-def _by_snapshot(files: tuple[Path, ...], format_: str) -> list[tuple[Path, ...]]:
+def reader_class(format_: str, source: object) -> type[Reader]:
+    """The reader of a format, by its name or, of another package, by `module:Class`.
+
+    Raises InputError, naming the source of the name, where there is none or it is no reader.
+    """
+    if format_ in FORMATS:
+        return ForestBox
+    if format_ in READERS:
+        return _reader(format_)
+    if not is_path(format_):
+        raise InputError(f"{source}: no reader of {format_!r}; {near(format_, (*READERS, *FORMATS))}")
+    found = imported(format_)
+    if not (isinstance(found, type) and issubclass(found, Reader)):
+        raise InputError(
+            f"{source}: {format_!r} is no reader; derive a class from diffsky_factory.inputs.readers.reader.Reader"
+        )
+    return found
+
+
+def _reader(format_: str) -> type[Reader]:
+    return imported(f"{__package__}.{READERS[format_]}")
+
+
+def _by_snapshot(files: tuple[Path, ...], snapshot: str) -> list[tuple[Path, ...]]:
     """Files of each snapshot: each for itself, or those of a folder, or all, as the format has it."""
-    if format_ in ONE_FILE_A_SNAPSHOT:
+    if snapshot == "file":
         return [(file,) for file in files]
-    if format_ in ONE_FOLDER_A_SNAPSHOT:
+    if snapshot == "folder":
         folders = dict.fromkeys(file.parent for file in files)
         return [tuple(file for file in files if file.parent == folder) for folder in folders]
     return [files]
@@ -99,11 +114,3 @@ def _files(entry: SimulationEntry, path: Path) -> tuple[Path, ...]:
         f"simulation '{entry.name}': no files {', '.join(entry.files)} in "
         f"{', '.join(map(str, folders)) or 'any folder'}; name the folder that holds them in {DATA_PATH}"
     )
-
-
-def _module(format_: str) -> str:
-    return f"{__package__}.{READERS[format_].partition(':')[0]}"
-
-
-def _reader(format_: str):
-    return getattr(import_module(_module(format_)), READERS[format_].partition(":")[2])

@@ -1,16 +1,22 @@
 """What a reader of a simulation product is: halos piece by piece, in our units and frames."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
 
+from diffsky_factory.core.columns import column, columns
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record
+from diffsky_factory.inputs.entries import Record, checked, near
+from diffsky_factory.inputs.readers.common.boxes import inside_box, into_box
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.sky.cosmology import Cosmology
-from diffsky_factory.sky.regions import region
 
 Geometry = Literal["lightcone", "box"]
 
@@ -23,52 +29,10 @@ REQUIRED = {
 """Columns of every product: ids as in the simulation, a host's own for itself; Mpc comoving, on a light cone from the
 observer, in a box from its corner; km/s peculiar, physical; dex(Msun), the largest mass so far where it is known."""
 
+TYPES = {"int64": np.int64, "bool": np.bool_}
+"""Types of columns as halos come in; all others are float64, whatever they are stored as."""
 
-class SimulationEntry(Record):
-    """An entry of `catalogs/simulations`: the format names the reader; what is stated here must agree with the files.
-
-    files : names or patterns, relative to the folder of the entry or to one of DIFFSKY_FACTORY_DATA
-    box_size [Mpc], particle_mass [Msun] : without h
-    log10_mass_complete [dex(Msun)] : of the least massive hosts that are all there; measured where it is not stated
-    footprint : parts of the sky that a light cone covers, without overlap, as a recipe writes a region; where it is not
-        stated, and the files do not say it, pixels that hold halos
-    steps : number of a snapshot in the simulation -> its scale factor
-    columns : our name of a column -> the simulation's, where the reader is to take another than it would
-    options : of the reader, by its documentation
-    """
-
-    name: str = ""
-    title: str = ""
-    status: str = "released"
-    format: str
-    files: tuple[str, ...] = ()
-    cosmology: dict[str, float] = Field(default={})
-    box_size: float | None = Field(default=None, gt=0.0)
-    particle_mass: float | None = Field(default=None, gt=0.0)
-    footprint: tuple[dict[str, Any], ...] = ()
-    log10_mass_complete: float | None = Field(default=None, gt=5.0, lt=16.0)
-    steps: dict[int, float] = Field(default={})
-    mass_definition: str = ""
-    columns: dict[str, Any] = Field(default={})
-    reference: dict[str, str] = Field(default={})
-    notes: str = ""
-    options: dict[str, Any] = Field(default={})
-
-    @model_validator(mode="after")
-    def _known_cosmology(self) -> "SimulationEntry":
-        unknown = sorted(set(self.cosmology) - set(Cosmology._fields))
-        if unknown:
-            raise ValueError(f"cosmology: no parameter {unknown[0]!r}; there are {', '.join(Cosmology._fields)}")
-        return self
-
-    @field_validator("footprint")
-    @classmethod
-    def _regions(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-        try:
-            _ = [region(part) for part in value]
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return value
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Piece(NamedTuple):
@@ -86,59 +50,218 @@ class Rows(NamedTuple):
     dropped: dict[str, int]  # why -> how many rows of the piece were left out
 
 
-class Reader(Protocol):
+@dataclass(frozen=True)
+class Reader(ABC):
     """One product of a simulation, opened: headers are read, rows are not. Pieces may be read in any order, by anyone.
 
-    Rows of a host and of its satellites may lie in different pieces. Opening or reading raises InputError naming the
-    file, what is wrong with it and what to do.
+    A format is a class derived from this one. It says what it reads by the names below, gives `pieces`, and converts
+    one of them. Checking the entry, the agreement of entry and files, what `read` gives, and bringing positions into
+    the box are done here, once for all. Rows of a host and of its satellites may lie in different pieces.
+
+    files : of one product; of a box, those of one snapshot
+    entry : what a person states of them
+
+    Opening or reading raises InputError naming the file or the entry, what is wrong with it and what to do.
     """
 
-    geometry: Geometry
+    files: tuple[Path, ...]
+    entry: SimulationEntry
+
+    format: ClassVar[str] = ""
+    """Name in `readers/open.py`; a reader of another package has none and is called `module:Class`."""
+
+    title: ClassVar[str] = ""
+    """Name of a catalogue whose entry has none."""
+
+    geometry: ClassVar[Geometry] = "box"
+    """Whether positions are those of a periodic box, or of the sky around an observer."""
+
+    snapshot: ClassVar[Literal["all", "file", "folder"]] = "all"
+    """Which files of an entry are one product: all, each one, or those in a folder."""
+
+    alone: ClassVar[str] = ""
+    """Why several files are not one product, where that is so."""
+
+    usual_names: ClassVar[Mapping[str, str]] = NONE
+    """Our columns -> the simulation's, which `columns` of an entry may replace."""
+
+    extra_columns: ClassVar[Sequence[str]] = ()
+    """Names in `schemas/columns` of what there is besides REQUIRED."""
+
+    mass_definition: ClassVar[str] = ""
+    """What log10_halo_mass is, in words, where the entry does not say it."""
+
+    rows_of_piece: ClassVar[int] = 1_000_000
+    """Rows of a piece, about; chosen: 0.1 GB."""
+
+    class Options(Record):
+        """Options that an entry may give; a reader that has some derives its own, with types, defaults and choices."""
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file is of this format, by what it holds; False for what cannot be read."""
+        return False
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """The files it reads."""
+    def file_cosmology(self) -> Mapping[str, float]:
+        """Parameters of the cosmology as the files say them; none, where they do not."""
+        return NONE
 
     @property
+    def file_box_size(self) -> float | None:
+        """Side of the box [Mpc] as the files say it; None, where they do not."""
+        return None
+
+    @property
+    def redshift(self) -> float | None:
+        """Of a box; None for a light cone."""
+        return None
+
+    @property
+    def particle_mass(self) -> float | None:
+        """[Msun]; where the files say it, it must agree with the entry."""
+        return self.entry.particle_mass
+
+    @property
+    def extra_attributes(self) -> Mapping[str, Any]:
+        """What a catalogue says besides its name and the numbers above: texts, numbers, lists of them."""
+        return NONE
+
+    @abstractmethod
+    def pieces(self) -> Sequence[Piece]:
+        """Its pieces; together they are the product, and none is empty of bytes."""
+
+    @abstractmethod
+    def convert(self, piece: Piece) -> Rows:
+        """One piece in our units; positions in a box may lie just outside of it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", tuple(map(Path, self.files)))
+        self._check_files()
+        _ = self.options, self.names, self.cosmology, self.columns, self.attributes
+
+    @property
+    def path(self) -> Path:
+        """The first file, or the only one."""
+        return self.files[0]
+
+    @cached_property
+    def options(self) -> Any:
+        """Options of the entry, with defaults; raises InputError for an unknown one or a wrong value."""
+        return checked(self.Options, self.entry.options, f"entry '{self.entry.name}', options")
+
+    @cached_property
+    def names(self) -> Mapping[str, Any]:
+        """Our columns -> the simulation's: the usual ones, or those that `columns` of the entry pick."""
+        entry, usual = self.entry, self.usual_names
+        for ours, theirs in entry.columns.items():
+            if ours not in usual:
+                raise InputError(
+                    f"entry '{entry.name}', columns: {ours!r} cannot be chosen in this format; {near(ours, usual)}"
+                )
+            if not isinstance(theirs, str):
+                raise InputError(f"entry '{entry.name}', columns.{ours}: give the simulation's name of the column")
+        return {**usual, **entry.columns}
+
+    @cached_property
     def cosmology(self) -> Cosmology:
-        """From the files where they have it, checked against the entry."""
+        """That of the files, which must agree with the entry; completed from the entry, then from the defaults."""
+        found = self.file_cosmology
+        absent = [name for name in ("Om0", "h") if name not in {**self.entry.cosmology, **found}]
+        if absent:
+            raise InputError(
+                f"{self.path}: files of this format do not say the cosmology; give {' and '.join(absent)} under "
+                f"'cosmology' in the entry of the simulation '{self.entry.name}'"
+            )
+        return agreed_cosmology(self.entry, found, self.path)
 
-    @property
-    def columns(self) -> Mapping[str, type]:
-        """Name and type of each column: REQUIRED, those of `schemas/columns` that it has besides."""
+    @cached_property
+    def box_size(self) -> float | None:
+        """Side [Mpc] of the box, or of that which a light cone repeats, if that is known."""
+        stated, found = self.entry.box_size, self.file_box_size
+        if self.geometry == "lightcone" and stated is None and found is None:
+            return None
+        return agreed("box size [Mpc]", stated, found, self.path)
+
+    @cached_property
+    def columns(self) -> dict[str, type]:
+        """Name and type of each column: REQUIRED, and the others of `schemas/columns` that it has."""
+        for name in self.extra_columns:
+            if name not in columns():
+                raise InputError(f"{self._who} declares a column {name!r}; {near(name, columns())}")
+        return {**REQUIRED, **{name: TYPES.get(column(name).dtype, np.float64) for name in self.extra_columns}}
 
     @property
     def attributes(self) -> dict[str, Any]:
         """What a catalogue made from it says of it: name, mass_definition; box_size [Mpc], redshift of a box; more."""
+        if self.geometry == "box" and self.redshift is None:
+            raise InputError(f"{self._who} reads a box and gives no redshift; define `redshift`")
+        known = {"box_size": self.box_size, "redshift": self.redshift, "particle_mass": self.particle_mass}
+        return {
+            "name": self.entry.name or self.title or self.format,
+            "mass_definition": self.entry.mass_definition or self.mass_definition,
+            **{name: value for name, value in known.items() if value is not None},
+            **self.extra_attributes,
+        }
 
-    def pieces(self) -> Sequence[Piece]:
-        """Its pieces; together they are the product, and none is empty of bytes."""
+    def ranges(self, path: Path, first: int, last: int) -> list[Piece]:
+        """Pieces of a file, of up to `rows_of_piece` rows each, from a first row to the one after the last."""
+        borders = [*range(first, last, self.rows_of_piece), last]
+        return [Piece(str(path), *border) for border in pairwise(borders)]
 
     def read(self, piece: Piece) -> Rows:
-        """One piece, converted."""
+        """One piece: columns as in `columns`, ids as in the simulation, positions [Mpc] in [0, box_size) of a box.
 
+        Raises InputError where values cannot be what they are said to be.
+        """
+        found, dropped = self.convert(piece)
+        self._check_rows(found, piece)
+        if self.geometry == "box":
+            found = {**found, **self._into_box(found, piece)}
+        return Rows({name: found[name] for name in self.columns}, dict(dropped))
 
-def agreed_cosmology(entry: SimulationEntry, found: Mapping[str, float], source: object) -> Cosmology:
-    """The cosmology of a product: as found in its files, completed from the entry, then from the defaults.
+    def _into_box(self, found: Mapping[str, np.ndarray], piece: Piece) -> dict[str, np.ndarray]:
+        def refuse(bad: np.ndarray, name: str, problem: str) -> None:
+            if np.any(bad):
+                row = int(np.argmax(bad))
+                halo = found["simulation_halo_id"][row]
+                raise InputError(f"{piece.file}, halo {halo}: {name} = {found[name][row]} Mpc: {problem}")
 
-    Raises InputError, naming both values, where a parameter in the files differs from the entry's by more than 1e-3.
-    """
-    for name, value in entry.cosmology.items():
-        if name in found and abs(found[name] - value) > 1e-3:
+        places = inside_box({axis: found[axis] for axis in "xyz"}, 1.0, self.box_size, refuse)
+        return {axis: into_box(values, self.box_size) for axis, values in places.items()}
+
+    def _check_rows(self, found: Mapping[str, np.ndarray], piece: Piece) -> None:
+        """Raise an InputError where a reader does not keep to what it declares."""
+        who, wanted = f"{piece.file}: {self._who}", self.columns
+        absent, more = ([name for name in a if name not in b] for a, b in ((wanted, found), (found, wanted)))
+        if absent or more:
+            what = f"does not give {', '.join(absent)}" if absent else f"gives {', '.join(more)}, not among its columns"
+            raise InputError(f"{who} {what}; `extra_columns` are to be what `convert` gives besides the required ones")
+        rows = len(found["simulation_halo_id"])
+        for name, kind in wanted.items():
+            values, dimensions = np.asanyarray(found[name]), 1 + len(column(name).axes)
+            if values.dtype != np.dtype(kind):
+                raise InputError(f"{who} gives {name} as {values.dtype}; it is to be {np.dtype(kind)}")
+            if values.ndim != dimensions or len(values) != rows:
+                raise InputError(
+                    f"{who} gives {name} of shape {values.shape}; it is to have {dimensions} dimensions, the first of "
+                    f"{rows} halos"
+                )
+
+    def _check_files(self) -> None:
+        name, files = self.entry.name, self.files
+        if not files:
+            raise InputError(f"simulation '{name}': no files; name them in its entry")
+        why = self.alone or ("each file is of one snapshot" if self.snapshot == "file" else "")
+        if why and len(files) > 1:
             raise InputError(
-                f"{source}: has {name} = {found[name]:g}, the entry '{entry.name}' says {value:g}; "
-                "correct the entry, or give it the files it is for"
+                f"simulation '{name}': {len(files)} files ({', '.join(map(str, files[:3]))}..): {why}; "
+                "name one file in its entry"
             )
-    return Cosmology(**{**Cosmology()._asdict(), **entry.cosmology, **found})
+        for path in files:
+            if not path.exists():
+                raise InputError(f"{path}: no such file; correct `files` of the simulation")
 
-
-def agreed(name: str, stated: float | None, found: float | None, source: object, tolerance: float = 1e-3) -> float:
-    """A number that the entry may state and the files may hold: box size, particle mass, redshift.
-
-    Raises InputError where neither has it, or where they differ by more than a fraction.
-    """
-    if stated is None and found is None:
-        raise InputError(f"{source}: does not say the {name}; give it in the entry of the simulation")
-    if stated is not None and found is not None and abs(stated - found) > tolerance * abs(found):
-        raise InputError(f"{source}: has {name} = {found:g}, its entry says {stated:g}; correct one of them")
-    return float(found if found is not None else stated)
+    @property
+    def _who(self) -> str:
+        return f"the reader {type(self).__module__}:{type(self).__qualname__}"

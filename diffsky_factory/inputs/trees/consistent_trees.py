@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.inputs.trees.consistent_trees_text import (
     Header,
     Places,

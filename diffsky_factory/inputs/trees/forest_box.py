@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import near
-from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Rows, SimulationEntry
+from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Reader, Rows
 from diffsky_factory.inputs.trees.fits import Fits, read_fits
 from diffsky_factory.inputs.trees.forest import Forest, ForestReader
 from diffsky_factory.inputs.trees.formats import open_forests
@@ -18,49 +17,48 @@ from diffsky_factory.inputs.trees.histories import Objects, object_columns, obje
 from diffsky_factory.sky.cosmology import Cosmology
 
 INFALLS = ("infall", "penultimate_infall")
-FOLLOWING: dict[str, type] = {
-    **REQUIRED,
-    "log10_halo_mass_now": np.float64,
-    "simulation_penultimate_host_halo_id": np.int64,
-    **{f"{when}_time": np.float64 for when in INFALLS},
-    **{f"log10_{whose}_mass_at_{when}": np.float64 for when in INFALLS for whose in ("halo", "host")},
-}
-FITTED: dict[str, type] = {"fitted_mah_parameters": np.float64, "has_mah_fit": np.bool_}
-OPTIONS = ("step", "redshift", "fits", "diffmah_fits")
+FOLLOWING = (
+    *("log10_halo_mass_now", "simulation_penultimate_host_halo_id"),
+    *(f"{when}_time" for when in INFALLS),
+    *(f"log10_{whose}_mass_at_{when}" for when in INFALLS for whose in ("halo", "host")),
+)
+FITTED = ("fitted_mah_parameters", "has_mah_fit")
 
 
 @dataclass(frozen=True)
-class ForestBox:
+class ForestBox(Reader):
     """Objects of a forest at one snapshot; the format of the entry is that of the merger trees.
 
     Masses are the largest so far. Satellites whose host is not in the forest keep its id, and have the infalls of a
     host. Positions are needed; a product without them has histories only.
+    """
 
-    Options of the entry
-        step : the snapshot, by its number in `steps` of the entry, or 0, 1, .. in time without these; -1: the last
+    class Options(Reader.Options):
+        """step : the snapshot, by its number in `steps` of the entry, or 0, 1, .. in time without these; -1: the last
         redshift : or the snapshot nearest to it; without either the last one is taken
         fits : store written by fit_histories; adds fitted_mah_parameters and has_mah_fit. An object is looked for by
             its own id, then by that of the last node of its main branch, so fits made at the last snapshot serve all
-    """
+        diffmah_fits : of HACC core forests, see there
+        """
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
-    geometry: Literal["box"] = "box"
+        step: int | None = None
+        redshift: float | None = None
+        fits: str | None = None
+        diffmah_fits: str | None = None
 
-    def __post_init__(self):
-        unknown = [name for name in self.entry.options if name not in OPTIONS]
-        if unknown:
-            raise InputError(f"entry '{self.entry.name}': no option {unknown[0]!r}; {near(unknown[0], OPTIONS)}")
-        lacking = [name for name in ("x", "vx") if name not in self.forests.columns]
-        if lacking or self.forests.box_size is None:
-            what = "positions" if "x" in lacking else "velocities" if lacking else "size of its box"
-            raise InputError(f"{self.files[0]}: has no {what}, so it is no box; use its histories")
-        _ = self.step, self.fits
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.box_size, self.step
 
     @cached_property
     def forests(self) -> ForestReader:
         """The merger trees."""
         return open_forests(self.files, self.entry)
+
+    @cached_property
+    def names(self) -> Mapping[str, Any]:
+        """As in the entry; the reader of the merger trees takes them."""
+        return self.entry.columns
 
     @property
     def cosmology(self) -> Cosmology:
@@ -68,46 +66,59 @@ class ForestBox:
         return self.forests.cosmology
 
     @cached_property
-    def step(self) -> int:
-        """The snapshot, an index into `time` of the forests."""
-        options, known = self.entry.options, self.forests.scale_factor
-        if "step" in options and "redshift" in options:
-            raise InputError(f"entry '{self.entry.name}': names step and redshift; leave one of them out")
-        if "redshift" in options:
-            return int(np.abs(1.0 / known - 1.0 - float(options["redshift"])).argmin())
-        if options.get("step", -1) == -1:
-            return len(known) - 1
-        scale_factor = self.entry.steps or dict(enumerate(known.tolist()))
-        if options["step"] not in scale_factor:
-            raise InputError(f"entry '{self.entry.name}': no step {options['step']}, but {_some(list(scale_factor))}")
-        return int(np.abs(known - scale_factor[options["step"]]).argmin())
+    def box_size(self) -> float:
+        """Side [Mpc]."""
+        lacking = [name for name in ("x", "vx") if name not in self.forests.columns]
+        if lacking or self.forests.box_size is None:
+            what = "positions" if "x" in lacking else "velocities" if lacking else "size of its box"
+            raise InputError(f"{self.path}: has no {what}, so it is no box; use its histories")
+        return self.forests.box_size
 
     @cached_property
-    def columns(self) -> Mapping[str, type]:
+    def step(self) -> int:
+        """The snapshot, an index into `time` of the forests."""
+        options, known = self.options, self.forests.scale_factor
+        if options.step is not None and options.redshift is not None:
+            raise InputError(f"entry '{self.entry.name}': names step and redshift; leave one of them out")
+        if options.redshift is not None:
+            return int(np.abs(1.0 / known - 1.0 - options.redshift).argmin())
+        if options.step in (None, -1):
+            return len(known) - 1
+        scale_factor = self.entry.steps or dict(enumerate(known.tolist()))
+        if options.step not in scale_factor:
+            raise InputError(f"entry '{self.entry.name}': no step {options.step}, but {_some(list(scale_factor))}")
+        return int(np.abs(known - scale_factor[options.step]).argmin())
+
+    @property
+    def redshift(self) -> float:
+        """Of the snapshot."""
+        return max(1.0 / float(self.forests.scale_factor[self.step]) - 1.0, 0.0)
+
+    @cached_property
+    def extra_columns(self) -> Sequence[str]:
         """Those that follow from the links, those of the forest, and fits where there are some."""
-        found = {**FOLLOWING, **{name: kind for name, kind in self.forests.columns.items() if name not in FOLLOWING}}
-        return {**found, **FITTED} if self.fits is not None else found
+        fitted = FITTED if self.fits is not None else ()
+        return [name for name in dict.fromkeys((*FOLLOWING, *self.forests.columns, *fitted)) if name not in REQUIRED]
 
     @property
     def attributes(self) -> dict[str, Any]:
         """Those of the forests, and redshift and scale_factor of the snapshot."""
         scale_factor = float(self.forests.scale_factor[self.step])
-        redshift = max(1.0 / scale_factor - 1.0, 0.0)
-        return {**self.forests.attributes, "scale_factor": scale_factor, "redshift": redshift}
+        return {**self.forests.attributes, "scale_factor": scale_factor, "redshift": self.redshift}
 
     @cached_property
     def fits(self) -> Fits | None:
         """Fits of histories, where the entry names some."""
-        if "fits" not in self.entry.options:
+        if self.options.fits is None:
             return None
-        beside = Path(self.files[0]).parent / self.entry.options["fits"]
-        return read_fits(beside if beside.exists() else Path(self.entry.options["fits"]))
+        beside = self.path.parent / self.options.fits
+        return read_fits(beside if beside.exists() else Path(self.options.fits))
 
     def pieces(self) -> Sequence[Piece]:
         """Those of the forests."""
         return self.forests.pieces()
 
-    def read(self, piece: Piece) -> Rows:
+    def convert(self, piece: Piece) -> Rows:
         """Objects of one piece that have a mass."""
         objects = self._objects(piece)
         found = object_columns(objects, self.forests.time)

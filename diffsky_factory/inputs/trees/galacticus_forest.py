@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.readers.common.hdf5 import blocks, dataset, holds, is_dataset, opened
+from diffsky_factory.inputs.readers.common.ids import integers
+from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     PLACE_AND_MOTION,
@@ -25,7 +28,6 @@ from diffsky_factory.inputs.trees.forest import (
     log10_of,
     steps_of,
 )
-from diffsky_factory.inputs.trees.hdf5 import blocks, dataset, holds, integers, is_dataset, opened
 from diffsky_factory.sky.cosmology import Cosmology
 
 FORMAT = "galacticus_forest"
@@ -140,7 +142,7 @@ class GalacticusForest:
         for path in self.files:
             with opened(path) as file:
                 _, index = _groups(file, path)
-                sizes = dataset(index, "numberOfNodes", path)[:].astype(np.int64)
+                sizes = dataset(index, "numberOfNodes")[:].astype(np.int64)
             found += [Piece(str(path), int(first), int(last)) for first, last in grouped(sizes, NODES_PER_PIECE)]
         return found
 
@@ -151,7 +153,7 @@ class GalacticusForest:
             nodes, index = _groups(file, path)
             rows = _rows(index, piece, path)
             units = {of: _unit(file, of, path) for of in MEASURED.values() if f"{of}UnitsInSI" in file["units"].attrs}
-            read = {name: dataset(nodes, name, path)[rows] for name in NEEDED if is_dataset(nodes, name)}
+            read = {name: dataset(nodes, name)[rows] for name in NEEDED if is_dataset(nodes, name)}
         a = _expansion(read)
         ours = {name: self._converted(read[name], name, units, a, path) for name in MEASURED if name in read}
         position = ours.get("position")
@@ -192,16 +194,14 @@ def grouped(sizes: np.ndarray, most: int) -> list[tuple[int, int]]:
 def _check(file: Any, path: Path) -> None:
     """Raise InputError where the file lacks what it needs to be read."""
     nodes, index = _groups(file, path)
-    n = len(dataset(nodes, "nodeIndex", path))
-    for name in ("hostIndex", "nodeMass", *(known for known in nodes if is_dataset(nodes, known))):
-        found = len(dataset(nodes, name, path))
-        if found != n:
-            raise InputError(f"{path}: {found} values of {name} for {n} nodes; copy the file again")
+    n = len(dataset(nodes, "nodeIndex"))
+    for name in ("hostIndex", "nodeMass", *(name for name in NEEDED if is_dataset(nodes, name))):
+        dataset(nodes, name, n)
     if not any(is_dataset(nodes, name) for name in DESCENDANT):
         raise InputError(f"{path}: {nodes.name} has neither {' nor '.join(DESCENDANT)}; restore one of them")
     if not any(is_dataset(nodes, name) for name in ("redshift", "expansionFactor")):
         raise InputError(f"{path}: {nodes.name} has neither redshift nor expansionFactor; restore one of them")
-    first, count = (dataset(index, name, path)[:].astype(np.int64) for name in ("firstNode", "numberOfNodes"))
+    first, count = (dataset(index, name)[:].astype(np.int64) for name in ("firstNode", "numberOfNodes"))
     if len(first) and int((first + count).max()) > n:
         raise InputError(f"{path}: {index.name} counts {(first + count).max()} nodes, there are {n}; copy it again")
     _unit(file, "mass", path)
@@ -217,7 +217,7 @@ def _groups(file: Any, path: Path) -> tuple[Any, Any]:
 def _rows(index: Any, piece: Piece, path: Path) -> slice | np.ndarray:
     """Rows of the nodes of the forests of a piece: a range, where they follow each other."""
     chosen = slice(piece.first, piece.last)
-    first, count = (dataset(index, name, path)[chosen].astype(np.int64) for name in ("firstNode", "numberOfNodes"))
+    first, count = (dataset(index, name)[chosen].astype(np.int64) for name in ("firstNode", "numberOfNodes"))
     if (first[1:] == first[:-1] + count[:-1]).all():
         return slice(int(first[0]), int(first[-1] + count[-1]))
     return np.sort(np.concatenate([np.arange(start, start + n) for start, n in zip(first, count)]))
@@ -281,7 +281,7 @@ def _scale_factors(path: Path) -> np.ndarray:
     with opened(path) as file:
         nodes, _ = _groups(file, path)
         name = "expansionFactor" if is_dataset(nodes, "expansionFactor") else "redshift"
-        values = dataset(nodes, name, path)
+        values = dataset(nodes, name)
         found = [distinct(_expansion({name: values[rows]})) for rows in blocks(len(values), NODES_PER_PIECE)]
     return distinct(np.concatenate(found)) if found else np.zeros(0)
 

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common.stated import require_box
-from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.readers.common.hdf5 import blocks, dataset, group, holds, opened
+from diffsky_factory.inputs.readers.common.ids import integers
+from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology, require_box
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     NONE,
@@ -27,7 +29,6 @@ from diffsky_factory.inputs.trees.forest import (
     log10_of,
 )
 from diffsky_factory.inputs.trees.galacticus_forest import grouped
-from diffsky_factory.inputs.trees.hdf5 import blocks, dataset, holds, integers, opened
 from diffsky_factory.physics.halos.growth import HaloGrowth
 from diffsky_factory.sky.cosmology import Cosmology
 
@@ -63,10 +64,10 @@ class HaccCoreForest:
     def __post_init__(self):
         for path in self.files:
             with opened(path) as file:
-                n = len(dataset(_group(file, "data", path), "core_tag", path))
+                data = group(file, "data")
+                n = len(dataset(data, "core_tag"))
                 for name in (*IDS, *VALUES):
-                    if len(dataset(file["data"], name, path)) != n:
-                        raise InputError(f"{path}: {len(file['data'][name])} {name} for {n} nodes; copy it again")
+                    dataset(data, name, n)
                 _roots(file, path)
         require_box(self.entry, self.files[0], "step")
         with_fits = [path for path in self.files if self._fits_of(path).is_file()]
@@ -128,7 +129,7 @@ class HaccCoreForest:
         """The groups of one piece."""
         path, rows = Path(piece.file), slice(piece.first, piece.last)
         with opened(path) as file:
-            read = {name: dataset(file["data"], name, path)[rows] for name in (*IDS, *VALUES)}
+            read = {name: dataset(file["data"], name)[rows] for name in (*IDS, *VALUES)}
         read |= {name: integers(read[name], name, path) for name in IDS}
         tag, step, h = read["core_tag"], read["snapnum"], self.cosmology.h
         steps = len(self.scale_factor)
@@ -169,7 +170,7 @@ class HaccCoreForest:
         core = np.cumsum(np.append(True, tag[1:] != tag[:-1])) - 1 if len(tag) else tag
         first, n = self._core_of_row(path, piece.first), int(core[-1]) + 1 if len(core) else 0
         with opened(fits) as file:
-            known = {name: dataset(file, name, fits) for name in HaloGrowth._fields}
+            known = {name: dataset(file, name) for name in HaloGrowth._fields}
             lengths = {len(values) for values in known.values()}
             if lengths != {self._cores(path)[-1]}:
                 raise InputError(f"{fits}: has {max(lengths)} rows for {self._cores(path)[-1]} cores of {path.name}")
@@ -196,16 +197,10 @@ class HaccCoreForest:
         return {}
 
 
-def _group(file: Any, name: str, path: Path) -> Any:
-    if name not in file:
-        raise InputError(f"{path}: has no group {name!r}; it is no core forest")
-    return file[name]
-
-
 def _roots(file: Any, path: Path) -> np.ndarray:
     """(groups + 1,) first row of each group, and the number of rows; raises InputError where they do not ascend."""
     n = len(file["data"]["core_tag"])
-    roots = dataset(_group(file, "index", path), "root_idx", path)[:].astype(np.int64)
+    roots = dataset(group(file, "index"), "root_idx")[:].astype(np.int64)
     edges = np.append(roots, n)
     if edges[0] != 0 or (np.diff(edges) <= 0).any():
         raise InputError(f"{path}: root_idx does not rise from 0 to {n} rows; copy the file again")

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common.stated import require_box
-from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.readers.common.hdf5 import dataset, holds, opened
+from diffsky_factory.inputs.readers.common.ids import integers
+from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology, require_box
 from diffsky_factory.inputs.trees.forest import (
     NODES_PER_PIECE,
     PLACE_AND_MOTION,
@@ -24,7 +26,6 @@ from diffsky_factory.inputs.trees.forest import (
     in_box,
     log10_of,
 )
-from diffsky_factory.inputs.trees.hdf5 import dataset, holds, integers, opened
 from diffsky_factory.sky.cosmology import Cosmology
 
 FORMAT = "sublink"
@@ -55,10 +56,9 @@ class SubLink:
     def __post_init__(self):
         for path in self.files:
             with opened(path) as file:
-                n = len(dataset(file, "SubhaloID", path))
+                n = len(dataset(file, "SubhaloID"))
                 for name in (*IDS, *VALUES, self._mass):
-                    if len(dataset(file, name, path)) != n:
-                        raise InputError(f"{path}: {len(file[name])} values of {name} for {n} nodes; copy it again")
+                    dataset(file, name, n)
         require_box(self.entry, self.files[0], "snapshot")
 
     @property
@@ -113,7 +113,7 @@ class SubLink:
         path = Path(piece.file)
         with opened(path) as file:
             rows = slice(*(_next_tree(file["TreeID"], row) for row in (piece.first, piece.last)))
-            read = {name: dataset(file, name, path)[rows] for name in {*IDS, *VALUES, self._mass}}
+            read = {name: dataset(file, name)[rows] for name in {*IDS, *VALUES, self._mass}}
         read |= {name: integers(read[name], name, path) for name in IDS}
         h, host_id = self.cosmology.h, read["FirstSubhaloInFOFGroupID"]
         host_id = np.where(host_id == -1, read["SubhaloID"], host_id)

@@ -8,9 +8,10 @@ import pytest
 from scipy.optimize import brentq
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.abacus.box import FORMAT, AbacusBox, recognises
+from diffsky_factory.inputs.readers.abacus.box import AbacusBox
 from diffsky_factory.inputs.readers.common.nfw_radii import scale_radius
-from diffsky_factory.inputs.readers.reader import REQUIRED, SimulationEntry
+from diffsky_factory.inputs.readers.reader import REQUIRED
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from tests.inputs.readers import abacus_files
 from tests.inputs.readers.abacus_files import box_columns, changed, truncated, without, write_box, write_cleaning
 from tests.reference import reference
@@ -21,7 +22,7 @@ pytest.importorskip("abacusnbody", reason="NOT TESTED: no abacusutils; pip insta
 
 def opened(*files, cleaned=False, **fields):
     options = {"cleaned": cleaned, **fields.pop("options", {})}
-    return AbacusBox(tuple(files), SimulationEntry(name="toy", format=FORMAT, options=options, **fields))
+    return AbacusBox(tuple(files), SimulationEntry(name="toy", format=AbacusBox.format, options=options, **fields))
 
 
 def everything(box):
@@ -148,7 +149,7 @@ def test_cleaning_of_another_slab_is_refused(tmp_path):
 
 
 def test_pieces_cut_a_slab_and_are_read_in_any_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("diffsky_factory.inputs.readers.abacus.files.PIECE", 2)
+    monkeypatch.setattr(AbacusBox, "rows_of_piece", 2)
     box = pickle.loads(pickle.dumps(opened(write_box(tmp_path))))
     pieces = box.pieces()
     assert [(piece.first, piece.last) for piece in pieces] == [(0, 2), (2, 3)]
@@ -157,14 +158,14 @@ def test_pieces_cut_a_slab_and_are_read_in_any_order(tmp_path, monkeypatch):
 
 
 def test_it_is_known_by_what_is_in_the_file(sample, tmp_path):
-    assert recognises(sample[0])
-    assert recognises(write_box(tmp_path))
-    assert not recognises(abacus_files.write_cone(tmp_path))
+    assert AbacusBox.recognises(sample[0])
+    assert AbacusBox.recognises(write_box(tmp_path))
+    assert not AbacusBox.recognises(abacus_files.write_cone(tmp_path))
     other = tmp_path / "other.dat"
     other.write_bytes(b"\x89HDF\r\n")
-    assert not recognises(other)
-    assert not recognises(tmp_path / "absent")
-    assert not recognises(tmp_path)
+    assert not AbacusBox.recognises(other)
+    assert not AbacusBox.recognises(tmp_path / "absent")
+    assert not AbacusBox.recognises(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.98])
@@ -203,8 +204,8 @@ def test_a_bad_file_is_refused_with_what_to_do(columns, header, message, tmp_pat
         ({"cosmology": {"Om0": 0.3}}, "has Om0 = 0.25, the entry 'toy' says 0.3"),
         ({"box_size": 20.0}, r"box size \[Mpc\] = 25"),
         ({"particle_mass": 8e9}, "particle mass"),
-        ({"options": {"clean": True}}, "no option 'clean'"),
-        ({"options": {"scale_radius": "yes"}}, "give true or false"),
+        ({"options": {"clean": True}}, "no field 'clean'"),
+        ({"options": {"scale_radius": "yes"}}, "scale_radius: Input should be a valid boolean"),
     ],
 )
 def test_an_entry_that_contradicts_the_files_is_refused(fields, message, tmp_path):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.abacus.lightcone import FORMAT, AbacusLightcone, recognises
-from diffsky_factory.inputs.readers.reader import REQUIRED, SimulationEntry
+from diffsky_factory.inputs.readers.abacus.lightcone import AbacusLightcone
+from diffsky_factory.inputs.readers.reader import REQUIRED
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.sky.cosmology import redshift_at_distance_64
 from tests.inputs.readers.abacus_files import changed, cone_columns, truncated, without, write_box, write_cone
 from tests.reference import reference
@@ -15,7 +16,7 @@ pytest.importorskip("abacusnbody", reason="NOT TESTED: no abacusutils; pip insta
 
 
 def opened(*files, **fields):
-    return AbacusLightcone(tuple(files), SimulationEntry(name="toy", format=FORMAT, **fields))
+    return AbacusLightcone(tuple(files), SimulationEntry(name="toy", format=AbacusLightcone.format, **fields))
 
 
 def everything(cone):
@@ -102,10 +103,10 @@ def test_the_sample_is_read_as_abacusutils_reads_it(sample):
 
 
 def test_it_is_known_by_what_is_in_the_file(sample, tmp_path):
-    assert recognises(sample)
-    assert recognises(write_cone(tmp_path))
-    assert not recognises(write_box(tmp_path))
-    assert not recognises(tmp_path / "absent")
+    assert AbacusLightcone.recognises(sample)
+    assert AbacusLightcone.recognises(write_cone(tmp_path))
+    assert not AbacusLightcone.recognises(write_box(tmp_path))
+    assert not AbacusLightcone.recognises(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
@@ -141,7 +142,7 @@ def test_entries_that_contradict_the_files_are_refused(tmp_path):
     path = write_cone(tmp_path)
     with pytest.raises(InputError, match=r"has h = 0\.8"):
         opened(path, cosmology={"h": 0.7}).pieces()
-    with pytest.raises(InputError, match="no option 'cleaned'"):
+    with pytest.raises(InputError, match="no field 'cleaned'"):
         opened(path, options={"cleaned": False}).pieces()
     other = write_cone(tmp_path / "other", LightConeOrigins=[0.0, 0.0, 0.0])
     with pytest.raises(InputError, match="give files of one cone"):

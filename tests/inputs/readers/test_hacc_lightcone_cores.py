@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
 
-from diffsky_factory.inputs.readers.hacc import lightcone_cores as hacc_lightcone_cores
-from diffsky_factory.inputs.readers.hacc.lightcone_cores import FORMAT, HaccLightconeCores, recognises
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.hacc.lightcone_cores import HaccLightconeCores
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.sky.regions import region
 
 H = 0.6766
@@ -94,7 +93,7 @@ def put(folder, columns=None, index="usual", beside=BESIDE, step=250, patch=7, d
 
 
 def reader_of(folder, **entry) -> HaccLightconeCores:
-    entry = SimulationEntry(**{"name": "small", "format": FORMAT, "cosmology": COSMOLOGY} | entry)
+    entry = SimulationEntry(**{"name": "small", "format": HaccLightconeCores.format, "cosmology": COSMOLOGY} | entry)
     return HaccLightconeCores(tuple(sorted(folder.glob("lc_cores-*"))), entry)
 
 
@@ -163,7 +162,7 @@ def test_any_pieces_give_the_same_cores_also_where_hosts_lie_in_another(tmp_path
     given["top_host_idx"][20], given["top_host_tag"][20] = 0, given["core_tag"][0]
     reader = write(tmp_path, given)
     whole = everything(reader)
-    monkeypatch.setattr(hacc_lightcone_cores, "ROWS_OF_PIECE", 10)
+    monkeypatch.setattr(HaccLightconeCores, "rows_of_piece", 10)
     assert len(reader.pieces()) == 4
     again = everything(reader)
     for name, values in whole.items():
@@ -171,7 +170,7 @@ def test_any_pieces_give_the_same_cores_also_where_hosts_lie_in_another(tmp_path
 
 
 def test_without_an_index_rows_are_read_and_no_copy_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(hacc_lightcone_cores, "ROWS_OF_PIECE", 10)
+    monkeypatch.setattr(HaccLightconeCores, "rows_of_piece", 10)
     reader = write(tmp_path, index=None)
     assert "replica" not in reader.columns
     np.testing.assert_array_equal(everything(reader)["simulation_halo_id"], cores()["core_tag"])
@@ -228,11 +227,11 @@ def test_the_area_is_that_of_the_patches_once_each(tmp_path):
 
 def test_it_is_known_by_its_name(tmp_path):
     write(tmp_path)
-    assert recognises(tmp_path / "lc_cores-250.7.hdf5")
-    assert not recognises(tmp_path / "lc_cores-250.7.diffsky_data.hdf5")
+    assert HaccLightconeCores.recognises(tmp_path / "lc_cores-250.7.hdf5")
+    assert not HaccLightconeCores.recognises(tmp_path / "lc_cores-250.7.diffsky_data.hdf5")
     (tmp_path / "lc_cores-250.8.hdf5").write_text("no HDF5")
-    assert not recognises(tmp_path / "lc_cores-250.8.hdf5")
-    assert not recognises(tmp_path)
+    assert not HaccLightconeCores.recognises(tmp_path / "lc_cores-250.8.hdf5")
+    assert not HaccLightconeCores.recognises(tmp_path)
 
 
 def changed(name, values, rows=...) -> dict:
@@ -270,7 +269,7 @@ def indexed(**changes) -> dict:
         ),
         (scaled(1.0 / H), "positions are 1.478 times as far"),
         (scaled(np.array(-1.0)), "the angles are not the directions of the positions"),
-        ({"options": {"fits": "Msun"}}, "no option 'fits'"),
+        ({"options": {"fits": "Msun"}}, "no field 'fits'"),
         ({"options": {"mah_fits": "kg"}}, "'kg' is none of Msun/h, Msun"),
         ({"decomposition": DECOMPOSITION.replace("7 [", "8 [")}, "no line of patch 7"),
         ({"decomposition": DECOMPOSITION.replace("1.600000", "north")}, "line 5: not '<patch> "),

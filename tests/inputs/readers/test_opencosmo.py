@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
 
-from diffsky_factory.inputs.readers.opencosmo import files as opencosmo_files
-from diffsky_factory.inputs.readers.opencosmo.halos import FORMAT, OpenCosmo, recognises
+from diffsky_factory.inputs.readers.opencosmo.halos import OpenCosmo
 from diffsky_factory.inputs.readers.opencosmo.units import factor
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 
 H = 0.6766
 FLAT = FlatLambdaCDM(H0=100.0 * H, Om0=0.30964, Tcmb0=0.0)
@@ -112,7 +111,7 @@ def put_header(group, kind, lightcone, convention="scalefree", redshift=0.5, cos
 
 
 def reader_of(*paths, **entry) -> OpenCosmo:
-    return OpenCosmo(paths, SimulationEntry(**{"name": "small", "format": FORMAT} | entry))
+    return OpenCosmo(paths, SimulationEntry(**{"name": "small", "format": OpenCosmo.format} | entry))
 
 
 def halo_file(folder, columns=None, entry=(), **changes) -> OpenCosmo:
@@ -214,7 +213,7 @@ def test_ids_are_made_where_there_are_none_and_hosts_keep_theirs(tmp_path, monke
     given = galaxies()
     del given["gal_id"]
     given["top_host_idx"][40] = 0  # in another piece
-    monkeypatch.setattr(opencosmo_files, "ROWS_OF_PIECE", 12)
+    monkeypatch.setattr(OpenCosmo, "rows_of_piece", 12)
     rows = everything(galaxy_file(tmp_path, given))
     np.testing.assert_array_equal(rows["simulation_halo_id"], np.arange(42))
     np.testing.assert_array_equal(rows["simulation_host_halo_id"], given["top_host_idx"])
@@ -234,7 +233,7 @@ def test_pieces_end_where_cells_of_the_index_end(tmp_path, monkeypatch):
     given = galaxies()
     given["top_host_idx"][40] = 0
     whole = everything(galaxy_file(tmp_path, given))
-    monkeypatch.setattr(opencosmo_files, "ROWS_OF_PIECE", 10)
+    monkeypatch.setattr(OpenCosmo, "rows_of_piece", 10)
     reader = galaxy_file(tmp_path, given, sizes=(4, 0, 5, 3, 25, 5))
     assert [piece.last for piece in reader.pieces()] == [9, 12, 22, 32, 42]
     for name, values in everything(reader).items():
@@ -264,7 +263,7 @@ def test_a_file_with_halos_and_galaxies_needs_to_be_told_which(tmp_path):
         put(file.create_group("halos"), halos(lightcone=True), lightcone=True)
         galaxy = {"kind": "synthetic_galaxies", "units": GALAXY_UNITS, "sizes": None}
         put(file.create_group("galaxies"), galaxies(), lightcone=True, **galaxy)
-    assert recognises(path)
+    assert OpenCosmo.recognises(path)
     with pytest.raises(ValueError, match="halo_properties and synthetic_galaxies; name one under the option data_type"):
         reader_of(path)
     assert len(everything(reader_of(path, options={"data_type": "synthetic_galaxies"}))["x"]) == 42
@@ -273,13 +272,13 @@ def test_a_file_with_halos_and_galaxies_needs_to_be_told_which(tmp_path):
 
 def test_it_is_known_by_its_header(tmp_path):
     halo_file(tmp_path)
-    assert recognises(tmp_path / "halos.hdf5")
+    assert OpenCosmo.recognises(tmp_path / "halos.hdf5")
     with h5py.File(tmp_path / "other.hdf5", "w") as file:
         file["data/x"] = np.zeros(3)
-    assert not recognises(tmp_path / "other.hdf5")
+    assert not OpenCosmo.recognises(tmp_path / "other.hdf5")
     (tmp_path / "text.hdf5").write_text("no HDF5")
-    assert not recognises(tmp_path / "text.hdf5")
-    assert not recognises(tmp_path)
+    assert not OpenCosmo.recognises(tmp_path / "text.hdf5")
+    assert not OpenCosmo.recognises(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +345,7 @@ def without(columns, name) -> dict:
         (halo_file, {"box": ""}, "does not say the box size"),
         (halo_file, {"redshift": ""}, "does not say the redshift"),
         (halo_file, {"entry": {"cosmology": {"Om0": 0.27}}}, "has Om0 = 0.30964, the entry 'small' says 0.27"),
-        (halo_file, {"entry": {"box_size": 64.0}}, "has box size = 94.59.*, its entry says 64"),
+        (halo_file, {"entry": {"box_size": 64.0}}, r"has box size \[Mpc\] = 94.59.*, its entry says 64"),
         (halo_file, {"entry": {"options": {"data_type": "galaxies"}}}, "'galaxies' is none of"),
         (halo_file, {"entry": {"columns": {"mass": "fof_halo_mass"}}}, "'mass' cannot be chosen"),
         (cone_file, {"entry": {"cosmology": {"h": 0.7}}}, "has h = 0.6766, the entry 'small' says 0.7"),

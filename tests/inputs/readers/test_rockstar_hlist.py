@@ -5,8 +5,8 @@ import pytest
 from scipy.integrate import quad
 
 from diffsky_factory.inputs.readers.common import text_rows
-from diffsky_factory.inputs.readers.reader import SimulationEntry
-from diffsky_factory.inputs.readers.rockstar.hlist import FORMAT, ConsistentTreesHlist, recognises
+from diffsky_factory.inputs.readers.rockstar.hlist import ConsistentTreesHlist
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 
 BIG = 52000000469980727  # beyond 2^53: another number as float64
 WORDS = """
@@ -55,7 +55,9 @@ def write(folder, rows=ROWS, names=NAMES, comments=COMMENTS, end="\n", file="hli
     lines = ["  ".join(words.get(name, "99") for name in names) for words in rows]
     path = folder / file
     path.write_text(f"#{first}\n{comments} " + "\n ".join(lines) + end)
-    return ConsistentTreesHlist((path,), SimulationEntry(**{"name": "small", "format": FORMAT} | entry))
+    return ConsistentTreesHlist(
+        (path,), SimulationEntry(**{"name": "small", "format": ConsistentTreesHlist.format} | entry)
+    )
 
 
 def everything(reader):
@@ -126,7 +128,7 @@ def test_any_pieces_give_the_same_halos(tmp_path, monkeypatch):
     rows = [row(n, Mpeak=f"{n + 1}e10", x=f"{n % 200}.5") for n in range(200)]
     expected = everything(write(tmp_path, rows))
     np.testing.assert_array_equal(expected["simulation_halo_id"], np.arange(200))
-    monkeypatch.setattr(text_rows, "ROWS_OF_PIECE", 13)
+    monkeypatch.setattr(ConsistentTreesHlist, "rows_of_piece", 13)
     monkeypatch.setattr(text_rows, "BLOCK", 500)
     reader = write(tmp_path, rows)
     assert len(reader.pieces()) > 10
@@ -146,12 +148,12 @@ def test_rows_that_cannot_be_used_are_counted(tmp_path):
 
 def test_it_is_known_by_its_first_line(tmp_path):
     write(tmp_path)
-    assert recognises(tmp_path / "hlist_0.50000.list")
+    assert ConsistentTreesHlist.recognises(tmp_path / "hlist_0.50000.list")
     (tmp_path / "tree_0_0_0.dat").write_text("#scale(0) id(1) desc_scale(2)\n")
-    assert not recognises(tmp_path / "tree_0_0_0.dat")
-    assert not recognises(tmp_path)
+    assert not ConsistentTreesHlist.recognises(tmp_path / "tree_0_0_0.dat")
+    assert not ConsistentTreesHlist.recognises(tmp_path)
     (tmp_path / "binary").write_bytes(bytes(range(256)) * 10)
-    assert not recognises(tmp_path / "binary")
+    assert not ConsistentTreesHlist.recognises(tmp_path / "binary")
 
 
 def with_word(name, word):
@@ -170,8 +172,8 @@ def with_word(name, word):
         ({"comments": COMMENTS.replace("#Full box size", "#Box")}, "does not say the box size"),
         ({"comments": COMMENTS.replace("Masses in Msun / h", "Masses in Msun")}, "to be in msun/h"),
         ({"cosmology": {"Om0": 0.3}}, r"has Om0 = 0.27, the entry 'small' says 0.3"),
-        ({"box_size": 250.0}, "has box size = 357.143, its entry says 250"),
-        ({"options": {"hosts": "all"}}, "this format has none"),
+        ({"box_size": 250.0}, r"has box size \[Mpc\] = 357.143, its entry says 250"),
+        ({"options": {"hosts": "all"}}, "there are none"),
         ({"columns": {"halo_mass": "mvir"}}, "'halo_mass' cannot be chosen"),
         ({"file": "hlist_0.60000.list"}, "rows are of scale factor 0.5; is it the file"),
         ({"rows": [], "end": ""}, "no rows below the header"),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diffsky_factory.inputs.readers.common import text_rows
-from diffsky_factory.inputs.readers.reader import SimulationEntry
-from diffsky_factory.inputs.readers.rockstar.out import FORMAT, RockstarOut, recognises
+from diffsky_factory.inputs.readers.rockstar.out import RockstarOut
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 
 BIG = 52000000469980727  # beyond 2^53: another number as float64
 COMMENTS = """#a = 0.500000
@@ -37,7 +37,7 @@ ROWS = [row(10), row(BIG, parent=10), row(7, parent=BIG), row(8, position=("250.
 def write(folder, rows=ROWS, names=NAMES, comments=COMMENTS, end="\n", file="out_12.list", **entry) -> RockstarOut:
     path = folder / file
     path.write_text(f"#{names}\n{comments}" + "\n".join(rows) + end)
-    return RockstarOut((path,), SimulationEntry(**{"name": "small", "format": FORMAT} | entry))
+    return RockstarOut((path,), SimulationEntry(**{"name": "small", "format": RockstarOut.format} | entry))
 
 
 def everything(reader):
@@ -89,7 +89,7 @@ def test_any_pieces_give_the_same_halos(tmp_path, monkeypatch):
     expected = everything(write(tmp_path, rows))
     np.testing.assert_array_equal(expected["simulation_halo_id"], np.arange(300))
     for size, block in ((1, 100), (7, 50), (50, 2**24)):
-        monkeypatch.setattr(text_rows, "ROWS_OF_PIECE", size)
+        monkeypatch.setattr(RockstarOut, "rows_of_piece", size)
         monkeypatch.setattr(text_rows, "BLOCK", block)
         reader = write(tmp_path, rows)
         assert len(reader.pieces()) > 300 / size / 2
@@ -113,12 +113,12 @@ def test_without_parents_each_halo_is_a_host_only_if_the_entry_says_so(tmp_path)
 
 def test_it_is_known_by_its_first_line(tmp_path):
     write(tmp_path)
-    assert recognises(tmp_path / "out_12.list")
+    assert RockstarOut.recognises(tmp_path / "out_12.list")
     (tmp_path / "other.list").write_text("#scale(0) id(1)\n")
-    assert not recognises(tmp_path / "other.list")
-    assert not recognises(tmp_path)
+    assert not RockstarOut.recognises(tmp_path / "other.list")
+    assert not RockstarOut.recognises(tmp_path)
     (tmp_path / "binary").write_bytes(bytes(range(256)))
-    assert not recognises(tmp_path / "binary")
+    assert not RockstarOut.recognises(tmp_path / "binary")
 
 
 def with_word(position, word):
@@ -141,11 +141,11 @@ def with_word(position, word):
         ({"comments": COMMENTS.replace("Positions in Mpc / h", "Positions in kpc / h")}, r"to be in mpc/h\(comoving\)"),
         ({"cosmology": {"Om0": 0.3}}, r"has Om0 = 0.27, the entry 'small' says 0.3"),
         ({"cosmology": {"h": 0.68}}, r"has h = 0.7, the entry 'small' says 0.68"),
-        ({"box_size": 250.0}, "has box size = 357.143, its entry says 250"),
-        ({"particle_mass": 1.35e8}, "has particle mass = "),
+        ({"box_size": 250.0}, r"has box size \[Mpc\] = 357.143, its entry says 250"),
+        ({"particle_mass": 1.35e8}, r"has particle mass \[Msun\] = "),
         ({"steps": {12: 0.51}}, "has scale factor = 0.5, its entry says 0.51"),
-        ({"options": {"host": "all"}}, "no option 'host'; did you mean hosts"),
-        ({"options": {"hosts": "none"}}, "'none' is none of all"),
+        ({"options": {"host": "all"}}, "no field 'host'; did you mean hosts"),
+        ({"options": {"hosts": "none"}}, "'none' is none of column, all"),
         ({"columns": {"log10_halo_mass": "M500x"}}, "no column 'M500x'"),
         ({"rows": [], "end": ""}, "no rows below the header"),
         ({"rows": [line.rsplit(" ", 1)[0] for line in ROWS]}, "line 15: 23 columns instead of 24"),
@@ -168,7 +168,7 @@ def test_a_bad_file_or_entry_is_refused_with_what_to_do(changes, message, tmp_pa
 
 
 def test_a_line_is_named_whichever_piece_it_is_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_rows, "ROWS_OF_PIECE", 10)
+    monkeypatch.setattr(RockstarOut, "rows_of_piece", 10)
     monkeypatch.setattr(text_rows, "BLOCK", 300)
     rows = [row(n) for n in range(100)]
     rows[77] = row(77, position=("1", "x", "2"))

@@ -3,7 +3,7 @@
 import pytest
 
 from diffsky_factory.inputs.entries import entry_names, read_entry
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 
 CRITICAL = 2.77536627e11  # Msun/h per (Mpc/h)^3: 3 (100 km/s/Mpc)^2 / (8 pi G)
 ENTRIES = {name: read_entry("simulations", name, SimulationEntry)[0] for name in entry_names("simulations")}

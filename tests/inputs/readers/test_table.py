@@ -10,9 +10,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import REQUIRED, SimulationEntry
+from diffsky_factory.inputs.readers.reader import REQUIRED
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.readers.table import files as table_files
-from diffsky_factory.inputs.readers.table.halos import FORMAT, HaloTable, recognises
+from diffsky_factory.inputs.readers.table.halos import HaloTable
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 
 COSMOLOGY = {"Om0": 0.3, "h": 0.5}
@@ -113,7 +114,7 @@ def written(folder, kind="hdf5", halos=HALOS, name="halos"):
 
 def opened(*paths, columns=NAMES, options=BOX, **fields):
     fields = {"cosmology": COSMOLOGY, "box_size": 100.0, **fields}
-    entry = SimulationEntry(name="mine", format=FORMAT, columns=columns, options=options, **fields)
+    entry = SimulationEntry(name="mine", format=HaloTable.format, columns=columns, options=options, **fields)
     return HaloTable(tuple(paths), entry)
 
 
@@ -319,7 +320,7 @@ def test_missing_integers_are_known_by_the_mark_of_the_file(tmp_path):
 
 
 def test_it_is_never_guessed(tmp_path):
-    assert not recognises(written(tmp_path))
+    assert not HaloTable.recognises(written(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -364,13 +365,13 @@ def test_a_bad_table_is_refused_with_what_to_do(halos, message, tmp_path):
         ({"options": without(BOX, "redshift")}, "needs box_size"),
         ({"options": {**BOX, "group": "halos"}}, "cannot be read"),
         ({"box_size": None}, "needs box_size"),
-        ({"cosmology": {"Om0": 0.3}}, "give h under `cosmology`"),
+        ({"cosmology": {"Om0": 0.3}}, "give h under 'cosmology'"),
     ],
 )
 def test_a_bad_entry_is_refused_with_what_to_do(changes, message, tmp_path):
-    table = opened(written(tmp_path), **{"columns": STATED, **changes})
+    path = written(tmp_path)
     with pytest.raises(InputError, match=message):
-        everything(table)
+        opened(path, **{"columns": STATED, **changes})
 
 
 def test_hosts_in_several_files_need_ids(tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from diffsky_factory.inputs.readers.common import text_rows
-from diffsky_factory.inputs.readers.reader import SimulationEntry
-from diffsky_factory.inputs.readers.universemachine.cone import FORMAT, UniverseMachineCone, packed, recognises
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
+from diffsky_factory.inputs.readers.universemachine.cone import UniverseMachineCone, packed
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.regions import region
 from tests.reference import reference
@@ -51,7 +51,9 @@ ROWS = [row(10), row(12, parent=10, redshift=0.9001), row(BIG, redshift=0.85), r
 def write(folder, rows=ROWS, header=HEADER, end="\n", **entry) -> UniverseMachineCone:
     path = folder / "cone.dat"
     path.write_text(header + "\n".join(" ".join(words) for words in rows) + end)
-    return UniverseMachineCone((path,), SimulationEntry(**{"name": "small", "format": FORMAT} | entry))
+    return UniverseMachineCone(
+        (path,), SimulationEntry(**{"name": "small", "format": UniverseMachineCone.format} | entry)
+    )
 
 
 def everything(reader):
@@ -64,7 +66,7 @@ def everything(reader):
 @pytest.fixture(scope="module")
 def sample() -> UniverseMachineCone:
     path = reference("sims", "universemachine_bpl_lightcone", "test_lightcone_0.dat")
-    return UniverseMachineCone((path,), SimulationEntry(format=FORMAT))
+    return UniverseMachineCone((path,), SimulationEntry(format=UniverseMachineCone.format))
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def test_copies_are_packed_into_numbers_of_their_own():
 def test_any_pieces_give_the_same_halos(sample, monkeypatch):
     whole = everything(sample)
     for size, block in ((500, 10_000), (1000, 2**24)):
-        monkeypatch.setattr(text_rows, "ROWS_OF_PIECE", size)
+        monkeypatch.setattr(UniverseMachineCone, "rows_of_piece", size)
         monkeypatch.setattr(text_rows, "BLOCK", block)
         assert len(sample.pieces()) >= 4419 // size
         for name, values in everything(sample).items():
@@ -172,9 +174,9 @@ def test_what_the_header_does_not_tell_is_left_out(tmp_path):
 
 def test_it_is_known_by_its_first_line(tmp_path):
     write(tmp_path)
-    assert recognises(tmp_path / "cone.dat")
-    assert not recognises(tmp_path)
-    assert not recognises(Path("cone.dat"))
+    assert UniverseMachineCone.recognises(tmp_path / "cone.dat")
+    assert not UniverseMachineCone.recognises(tmp_path)
+    assert not UniverseMachineCone.recognises(Path("cone.dat"))
 
 
 def with_word(position, word):
@@ -193,8 +195,8 @@ def with_word(position, word):
         ({"header": HEADER.replace("1.000000]],", "]],")}, "Rotation Matrix of the header is no rotation"),
         ({"header": HEADER.replace("Om: 0.307; Ol: 0.693", "Om: 0.27; Ol: 0.73")}, r"header \(Om = 0.27"),
         ({"cosmology": {"Om0": 0.27}}, "has Om0 = 0.307, the entry 'small' says 0.27"),
-        ({"box_size": 250.0}, "has box size = 368.732, its entry says 250"),
-        ({"options": {"hosts": "all"}}, "this format has none"),
+        ({"box_size": 250.0}, r"has box size \[Mpc\] = 368.732, its entry says 250"),
+        ({"options": {"hosts": "all"}}, "there are none"),
         ({"columns": {"redshift": "Z(los)"}}, "'redshift' cannot be chosen"),
         ({"rows": [], "end": ""}, "no rows below the header"),
         ({"rows": [*ROWS[:2], ROWS[2][:-1], ROWS[3]]}, "line 14: 33 columns instead of 34"),

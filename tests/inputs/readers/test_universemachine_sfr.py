@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffsky_factory.inputs.readers.reader import SimulationEntry
-from diffsky_factory.inputs.readers.universemachine.sfr import FORMAT, UniverseMachineSfr, recognises
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
+from diffsky_factory.inputs.readers.universemachine.sfr import UniverseMachineSfr
 
 BIG = 52000000469980727  # beyond 2^53: another number as float64
 H = 0.678
 ENTRY = {
     "name": "small",
-    "format": FORMAT,
+    "format": UniverseMachineSfr.format,
     "cosmology": {"Om0": 0.307, "h": H},
     "box_size": 250.0 / H,
 }
@@ -83,7 +83,7 @@ def test_halos_to_be_ignored_or_without_mass_are_counted(tmp_path):
 def test_any_pieces_give_the_same_halos(tmp_path, monkeypatch):
     reader = write(tmp_path, [record(n) for n in range(10)])
     whole, _ = everything(reader)
-    monkeypatch.setattr("diffsky_factory.inputs.readers.universemachine.sfr.RECORDS_OF_PIECE", 3)
+    monkeypatch.setattr(UniverseMachineSfr, "rows_of_piece", 3)
     assert len(reader.pieces()) == 4
     again, _ = everything(reader)
     for name, values in whole.items():
@@ -99,9 +99,9 @@ def test_the_mass_now_can_be_taken_for_the_mass(tmp_path):
 
 def test_it_is_known_by_its_name(tmp_path):
     write(tmp_path, [record(1)])
-    assert recognises(tmp_path / "sfr_catalog_0.501122.bin")
-    assert not recognises(tmp_path)
-    assert not recognises(Path("sfr_catalog_1.000000.bin"))
+    assert UniverseMachineSfr.recognises(tmp_path / "sfr_catalog_0.501122.bin")
+    assert not UniverseMachineSfr.recognises(tmp_path)
+    assert not UniverseMachineSfr.recognises(Path("sfr_catalog_1.000000.bin"))
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_it_is_known_by_its_name(tmp_path):
     [
         ({"cosmology": {}}, "do not say the cosmology; give Om0 and h"),
         ({"cosmology": {"Om0": 0.3}}, "give h under 'cosmology'"),
-        ({"box_size": None}, "does not say the box size; give it in the entry"),
-        ({"options": {"hosts": "all"}}, "this format has none"),
+        ({"box_size": None}, r"does not say the box size \[Mpc\]; give it in the entry"),
+        ({"options": {"hosts": "all"}}, "there are none"),
         ({"columns": {"log10_mass": "m"}}, "did you mean log10_halo_mass"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import consistent_trees
 from diffsky_factory.inputs.trees.consistent_trees import FORMAT, MISSING, ConsistentTrees, recognises
 from diffsky_factory.inputs.trees.consistent_trees_text import column_numbers

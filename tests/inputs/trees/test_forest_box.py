@@ -8,7 +8,8 @@ import zarr
 
 from diffsky_factory.core.columns import column, columns
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import REQUIRED, SimulationEntry
+from diffsky_factory.inputs.readers.reader import REQUIRED
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.formats import FORMATS, format_of, open_forests
 from diffsky_factory.inputs.trees.histories import NO_MASS, ForestHistories

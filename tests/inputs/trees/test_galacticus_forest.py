@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import galacticus_forest
 from diffsky_factory.inputs.trees.galacticus_forest import FORMAT, GalacticusForest, grouped, recognises
 from diffsky_factory.inputs.trees.histories import histories, object_columns, objects_at
@@ -173,8 +173,8 @@ def put(row, value):
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"forestHalos__nodeMass": None}, "no dataset 'nodeMass'"),
-        ({"forestHalos__hostIndex": None}, "no dataset 'hostIndex'"),
+        ({"forestHalos__nodeMass": None}, "no column /forestHalos/nodeMass"),
+        ({"forestHalos__hostIndex": None}, "no column /forestHalos/hostIndex"),
         ({"forestHalos__descendantIndex": None}, "neither descendantIndex nor descendentIndex"),
         ({"forestHalos__expansionFactor": None}, "neither redshift nor expansionFactor"),
         ({"forestIndex__numberOfNodes": lambda values: values + 5}, "counts 21489 nodes, there are 21484"),
@@ -186,10 +186,10 @@ def put(row, value):
         ({"cosmology__HubbleParam": None}, "HubbleParam"),
         ({"cosmology__HubbleParam": 67.74}, "divide it by 100"),
         ({"cosmology__OmegaLambda": 0.6}, "only flat"),
-        ({"forestHalos__nodeIndex": lambda values: values.astype(float)}, "ids must be integers"),
+        ({"forestHalos__nodeIndex": lambda values: values.astype(float)}, "ids and links are integers"),
         ({"forestHalos__nodeIndex": put(3, 16306890510)}, "occurs twice"),
         ({"forestHalos__position": put(3, 1e6)}, "outside the box"),
-        ({"forestHalos__position": lambda values: values[:-9]}, "values of position"),
+        ({"forestHalos__position": lambda values: values[:-9]}, "position has 21475 rows where others have 21484"),
         ({"forestHalos__velocity": put(3, np.nan)}, "velocity"),
         ({"forestHalos__nodeMass": put(3, 1e30)}, "unit of mass"),
     ],

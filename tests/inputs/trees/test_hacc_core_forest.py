@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import hacc_core_forest
 from diffsky_factory.inputs.trees.hacc_core_forest import FORMAT, HaccCoreForest, recognises
 from diffsky_factory.inputs.trees.histories import object_columns, objects_at
@@ -144,13 +144,13 @@ def test_a_host_that_is_not_there_is_lost(tmp_path):
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({"core_tag": lambda values: None}, "no dataset 'core_tag'"),
+        ({"core_tag": lambda values: None}, "no column /data/core_tag"),
         ({"root_idx": lambda values: values + 1}, "root_idx does not rise"),
         ({"root_idx": lambda values: None}, "'?root_idx'?|index"),
-        ({"vx": lambda values: values[:-1]}, "56 vx for 57 nodes"),
+        ({"vx": lambda values: values[:-1]}, "vx has 56 rows where others have 57"),
         ({"snapnum": lambda values: values + 1}, "has snapnum 5, the entry 5 steps"),
         ({"snapnum": lambda values: values[::-1]}, "do not descend"),
-        ({"core_tag": lambda values: values.astype(float)}, "ids must be integers"),
+        ({"core_tag": lambda values: values.astype(float)}, "ids and links are integers"),
         ({"core_tag": lambda values: values + 2**62}, "56 bits"),
         ({"infall_tree_node_mass": lambda values: values * 1e10}, "unit of mass"),
         ({"x": lambda values: values * 1e3}, "outside the box"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import sublink
 from diffsky_factory.inputs.trees.histories import object_columns, objects_at
 from diffsky_factory.inputs.trees.links import link
@@ -152,12 +152,12 @@ def test_it_is_known_by_its_columns(path, tmp_path):
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({"SubhaloMass": lambda values: None}, "no dataset 'SubhaloMass'"),
-        ({"SubhaloMass": lambda values: values[:-3]}, "48 values of SubhaloMass for 51 nodes"),
+        ({"SubhaloMass": lambda values: None}, "no column /SubhaloMass"),
+        ({"SubhaloMass": lambda values: values[:-3]}, "SubhaloMass has 48 rows where others have 51"),
         ({"SubhaloMass": lambda values: values * 1e10}, "unit of mass"),
         ({"SubhaloPos": lambda values: values * 1e3}, "outside the box"),
         ({"SubhaloVel": lambda values: values * np.nan}, "velocity"),
-        ({"SubhaloID": lambda values: values.astype(float)}, "ids must be integers"),
+        ({"SubhaloID": lambda values: values.astype(float)}, "ids and links are integers"),
         ({"SnapNum": lambda values: values + 1}, "has snapshot 100"),
         ({"SubhaloID": lambda values: values * 0}, "occurs twice"),
     ],

@@ -4,18 +4,19 @@ Format: https://abacussummit.readthedocs.io, data products; Maksimova et al. 202
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import Piece, SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.readers.reader import Piece, Reader
+from diffsky_factory.inputs.readers.simulation_entry import agreed
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import hubble_ratio_64
 
-PIECE = 1_000_000  # chosen: rows of a piece
 PEEK = 100_000  # bytes: the header and the names of the columns take 20 000
 BLOCK = b"\xd3BLK"  # mark of a column on disk
 TOLERANCE = 1e-3  # relative, chosen: between numbers of a header that follow from each other
@@ -53,15 +54,6 @@ class AbacusFile(NamedTuple):
         return self.header["Redshift"]
 
 
-class AbacusProduct(NamedTuple):
-    """All files of one product, agreeing with each other and with the entry."""
-
-    files: tuple[AbacusFile, ...]
-    cosmology: Cosmology
-    box_size: float  # Mpc
-    particle_mass: float  # Msun
-
-
 def has_names(path: Path, names: Sequence[str]) -> bool:
     """Whether a file is ASDF, and the text at its start has all of some names; false for what cannot be read."""
     try:
@@ -72,35 +64,64 @@ def has_names(path: Path, names: Sequence[str]) -> bool:
     return start.startswith(b"#ASDF") and all(name.encode() + b":" in start for name in names)
 
 
-def open_product(files: tuple[Path, ...], entry: SimulationEntry, columns: Sequence[str]) -> AbacusProduct:
-    """Open the headers of all files of a product.
+@dataclass(frozen=True)
+class AbacusReader(Reader):
+    """A product in files of one simulation, which agree with each other."""
 
-    Raises InputError, naming the file, where one cannot be read, lacks one of the columns, contradicts itself,
-    another file or the entry.
-    """
-    if not files:
-        raise InputError(f"simulation '{entry.name}': no files; give the folder of its halos under `files`")
-    opened = tuple(_open(Path(path), tuple(columns)) for path in sorted(files))
-    first = opened[0]
-    for other in opened[1:]:
-        for name in ("SimName", "BoxSize", "ParticleMassHMsun", "H0", "Omega_M", "w0", "wa"):
-            if other.header[name] != first.header[name]:
-                raise InputError(
-                    f"{other.path}: {name} is {other.header[name]}, in {first.path} it is {first.header[name]}; "
-                    "give files of one simulation"
-                )
-    found = {"Om0": first.header["Omega_M"], "h": first.h, "w0": first.header["w0"], "wa": first.header["wa"]}
-    return AbacusProduct(
-        opened,
-        agreed_cosmology(entry, found, first.path),
-        agreed("box size [Mpc]", entry.box_size, first.box_size, first.path),
-        agreed("particle mass [Msun]", entry.particle_mass, first.particle_mass, first.path),
-    )
+    stored: ClassVar[tuple[str, ...]] = ()
+    """Columns that all files must have, by their names on disk."""
+
+    @cached_property
+    def opened(self) -> tuple[AbacusFile, ...]:
+        """The headers of all files, in order of their names."""
+        found = tuple(_open(path, self.stored) for path in sorted(self.files))
+        first = found[0]
+        for other in found[1:]:
+            for name in ("SimName", "BoxSize", "ParticleMassHMsun", "H0", "Omega_M", "w0", "wa"):
+                if other.header[name] != first.header[name]:
+                    raise InputError(
+                        f"{other.path}: {name} is {other.header[name]}, in {first.path} it is {first.header[name]}; "
+                        "give files of one simulation"
+                    )
+        return found
+
+    @property
+    def path(self) -> Path:
+        """The first file."""
+        return self.opened[0].path
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """That of the first file."""
+        return self.opened[0].header
+
+    @property
+    def title(self) -> str:
+        """Name of the simulation."""
+        return self.header["SimName"]
+
+    @property
+    def file_cosmology(self) -> dict[str, float]:
+        """Flat, Om0, h, w0 and wa."""
+        header = self.header
+        return {"Om0": header["Omega_M"], "h": self.opened[0].h, "w0": header["w0"], "wa": header["wa"]}
+
+    @property
+    def file_box_size(self) -> float:
+        """[Mpc]."""
+        return self.opened[0].box_size
+
+    @cached_property
+    def particle_mass(self) -> float:
+        """Msun."""
+        return agreed("particle mass [Msun]", self.entry.particle_mass, self.opened[0].particle_mass, self.path)
+
+    def pieces(self) -> Sequence[Piece]:
+        """Ranges of rows of each file."""
+        return [piece for file in self.opened for piece in self.ranges(file.path, 0, file.rows)]
 
 
 def _open(path: Path, columns: tuple[str, ...]) -> AbacusFile:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; correct `files` of the simulation")
     if not has_names(path, ()):
         raise InputError(f"{path}: not an ASDF file; copy it again")
     return _open_once(path, columns, _stamp(path))
@@ -167,15 +188,6 @@ def _agree(path: Path, what: str, value: float, expected: float) -> None:
         raise InputError(f"{path}: {name} = {value:g} in the header is not {rule} = {expected:g}; restore the header")
 
 
-def pieces_of(files: Sequence[AbacusFile]) -> list[Piece]:
-    """Ranges of a million rows or fewer."""
-    return [
-        Piece(str(file.path), first, min(first + PIECE, file.rows))
-        for file in files
-        for first in range(0, file.rows, PIECE)
-    ]
-
-
 def read_unpacked(piece: Piece, fields: Sequence[str], cleaned: bool) -> dict[str, np.ndarray]:
     """Columns of a piece of a box, unpacked by abacusutils: lengths Mpc/h, velocities km/s, numbers of particles.
 
@@ -223,13 +235,6 @@ def _stamp(path: Path) -> tuple[int, int]:
     """Changes with the file."""
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size
-
-
-def signed(file: str, ids: np.ndarray) -> np.ndarray:
-    """Ids of 64 bits without sign as int64; raises InputError where they do not fit."""
-    if len(ids) and int(ids.max()) >= 2**63:
-        raise InputError(f"{file}: halo id {int(ids.max())} does not fit into 63 bits; copy the file again")
-    return ids.astype(np.int64)
 
 
 def _line(error: Exception) -> str:

@@ -1,27 +1,19 @@
 """Reader of AbacusSummit halo light cones: CompaSO halos where they cross the past light cone of an observer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.abacus.files import (
-    AbacusProduct,
-    has_names,
-    open_product,
-    pieces_of,
-    read_stored,
-    signed,
-)
-from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows, SimulationEntry
+from diffsky_factory.inputs.readers.abacus.files import AbacusReader, has_names, read_stored
+from diffsky_factory.inputs.readers.common.dropping import kept
+from diffsky_factory.inputs.readers.common.ids import integers
+from diffsky_factory.inputs.readers.reader import Piece, Rows
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import distance_table
 
-FORMAT = "abacus_lightcone"
 FIELDS = (
     "N_interp", "pos_interp", "pos_avg", "vel_interp", "vel_avg", "redshift_interp", "origin", "haloindex",
 )  # fmt: skip
@@ -30,13 +22,8 @@ DISTANCE_TOLERANCE = 1e-3  # relative, chosen: a wrong h or Omega_M shows at 1e-
 POSITION_TOLERANCE = 0.3  # Mpc/h, chosen: mean positions of particles are 0.1 from those of halos
 
 
-def recognises(path: Path) -> bool:
-    """Whether a file holds a halo light cone of AbacusSummit."""
-    return has_names(path, ("ParticleMassHMsun", "LightConeOrigins", "pos_interp"))
-
-
 @dataclass(frozen=True)
-class AbacusLightcone:
+class AbacusLightcone(AbacusReader):
     """Halos of the light cones of AbacusSummit, one file per time slice, `<sim>/z<z>/lc_halo_info.asdf`.
 
     Position and velocity are the means of a halo's particles where the product has them, interpolated between time
@@ -44,77 +31,51 @@ class AbacusLightcone:
     the positions: those of the product agree with them to 1e-3 of the distance, or the file is refused. The catalogue
     is always a cleaned one, and has no satellites. Histories at few earlier slices (N_mainprog) are not read.
 
-    replica is the copy of the box, 0 to 2. The id is the product's `haloindex`, unique over time slices.
+    replica is the copy of the box, 0 to 2. The id is the product's `haloindex`, unique over time slices. The mass is
+    that of the number of particles interpolated to the crossing (N_interp).
     """
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
-    geometry: Geometry = "lightcone"
+    format = "abacus_lightcone"
+    geometry = "lightcone"
+    stored = FIELDS
+    extra_columns = ("replica",)
+    mass_definition = "particles of the cleaned CompaSO halo of first level (L1), virial overdensity"
 
-    @cached_property
-    def _product(self) -> AbacusProduct:
-        if self.entry.options:
-            raise InputError(
-                f"simulation '{self.entry.name}': no option {next(iter(self.entry.options))!r}; it has none"
-            )
-        product = open_product(self.files, self.entry, FIELDS)
-        first = product.files[0]
-        for file in product.files:
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file holds a halo light cone of AbacusSummit."""
+        return has_names(path, ("ParticleMassHMsun", "LightConeOrigins", "pos_interp"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for file in self.opened:
             origins = np.ravel(file.header.get("LightConeOrigins", []))
             if len(origins) < 3 or len(origins) % 3:
                 raise InputError(f"{file.path}: no LightConeOrigins in the header; give the files of a halo light cone")
-            if not np.array_equal(origins, np.ravel(first.header["LightConeOrigins"])):
-                raise InputError(f"{file.path}: LightConeOrigins are not those of {first.path}; give files of one cone")
-        return product
+            if not np.array_equal(origins, np.ravel(self.header["LightConeOrigins"])):
+                raise InputError(f"{file.path}: LightConeOrigins are not those of {self.path}; give files of one cone")
 
     @property
-    def cosmology(self) -> Cosmology:
-        """Flat, Om0, h, w0 and wa of the files."""
-        return self._product.cosmology
+    def extra_attributes(self) -> dict[str, Any]:
+        """What it holds."""
+        return {"satellites": "none", "cleaned": True}
 
-    @property
-    def columns(self) -> dict[str, type]:
-        """Name and type of each column."""
-        return {**REQUIRED, "replica": np.int64}
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What a catalogue made from it says of it."""
-        header = self._product.files[0].header
-        return {
-            "name": self.entry.name or header["SimName"],
-            "mass_definition": self.entry.mass_definition
-            or "particles of the cleaned CompaSO halo of first level (L1), virial overdensity",
-            "box_size": self._product.box_size,
-            "particle_mass": self._product.particle_mass,
-            "satellites": "none",
-            "cleaned": True,
-        }
-
-    def pieces(self) -> Sequence[Piece]:
-        """Ranges of rows of each file."""
-        return pieces_of(self._product.files)
-
-    def read(self, piece: Piece) -> Rows:
-        """One piece: halos that have particles where they cross the light cone.
-
-        x, y, z : Mpc, comoving, from the observer; vx, vy, vz : km/s, peculiar, physical
-        log10_halo_mass : dex(Msun), of the number of particles interpolated to the crossing (N_interp)
-        """
-        product = self._product
+    def convert(self, piece: Piece) -> Rows:
+        """Halos of a piece that have particles where they cross the light cone."""
         found = read_stored(piece, FIELDS)
-        kept = found["N_interp"] > 0
-        found = {name: values[kept] for name, values in found.items()}
-        observer = np.ravel(product.files[0].header["LightConeOrigins"])[:3]
-        position = (_mean_or_interpolated(found, "pos") - observer) / product.cosmology.h
-        _check_distances(piece, product.cosmology, position, found["redshift_interp"].astype(np.float64))
-        ids = signed(piece.file, found["haloindex"])
-        columns = {"simulation_halo_id": ids, "simulation_host_halo_id": ids.copy()}
-        columns |= dict(zip("xyz", position.T, strict=True))
-        columns |= dict(zip(("vx", "vy", "vz"), _mean_or_interpolated(found, "vel").T, strict=True))
-        columns["log10_halo_mass"] = np.log10(found["N_interp"] * product.particle_mass)
-        columns["replica"] = found["origin"].astype(np.int64) % COPIES
-        dropped = {"no particles at the crossing": int(np.sum(~kept))} if not kept.all() else {}
+        found, dropped = kept(found, {"no particles at the crossing": found["N_interp"] <= 0})
+        observer = np.ravel(self.header["LightConeOrigins"])[:3]
+        position = (_mean_or_interpolated(found, "pos") - observer) / self.cosmology.h
+        _check_distances(piece, self.cosmology, position, found["redshift_interp"].astype(np.float64))
+        ids = integers(found["haloindex"], "haloindex", piece.file)
+        columns = {
+            "simulation_halo_id": ids,
+            "simulation_host_halo_id": ids.copy(),
+            **dict(zip("xyz", position.T)),
+            **dict(zip(("vx", "vy", "vz"), _mean_or_interpolated(found, "vel").T)),
+            "log10_halo_mass": np.log10(found["N_interp"] * self.particle_mass),
+            "replica": found["origin"].astype(np.int64) % COPIES,
+        }
         return Rows(columns, dropped)
 
 

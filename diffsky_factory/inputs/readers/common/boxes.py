@@ -1,7 +1,7 @@
 """Positions in a periodic box, and the time of the snapshot it shows."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,13 @@ Refuse = Callable[[np.ndarray, str, str], None]
 """Raises InputError for the first bad row: bad (n,), name of the column, what is wrong with it."""
 
 
-def wrapped(positions: dict[str, np.ndarray], unit: float, box_size: float, refuse: Refuse) -> dict[str, np.ndarray]:
-    """Positions [Mpc] along each axis, in [0, L).
+def inside_box(
+    positions: Mapping[str, np.ndarray], unit: float, box_size: float, refuse: Refuse
+) -> dict[str, np.ndarray]:
+    """Positions [Mpc] along each axis, none farther outside of the box than rounding can put it.
 
-    positions : name of the axis -> (n,) in the file's unit of length; unit : that unit [Mpc]; box_size : L [Mpc]
-    Raises InputError, through refuse, for a position farther outside than rounding can put it.
+    positions : name of the axis -> (n,) in the file's unit of length; unit : that unit [Mpc]; box_size : [Mpc]
+    Raises InputError, through refuse, for one that is.
     """
     found = {}
     for name, values in positions.items():
@@ -26,9 +28,14 @@ def wrapped(positions: dict[str, np.ndarray], unit: float, box_size: float, refu
         inside = (position >= -BEYOND * box_size) & (position <= (1.0 + BEYOND) * box_size)
         problem = f"outside of the box, which ends at {box_size / unit:g}; are box size and unit those of this file?"
         refuse(~inside, name, problem)
-        position = np.mod(position, box_size)
-        found[name] = np.where(position >= box_size, 0.0, position)  # mod of -1e-17
+        found[name] = position
     return found
+
+
+def into_box(position: np.ndarray, box_size: float) -> np.ndarray:
+    """Positions modulo the box, in [0, box_size), float64; any shape, in the unit of box_size."""
+    inside = np.mod(np.asarray(position, np.float64), box_size)
+    return np.where(inside >= box_size, 0.0, inside)  # the remainder of a tiny negative rounds to the box itself
 
 
 def scale_in_name(path: Path, pattern: str) -> float | None:

@@ -11,7 +11,6 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.reader import Piece
 
-ROWS_OF_PIECE = 1_000_000
 BYTES_OF_PIECE = 2**28  # chosen: long rows come in smaller pieces, so that a piece is parsed in seconds
 BLOCK = 2**24  # bytes, chosen: text held at a time
 SAMPLE = 2**16  # bytes, chosen: enough rows to know how long they are
@@ -53,6 +52,15 @@ def read_comments(path: Path) -> tuple[list[str], int]:
     return comments, start
 
 
+def first_line(path: str | Path) -> bytes:
+    """The first line of a file; nothing where there is no file."""
+    path = Path(path)
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.readline(LONGEST_COMMENT)
+
+
 def text_table(path: Path, start: int, width: int, words: Mapping[str, tuple[int, type]]) -> TextTable:
     """The table below a header; raises InputError where it has no rows, is cut off, or has other columns."""
     end = path.stat().st_size
@@ -79,13 +87,13 @@ def first_row(table: TextTable) -> dict[str, float]:
     return {name: values[0].item() for name, values in rows.items()}
 
 
-def pieces(table: TextTable) -> list[Piece]:
-    """Ranges of bytes of about a million rows; a row is of the piece in which its line begins."""
+def pieces(table: TextTable, rows: int) -> list[Piece]:
+    """Ranges of bytes of about so many rows; a row is of the piece in which its line begins."""
     with table.path.open("rb") as file:
         file.seek(table.start)
         sample = file.read(SAMPLE)
     length = len(sample) / max(sample.count(b"\n"), 1)
-    size = int(min(ROWS_OF_PIECE * length, BYTES_OF_PIECE))
+    size = int(min(rows * length, BYTES_OF_PIECE))
     borders = [*range(table.start, table.end, size), table.end]
     return [Piece(str(table.path), first, last) for first, last in pairwise(borders)]
 

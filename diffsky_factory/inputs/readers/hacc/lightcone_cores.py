@@ -1,6 +1,6 @@
 """Reader of light cones of HACC cores: halos and subhalos, also disrupted ones, with fits of their growth.
 
-Format: files of `hacc_patches`; groups `data` (one row per core) and `index` (one per host halo). Positions comoving
+Format: files of `patches`; groups `data` (one row per core) and `index` (one per host halo). Positions comoving
 Mpc/h around the observer, velocities comoving km/s, masses Msun/h.
 """
 
@@ -11,34 +11,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common import hdf5_rows
+from diffsky_factory.inputs.readers.common import hdf5
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
+from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
-from diffsky_factory.inputs.readers.common.stated import option, picked, stated_cosmology
 from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, footprint, patches
-from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows, SimulationEntry
+from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 from diffsky_factory.physics.halos.growth import HaloGrowth
-from diffsky_factory.sky.cosmology import Cosmology
 
-FORMAT = "hacc_lightcone_cores"
-ROWS_OF_PIECE = 1_000_000
-MASS = "mp_obs"
 FIT = HaloGrowth._fields
 QUALITY = ("loss", "n_points_per_fit")
 FEWEST_POINTS = 4  # a history of so many points or fewer says nothing of five numbers
 REPLICATION = 41  # bits of the halo's tag in index/unique_id, below the number of the copy of the box
-FIT_UNITS = ("Msun/h", "Msun")
-
-
-def recognises(path: str | Path) -> bool:
-    """Whether a file is called as light cones of cores are, and is HDF5."""
-    return re.fullmatch(CORES, Path(path).name) is not None and hdf5_rows.is_hdf5(path)
 
 
 class Part(NamedTuple):
@@ -55,97 +46,93 @@ class Part(NamedTuple):
         """A column of the part, of the file itself or of the one beside it."""
         elsewhere = name not in self.data and self.beside is not None and name in self.beside
         home = self.beside if elsewhere else self.data
-        return hdf5_rows.dataset(home, name, len(self.data["core_tag"]))[self.start : self.stop]
+        return hdf5.dataset(home, name, len(self.data["core_tag"]))[self.start : self.stop]
 
     def refuse(self, bad: np.ndarray, name: str, values: np.ndarray, problem: str) -> None:
         """Raise an InputError for the first bad row."""
-        hdf5_rows.refuse(self.path, self.start, bad, name, values, problem)
+        hdf5.refuse(self.path, self.start, bad, name, values, problem)
 
 
 @dataclass(frozen=True)
-class HaccLightconeCores:
+class HaccLightconeCores(Reader):
     """Cores on a light cone. The entry must give Om0 and h; the footprint is of the decomposition, where it is there.
 
     Hosts are given as rows of the file and become ids; a host that was lost keeps its id. A core that no history was
     found for in the core forest, or whose velocity was not, is left out. Cores repeat with the box: `replica`.
-
-    Option `mah_fits`: the unit that the fits of growth were made in, Msun/h (as the masses of the files, default) or
-    Msun. It is checked: at the time of observation the fits must give the mass of the core.
     """
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
+    format = "hacc_lightcone_cores"
+    title = "HACC light cone"
+    geometry = "lightcone"
+    usual_names = MappingProxyType({"log10_halo_mass": "mp_obs"})
+    mass_definition = "largest friends-of-friends mass so far of the core"
 
-    geometry: ClassVar[Geometry] = "lightcone"
+    class Options(Reader.Options):
+        """mah_fits : the unit that the fits of growth were made in, by default that of the masses of the files. It is
+        checked: at the time of observation the fits must give the mass of the core.
+        """
 
-    def __post_init__(self) -> None:
-        option(self.entry, "mah_fits", FIT_UNITS)
-        picked(self.entry, {"log10_halo_mass": MASS})
-        _ = self.cosmology, self.attributes, self.columns
+        mah_fits: Literal["Msun/h", "Msun"] = "Msun/h"
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file is called as light cones of cores are, and is HDF5."""
+        return re.fullmatch(CORES, Path(path).name) is not None and hdf5.is_hdf5(path)
 
     @property
-    def cosmology(self) -> Cosmology:
-        """That of the entry."""
-        return stated_cosmology(self.entry, self._patches[0].path)
+    def path(self) -> Path:
+        """The first patch."""
+        return self._patches[0].path
 
     @cached_property
-    def columns(self) -> dict[str, type]:
-        """REQUIRED, redshift, fits of growth; the copy of the box and the first host where the first file has them."""
+    def extra_columns(self) -> Sequence[str]:
+        """The copy of the box and the first host where the first file has them; redshift, fits of growth."""
         patch = self._patches[0]
-        with hdf5_rows.opened(patch.path) as file:
-            data = hdf5_rows.group(file, "data")
-            first_host = {"simulation_penultimate_host_halo_id": np.int64} if "secondary_top_host_idx" in data else {}
-            copy = {"replica": np.int64} if "index/unique_id" in file else {}
-            absent = [name for name in (*FIT, MASS) if name not in data]
+        with hdf5.opened(patch.path) as file:
+            data = hdf5.group(file, "data")
+            first_host = ("simulation_penultimate_host_halo_id",) if "secondary_top_host_idx" in data else ()
+            copy = ("replica",) if "index/unique_id" in file else ()
+            absent = [name for name in (*FIT, self.names["log10_halo_mass"]) if name not in data]
         if absent and patch.beside is None:
             raise InputError(
                 f"{patch.path}: no column {absent[0]}, and no {patch.path.stem}.diffsky_data.hdf5 beside it that would "
                 "have it; put it there"
             )
-        fits = {"has_mah_fit": np.bool_, "fitted_mah_parameters": np.float64}
-        return {**REQUIRED, **first_host, **copy, "redshift": np.float64, **fits}
+        return (*first_host, *copy, "redshift", "has_mah_fit", "fitted_mah_parameters")
 
     @property
-    def attributes(self) -> dict[str, Any]:
-        """The footprint of the patches; box_size [Mpc] and particle_mass [Msun] of the entry."""
+    def extra_attributes(self) -> dict[str, Any]:
+        """The footprint of the patches, where there is a decomposition."""
         table = decomposition(self.files)
-        found = {"box_size": self.entry.box_size, "particle_mass": self.entry.particle_mass}
-        if table is not None:
-            found["footprint"] = footprint(table, [patch.number for patch in self._patches])
-        return {
-            "name": self.entry.name or "HACC light cone",
-            "mass_definition": self.entry.mass_definition or "largest friends-of-friends mass so far of the core",
-            **{name: value for name, value in found.items() if value is not None},
-        }
+        return {} if table is None else {"footprint": footprint(table, [patch.number for patch in self._patches])}
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of host halos of the files, or of rows where a file has no index."""
         found = []
         for patch in self._patches:
-            with hdf5_rows.opened(patch.path) as file:
-                rows = len(hdf5_rows.dataset(hdf5_rows.group(file, "data"), "core_tag"))
-                units = len(hdf5_rows.dataset(file["index"], "offset")) if "index" in file else rows
-            parts = max(1, -(-rows // ROWS_OF_PIECE))
+            with hdf5.opened(patch.path) as file:
+                rows = len(hdf5.dataset(hdf5.group(file, "data"), "core_tag"))
+                units = len(hdf5.dataset(file["index"], "offset")) if "index" in file else rows
+            parts = max(1, -(-rows // self.rows_of_piece))
             borders = [units * part // parts for part in range(parts + 1)]
             found += [Piece(str(patch.path), first, last) for first, last in pairwise(borders) if last > first]
         return found
 
-    def read(self, piece: Piece) -> Rows:
+    def convert(self, piece: Piece) -> Rows:
         """Cores of a range of host halos."""
         patch = next(patch for patch in self._patches if str(patch.path) == piece.file)
         with ExitStack() as stack:
-            file = stack.enter_context(hdf5_rows.opened(patch.path))
-            beside = stack.enter_context(hdf5_rows.opened(patch.beside)) if patch.beside else None
+            file = stack.enter_context(hdf5.opened(patch.path))
+            beside = stack.enter_context(hdf5.opened(patch.beside)) if patch.beside else None
             part = _part(patch.path, file, beside, piece)
-            columns, reasons = self._columns(part)
-        return kept({name: columns[name] for name in self.columns}, reasons)
+            return kept(*self._columns(part))
 
     def _columns(self, part: Part) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Our columns of all rows, and reasons to leave some out."""
-        tag = hdf5_rows.integers(part.column("core_tag"), "core_tag", part.path)
+        tag = integers(part.column("core_tag"), "core_tag", part.path)
         part.refuse(tag < 0, "core_tag", tag, "an id is not negative; is it a core of the simulation?")
         host, lost = _top_hosts(part, tag)
-        mass = part.column(picked(self.entry, {"log10_halo_mass": MASS})["log10_halo_mass"])
+        mass = part.column(self.names["log10_halo_mass"])
         phase, still = self._phase(part)
         growth, fitted = self._growth(part, mass, phase["redshift"])
         columns = {
@@ -194,11 +181,11 @@ class HaccLightconeCores:
         loss, points = (part.column(name) for name in QUALITY)
         fitted = (points > FEWEST_POINTS) & (loss > 0.0) & (loss < 1.0) & (fits[:, 0] > 0.0)
         part.refuse(fitted & ~np.isfinite(fits).all(axis=-1), "fit", fits, "not finite; is the file damaged?")
-        if (self.entry.options.get("mah_fits") or FIT_UNITS[0]) == "Msun/h":
+        if self.options.mah_fits == "Msun/h":
             fits[:, 0] -= np.log10(self.cosmology.h)
         some = fitted & (mass > 0.0)
         seen = np.log10(mass[some].astype(np.float64) / self.cosmology.h)
-        remedy = f"give the entry the option mah_fits, {' or '.join(FIT_UNITS)}, that they were made in"
+        remedy = "give the entry the option mah_fits, Msun/h or Msun, that they were made in"
         check_growth(fits[some], seen, redshift[some], self.cosmology, part.path, remedy)
         fits[~fitted] = HaloGrowth()
         return fits, fitted
@@ -210,16 +197,15 @@ class HaccLightconeCores:
 
 def _part(path: Path, file, beside, piece: Piece) -> Part:
     """The rows of a piece; raises InputError where the index does not tile the rows."""
-    data = hdf5_rows.group(file, "data")
-    rows = len(hdf5_rows.dataset(data, "core_tag"))
+    data = hdf5.group(file, "data")
+    rows = len(hdf5.dataset(data, "core_tag"))
     if "index" not in file:
         return Part(path, data, beside, piece.first, piece.last, None)
-    index = hdf5_rows.group(file, "index")
-    halos = len(hdf5_rows.dataset(index, "offset"))
+    index = hdf5.group(file, "index")
+    halos = len(hdf5.dataset(index, "offset"))
     chosen = slice(piece.first, piece.last)
     offset, count = (
-        hdf5_rows.integers(hdf5_rows.dataset(index, name, halos)[chosen], f"index/{name}", path)
-        for name in ("offset", "count")
+        integers(hdf5.dataset(index, name, halos)[chosen], f"index/{name}", path) for name in ("offset", "count")
     )
     start, stop = int(offset[0]), int(offset[-1] + count[-1])
     whole = (piece.first > 0 or start == 0) and (piece.last < halos or stop == rows)
@@ -230,7 +216,7 @@ def _part(path: Path, file, beside, piece: Piece) -> Part:
         )
     copy = None
     if "unique_id" in index:
-        unique = hdf5_rows.dataset(index, "unique_id", halos)[chosen].astype(np.uint64)
+        unique = hdf5.dataset(index, "unique_id", halos)[chosen].astype(np.uint64)
         copy = np.repeat((unique >> np.uint64(REPLICATION)).astype(np.int64), count)
     return Part(path, data, beside, start, stop, copy)
 
@@ -243,7 +229,7 @@ def _copies(part: Part) -> np.ndarray:
 
 def _tags(part: Part, name: str, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The tags of cores that are given by their row in the file, and whether they are given."""
-    row = hdf5_rows.integers(part.column(name), name, part.path)
+    row = integers(part.column(name), name, part.path)
     total = len(part.data["core_tag"])
     part.refuse(
         (row < -1) | (row >= total), name, row, f"neither -1 nor one of the {total} rows; is the file complete?"
@@ -252,7 +238,7 @@ def _tags(part: Part, name: str, tag: np.ndarray) -> tuple[np.ndarray, np.ndarra
     found[near_by] = tag[row[near_by] - part.start]
     far = (row >= 0) & ~near_by
     if far.any():
-        found[far] = hdf5_rows.values_at(part.data["core_tag"], row[far])
+        found[far] = hdf5.values_at(part.data["core_tag"], row[far])
     return found, row >= 0
 
 
@@ -261,7 +247,7 @@ def _top_hosts(part: Part, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     host, known = _tags(part, "top_host_idx", tag)
     told = np.full(len(tag), -1)
     if "top_host_tag" in part.data:
-        told = hdf5_rows.integers(part.column("top_host_tag"), "top_host_tag", part.path)
+        told = integers(part.column("top_host_tag"), "top_host_tag", part.path)
         wrong = known & (told > 0) & (told != host)
         part.refuse(
             wrong, "top_host_tag", told, "not the core in row top_host_idx; are the rows those of the original?"

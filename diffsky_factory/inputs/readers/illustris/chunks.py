@@ -5,14 +5,14 @@ subhalos are numbered through all chunks; a group and its subhalos may lie in di
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.readers.common.hdf5 import opened
 
 COUNTS = "Ngroups_ThisFile", "Nsubgroups_ThisFile", "Ngroups_Total", "Nsubgroups_Total", "NumFiles"
 NUMBERS = "BoxSize", "HubbleParam", "Omega0", "OmegaLambda", "Redshift", "Time"
@@ -44,18 +44,6 @@ class Chunks(NamedTuple):
         return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """An HDF5 file; raises InputError, naming it, where it cannot be read."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); copy it again") from error
-
-
 def _column(path: Path, file: Any, name: str, rows: slice) -> np.ndarray:
     if name not in file:
         raise InputError(f"{path}: no column {name}; give group catalogues with all of their columns")
@@ -68,14 +56,11 @@ def _column(path: Path, file: Any, name: str, rows: slice) -> np.ndarray:
     return values
 
 
-def open_chunks(paths: Sequence[Path], name: str, used: Mapping[str, Sequence[str]]) -> Chunks:
+def open_chunks(paths: Sequence[Path], used: Mapping[str, Sequence[str]]) -> Chunks:
     """The headers of all chunks, checked against each other.
 
-    name : of the simulation, for the error where there are no files
     used : "Group", "Subhalo" -> columns whose lengths must be those of the header, where there are such columns
     """
-    if not paths:
-        raise InputError(f"simulation '{name}': no files; give the chunks of its group catalogue under `files`")
     paths = sorted(map(Path, paths), key=_number)
     headers, fields = zip(*(_header(path, used) for path in paths), strict=True)
     _check_together(paths, headers)
@@ -99,8 +84,6 @@ def _number(path: Path) -> int:
 
 
 def _header(path: Path, used: Mapping[str, Sequence[str]]) -> tuple[dict[str, float], dict[str, frozenset[str]]]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; correct `files` of the simulation")
     with opened(path) as file:
         attributes: Mapping[str, Any] = file["Header"].attrs if "Header" in file else {}
         absent = [name for name in (*COUNTS, *NUMBERS) if name not in attributes]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common import hdf5_rows
+from diffsky_factory.inputs.readers.common import hdf5
 from diffsky_factory.inputs.readers.reader import Piece
 
 if TYPE_CHECKING:
     import h5py
 
-ROWS_OF_PIECE = 1_000_000
 COSMOLOGY = {"h": "h", "omega_m": "Om0", "omega_b": "Ob0", "w_0": "w0", "w_a": "wa", "sigma_8": "sigma8", "n_s": "ns"}
 CONVENTIONS = ("scalefree", "comoving", "physical")
 
@@ -44,7 +43,7 @@ def datasets(path: Path, kinds: Mapping[str, str], wanted: str | None) -> list[D
     Raises InputError where there is none, or where there are several kinds and none is wanted.
     """
     found, seen, first = [], set(), 0
-    with hdf5_rows.opened(path) as file:
+    with hdf5.opened(path) as file:
         for owner in _owners(file):
             header = _header(owner)
             seen.add(_text(header["file"], "data_type"))
@@ -65,18 +64,18 @@ def datasets(path: Path, kinds: Mapping[str, str], wanted: str | None) -> list[D
 
 def data_types(path: Path) -> set[str]:
     """The data_type of each dataset of a file; raises InputError where it is no OpenCosmo file."""
-    with hdf5_rows.opened(path) as file:
+    with hdf5.opened(path) as file:
         return {_text(_header(owner)["file"], "data_type") for owner in _owners(file)}
 
 
-def pieces(dataset: Dataset) -> list[Piece]:
-    """Ranges of rows of about a million, which end where cells of the finest level of the index end."""
-    with hdf5_rows.opened(dataset.path) as file:
+def pieces(dataset: Dataset, rows: int) -> list[Piece]:
+    """Ranges of about so many rows, which end where cells of the finest level of the index end."""
+    with hdf5.opened(dataset.path) as file:
         ends = _ends(dataset, file[dataset.place])
     found, row = [], 0
     while row < dataset.rows:
-        within = ends[np.searchsorted(ends, row, "right") : np.searchsorted(ends, row + ROWS_OF_PIECE, "right")]
-        stop = int(within[-1]) if len(within) else min(row + ROWS_OF_PIECE, dataset.rows)
+        within = ends[np.searchsorted(ends, row, "right") : np.searchsorted(ends, row + rows, "right")]
+        stop = int(within[-1]) if len(within) else min(row + rows, dataset.rows)
         found.append(Piece(str(dataset.path), dataset.first + row, dataset.first + stop))
         row = stop
     return found
@@ -88,7 +87,7 @@ def _ends(dataset: Dataset, owner: "h5py.Group") -> np.ndarray:
     if not levels:
         return np.array([dataset.rows])
     finest = owner["index"][max(levels, key=lambda name: int(name.removeprefix("level_")))]
-    start, size = (hdf5_rows.dataset(finest, name)[:].astype(np.int64) for name in ("start", "size"))
+    start, size = (hdf5.dataset(finest, name)[:].astype(np.int64) for name in ("start", "size"))
     if size.sum() != dataset.rows or np.any(start + size > dataset.rows):
         raise InputError(
             f"{dataset.path}: {finest.name} counts {size.sum()} rows, {owner['data'].name} has {dataset.rows}; "
@@ -123,10 +122,10 @@ def _header(owner: "h5py.Group") -> "h5py.Group":
 
 
 def _described(path: Path, owner: "h5py.Group", header: "h5py.Group", kinds: Mapping[str, str], first: int) -> Dataset:
-    data = hdf5_rows.group(owner, "data")
+    data = hdf5.group(owner, "data")
     if not len(data):
         raise InputError(f"{path}: {data.name} has no columns")
-    rows = len(hdf5_rows.dataset(data, next(name for name in data)))
+    rows = len(hdf5.dataset(data, next(name for name in data)))
     file, parameters = header["file"].attrs, header.get("simulation/parameters")
     convention = _text(header["file"], "unit_convention") or "scalefree"
     if convention not in CONVENTIONS:

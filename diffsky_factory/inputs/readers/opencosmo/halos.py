@@ -8,33 +8,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common import hdf5_rows
-from diffsky_factory.inputs.readers.common.boxes import wrapped
+from diffsky_factory.inputs.readers.common import hdf5
+from diffsky_factory.inputs.readers.common.boxes import inside_box
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
+from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
-from diffsky_factory.inputs.readers.common.stated import option, picked
 from diffsky_factory.inputs.readers.opencosmo import files as opencosmo_files
 from diffsky_factory.inputs.readers.opencosmo.files import Dataset, data_types, datasets
 from diffsky_factory.inputs.readers.opencosmo.units import Factor, factor
-from diffsky_factory.inputs.readers.reader import (
-    REQUIRED,
-    Geometry,
-    Piece,
-    Rows,
-    SimulationEntry,
-    agreed,
-    agreed_cosmology,
-)
+from diffsky_factory.inputs.readers.reader import Geometry, Piece, Reader, Rows
+from diffsky_factory.inputs.readers.simulation_entry import agreed
 from diffsky_factory.physics.halos.growth import HaloGrowth
-from diffsky_factory.sky.cosmology import Cosmology
 
-FORMAT = "opencosmo"
 HALOS, GALAXIES = "halo_properties", "synthetic_galaxies"
 KINDS = {HALOS: HALOS, GALAXIES: GALAXIES, "diffsky_fits": GALAXIES}
 USUAL = {
@@ -58,16 +49,6 @@ FIT = HaloGrowth._fields
 DATASET = 40  # bits of a row, below the number of its dataset, in an id that is made where there is none
 
 
-def recognises(path: str | Path) -> bool:
-    """Whether a file is an OpenCosmo file with halos or galaxies in it."""
-    if not hdf5_rows.is_hdf5(path):
-        return False
-    try:
-        return bool(data_types(Path(path)) & set(KINDS))
-    except InputError:
-        return False
-
-
 class Part(NamedTuple):
     """Rows of one dataset, open, that are read together."""
 
@@ -80,7 +61,7 @@ class Part(NamedTuple):
 
     def column(self, name: str) -> np.ndarray:
         """A column of the part, in its own unit."""
-        return hdf5_rows.dataset(self.data, name, self.dataset.rows)[self.start : self.stop]
+        return hdf5.dataset(self.data, name, self.dataset.rows)[self.start : self.stop]
 
     def unit(self, name: str, target: str) -> Factor:
         """What the unit of a column is in one of ours, without h; raises InputError where it has none."""
@@ -106,84 +87,104 @@ class Part(NamedTuple):
 
     def refuse(self, bad: np.ndarray, name: str, values: np.ndarray, problem: str) -> None:
         """Raise an InputError for the first bad row."""
-        hdf5_rows.refuse(self.dataset.path, self.start, bad, name, values, problem)
+        hdf5.refuse(self.dataset.path, self.start, bad, name, values, problem)
 
 
 @dataclass(frozen=True)
-class OpenCosmo:
+class OpenCosmo(Reader):
     """Halos or galaxies of OpenCosmo files; all files are of one kind, and of one snapshot where they show a box.
 
     halo_properties: each halo is a host; there are no subhalos. synthetic_galaxies (or diffsky_fits): halos, subhalos
     and their growth; hosts are rows of the same dataset. Their id is gal_id, or else number of the dataset and row.
-
-    Option `data_type`: which of the two is read, where a file has both.
     """
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
+    format = "opencosmo"
+    title = "OpenCosmo"
 
-    def __post_init__(self) -> None:
-        _ = self.cosmology, self.attributes, self.columns
+    class Options(Reader.Options):
+        """data_type : which of the two is read, where a file has both"""
+
+        data_type: Literal["halo_properties", "synthetic_galaxies"] | None = None
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file is an OpenCosmo file with halos or galaxies in it."""
+        try:
+            return hdf5.is_hdf5(path) and bool(data_types(Path(path)) & set(KINDS))
+        except InputError:
+            return False
 
     @property
     def geometry(self) -> Geometry:
         """As the header says."""
         return "lightcone" if self._datasets[0].is_lightcone else "box"
 
-    @cached_property
-    def cosmology(self) -> Cosmology:
-        """That of the headers."""
-        return agreed_cosmology(self.entry, self._datasets[0].cosmology, self._datasets[0].path)
+    @property
+    def usual_names(self) -> Mapping[str, str]:
+        """Those of the kind that is read."""
+        return USUAL[self._datasets[0].kind]
 
     @property
-    def attributes(self) -> dict[str, Any]:
-        """box_size [Mpc] and redshift of a box; redshift_range of a light cone, where the header tells it."""
-        first, h = self._datasets[0], self.cosmology.h
-        size = None if first.box_size is None else first.box_size / h
-        found: dict[str, Any] = {"data_type": first.kind}
-        if size is not None or self.geometry == "box":
-            found["box_size"] = agreed("box size", self.entry.box_size, size, first.path)
-        if self.geometry == "box":
-            found["redshift"] = agreed("redshift", None, first.redshift, first.path)
-        elif first.z_range is not None:
-            found["redshift_range"] = first.z_range
-        mass = self._names["log10_halo_mass"]
-        return {
-            "name": self.entry.name or "OpenCosmo",
-            "mass_definition": self.entry.mass_definition or f"{mass} of HACC",
-            **found,
-        }
+    def mass_definition(self) -> str:
+        """By the name of its column."""
+        return f"{self.names['log10_halo_mass']} of HACC"
+
+    @property
+    def file_cosmology(self) -> dict[str, float]:
+        """That of the headers."""
+        return self._datasets[0].cosmology
+
+    @property
+    def file_box_size(self) -> float | None:
+        """[Mpc]."""
+        size = self._datasets[0].box_size
+        return None if size is None else size / self.cosmology.h
+
+    @property
+    def redshift(self) -> float | None:
+        """Of the header of a box."""
+        if self.geometry == "lightcone":
+            return None
+        return agreed("redshift", None, self._datasets[0].redshift, self.path)
+
+    @property
+    def extra_attributes(self) -> dict[str, Any]:
+        """data_type; redshift_range of a light cone, where the header tells it."""
+        first = self._datasets[0]
+        told = self.geometry == "lightcone" and first.z_range is not None
+        return {"data_type": first.kind, **({"redshift_range": first.z_range} if told else {})}
 
     @cached_property
-    def columns(self) -> dict[str, type]:
-        """REQUIRED; redshift, replica, first host and fits of growth where the first file has them."""
-        first, names = self._datasets[0], self._names
-        with hdf5_rows.opened(first.path) as file:
-            there = set(hdf5_rows.group(file[first.place], "data"))
-        found: dict[str, type] = dict(REQUIRED)
+    def extra_columns(self) -> Sequence[str]:
+        """redshift, replica, first host and fits of growth where the first file has them."""
+        first, names = self._datasets[0], self.names
+        with hdf5.opened(first.path) as file:
+            there = set(hdf5.group(file[first.place], "data"))
+        found: list[str] = []
         if first.is_lightcone and there & {names["redshift"], SCALE_FACTOR}:
-            found["redshift"] = np.float64
+            found.append("redshift")
         if first.is_lightcone and names.get("replica") in there:
-            found["replica"] = np.int64
+            found.append("replica")
         if first.kind == GALAXIES and "secondary_top_host_idx" in there:
-            found["simulation_penultimate_host_halo_id"] = np.int64
+            found.append("simulation_penultimate_host_halo_id")
         if first.kind == GALAXIES and {*FIT, "has_diffmah_fit"} <= there:
-            found |= {"has_mah_fit": np.bool_, "fitted_mah_parameters": np.float64}
-        return found
+            found += ["has_mah_fit", "fitted_mah_parameters"]
+        return tuple(found)
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of rows, counted over the datasets of each file."""
-        return [piece for dataset in self._datasets for piece in opencosmo_files.pieces(dataset)]
+        size = self.rows_of_piece
+        return [piece for dataset in self._datasets for piece in opencosmo_files.pieces(dataset, size)]
 
-    def read(self, piece: Piece) -> Rows:
+    def convert(self, piece: Piece) -> Rows:
         """Rows of a piece."""
         number, dataset = next(
             (number, dataset)
             for number, dataset in enumerate(self._datasets)
             if str(dataset.path) == piece.file and dataset.first <= piece.first < dataset.first + dataset.rows
         )
-        with hdf5_rows.opened(dataset.path) as file:
-            data = hdf5_rows.group(file[dataset.place], "data")
+        with hdf5.opened(dataset.path) as file:
+            data = hdf5.group(file[dataset.place], "data")
             part = Part(
                 dataset, number, data, piece.first - dataset.first, piece.last - dataset.first, self.cosmology.h
             )
@@ -192,7 +193,7 @@ class OpenCosmo:
 
     def _columns(self, part: Part) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Our columns of all rows, and reasons to leave some out."""
-        names = self._names
+        names = self.names
         redshift = self._redshift(part)
         mass, massless = _mass(part, names["log10_halo_mass"])
         columns = {**self._phase(part, redshift), "redshift": redshift, "log10_halo_mass": mass}
@@ -208,7 +209,7 @@ class OpenCosmo:
                 first, told = _hosts(part, names["simulation_halo_id"], ids, "secondary_top_host_idx")
                 columns["simulation_penultimate_host_halo_id"] = np.where(told, first, np.where(known, host, ids))
         if "replica" in self.columns:
-            columns["replica"] = hdf5_rows.integers(part.column(names["replica"]), names["replica"], part.dataset.path)
+            columns["replica"] = integers(part.column(names["replica"]), names["replica"], part.dataset.path)
         if "has_mah_fit" in self.columns:
             fits, fitted = _growth(part)
             columns |= {"has_mah_fit": fitted, "fitted_mah_parameters": fits}
@@ -220,8 +221,8 @@ class OpenCosmo:
     def _redshift(self, part: Part) -> np.ndarray | float:
         """Of each row of a light cone; of the snapshot of a box."""
         if not part.dataset.is_lightcone:
-            return self.attributes["redshift"]
-        name = self._names["redshift"]
+            return self.redshift
+        name = self.names["redshift"]
         if name in part.data or SCALE_FACTOR not in part.data:
             redshift = part.column(name).astype(np.float64)
         else:
@@ -231,7 +232,7 @@ class OpenCosmo:
 
     def _phase(self, part: Part, redshift: np.ndarray | float) -> dict[str, np.ndarray]:
         """Positions and velocities, checked against box, angles and redshifts."""
-        names = self._names
+        names = self.names
         phase = {axis: part.measured(names[axis], "Mpc", redshift) for axis in "xyz"}
         phase |= {axis: part.measured(names[axis], "km / s", redshift) for axis in ("vx", "vy", "vz")}
         if not part.dataset.is_lightcone:
@@ -240,7 +241,7 @@ class OpenCosmo:
             def refuse(bad: np.ndarray, name: str, problem: str) -> None:
                 part.refuse(bad, names[name], phase[name], f"[Mpc] {problem}")
 
-            return phase | wrapped(position, 1.0, self.attributes["box_size"], refuse)
+            return phase | inside_box(position, 1.0, self.box_size, refuse)
         position = np.stack([phase[axis] for axis in "xyz"], axis=-1)
         part.refuse(~position.any(axis=-1), "x, y, z", position, "at the observer there is no direction; drop the row")
         check_distances(position, redshift, self.cosmology, part.dataset.path)
@@ -254,15 +255,9 @@ class OpenCosmo:
         return phase
 
     @cached_property
-    def _names(self) -> Mapping[str, str]:
-        return picked(self.entry, USUAL[self._datasets[0].kind])
-
-    @cached_property
     def _datasets(self) -> tuple[Dataset, ...]:
-        wanted = option(self.entry, "data_type", (HALOS, GALAXIES))
-        if not self.files:
-            raise InputError(f"simulation '{self.entry.name}': no files; name them in its entry")
-        found = [dataset for path in self.files for dataset in datasets(Path(path), KINDS, wanted)]
+        wanted = self.options.data_type
+        found = [dataset for path in self.files for dataset in datasets(path, KINDS, wanted)]
         for one, other in pairwise(found):
             _refuse_difference(one, other)
         return tuple(found)
@@ -289,14 +284,14 @@ def _ids(part: Part, name: str) -> np.ndarray:
     """Id of each row: that of the file, or made of the number of the dataset and the row."""
     if name not in part.data and part.dataset.kind == GALAXIES:
         return (part.number << DATASET) | np.arange(part.start, part.stop, dtype=np.int64)
-    ids = hdf5_rows.integers(part.column(name), name, part.dataset.path)
+    ids = integers(part.column(name), name, part.dataset.path)
     part.refuse(ids < 0, name, ids, "an id is not negative; name another column in the entry's 'columns'")
     return ids
 
 
 def _hosts(part: Part, id_name: str, ids: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Ids of the halos that are given by their row in the dataset, and whether they are given."""
-    row = hdf5_rows.integers(part.column(name), name, part.dataset.path)
+    row = integers(part.column(name), name, part.dataset.path)
     rows = part.dataset.rows
     part.refuse((row < -1) | (row >= rows), name, row, f"neither -1 nor one of the {rows} rows; is the file complete?")
     known, here = row >= 0, (row >= part.start) & (row < part.stop)
@@ -305,7 +300,7 @@ def _hosts(part: Part, id_name: str, ids: np.ndarray, name: str) -> tuple[np.nda
     far = known & ~here
     if far.any():
         made = id_name not in part.data
-        found[far] = (part.number << DATASET) | row[far] if made else hdf5_rows.values_at(part.data[id_name], row[far])
+        found[far] = (part.number << DATASET) | row[far] if made else hdf5.values_at(part.data[id_name], row[far])
     return found, known
 
 

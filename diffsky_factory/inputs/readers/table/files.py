@@ -323,8 +323,6 @@ def open_table(path: Path, used: Sequence[str], place: str = "") -> TableFile:
     path = Path(path)
     if path.suffix not in KINDS:
         raise InputError(f"{path}: a table of unknown kind {path.suffix!r}; known: {', '.join(KINDS)}")
-    if not path.exists():
-        raise InputError(f"{path}: no such file; correct `files` of the simulation")
     return guarded(path, lambda: _checked(KINDS[path.suffix](path, tuple(used), place)))
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,16 +11,15 @@ from pydantic import Field
 from diffsky_factory.core.columns import Column
 from diffsky_factory.core.columns import columns as all_columns
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, checked, near
-from diffsky_factory.inputs.readers.common.wrapping import into_box
-from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows, SimulationEntry
+from diffsky_factory.inputs.entries import near
+from diffsky_factory.inputs.readers.common.boxes import into_box
+from diffsky_factory.inputs.readers.common.dropping import kept
+from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Reader, Rows
 from diffsky_factory.inputs.readers.table.files import TableFile, guarded, open_table
 from diffsky_factory.inputs.readers.table.units import TableColumn, conversion, converted, table_columns
 from diffsky_factory.sky import coordinates
-from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import distance_table, redshift_table
 
-FORMAT = "table"
 ID, HOST = "simulation_halo_id", "simulation_host_halo_id"
 SKY = ("ra", "dec", "redshift")
 PLACE = ("x", "y", "z")
@@ -29,58 +27,53 @@ VELOCITY = ("vx", "vy", "vz")
 MADE_LATER = {"halo_id", "host_halo_id", "galaxy_id", "is_central", "host_in_catalog", "redshift_obs"}
 DISTANCE_TOLERANCE = 1e-3  # relative, chosen: a wrong h or Om0 shows at 1e-2
 REDSHIFT_MAX = 20.0  # of the distance table
-TYPES = {"int64": np.int64, "bool": np.bool_}
-
-
-class TableOptions(Record):
-    """Options of the entry of a table.
-
-    geometry : whether positions are of a periodic box or, from the observer, of a light cone
-    velocities : physical peculiar ones, or comoving ones, which are physical over the scale factor
-    redshift : of a box
-    hosts : `all` where the table has no satellites and no column of hosts
-    no_host : value in the column of hosts that marks a host
-    missing : whether a row with a missing value is refused or dropped
-    group : of HDF5 and Zarr, in which columns lie; of FITS, the number of the extension
-    """
-
-    geometry: Geometry
-    velocities: Literal["physical", "comoving"]
-    redshift: float | None = Field(default=None, ge=0.0)
-    hosts: Literal["column", "all"] = "column"
-    no_host: int = -1
-    missing: Literal["refuse", "drop"] = "refuse"
-    group: str = ""
-
-
-def recognises(path: Path) -> bool:
-    """Never: what the columns of a plain table are, only an entry tells."""
-    return False
 
 
 @dataclass(frozen=True)
-class HaloTable:
+class HaloTable(Reader):
     """Halos of plain tables, by their suffix `.parquet .hdf5 .fits .zarr .csv .ecsv`; several are read as one.
 
     `columns` of the entry maps our names to {column, unit, log10}, or to a name where the file says the unit. Needed
     are x, y, z, or for a light cone ra, dec and the cosmological redshift in their place; vx, vy, vz;
     log10_halo_mass; simulation_host_halo_id, unless `hosts: all`. Without simulation_halo_id, the number of the row
     is the id. Any other column of `schemas/columns` may follow. `cosmology` of the entry must have Om0 and h, as a
-    table has none.
+    table has none. What the columns of a plain table are, only an entry tells, so it recognises no file.
     """
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
+    format = "table"
+
+    class Options(Reader.Options):
+        """geometry : whether positions are of a periodic box or, from the observer, of a light cone
+        velocities : physical peculiar ones, or comoving ones, which are physical over the scale factor
+        redshift : of a box
+        hosts : `all` where the table has no satellites and no column of hosts
+        no_host : value in the column of hosts that marks a host
+        missing : whether a row with a missing value is refused or dropped
+        group : of HDF5 and Zarr, in which columns lie; of FITS, the number of the extension
+        """
+
+        geometry: Geometry
+        velocities: Literal["physical", "comoving"]
+        redshift: float | None = Field(default=None, ge=0.0)
+        hosts: Literal["column", "all"] = "column"
+        no_host: int = -1
+        missing: Literal["refuse", "drop"] = "refuse"
+        group: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self._factors
 
     @cached_property
-    def _options(self) -> TableOptions:
-        options = checked(TableOptions, self.entry.options, f"{self._name}, options")
+    def options(self) -> Options:
+        """Those of the entry; a box needs its size and redshift."""
+        options = super().options
         if options.geometry == "box" and (options.redshift is None or self.entry.box_size is None):
             raise InputError(f"{self._name}: a box needs box_size [Mpc] and, among the options, its redshift")
         return options
 
     @cached_property
-    def _wanted(self) -> dict[str, TableColumn]:
+    def names(self) -> dict[str, TableColumn]:
         """Our columns -> theirs, complete."""
         wanted = table_columns(self.entry.columns, self._name)
         known = [name for name, column in all_columns().items() if name not in MADE_LATER and not column.row_number]
@@ -91,7 +84,7 @@ class HaloTable:
         return wanted
 
     def _check_complete(self, wanted: Mapping[str, Any]) -> None:
-        options, by_sky = self._options, "ra" in wanted or "dec" in wanted
+        options, by_sky = self.options, "ra" in wanted or "dec" in wanted
         if by_sky and (options.geometry == "box" or set(PLACE) & set(wanted)):
             raise InputError(f"{self._name}, columns: give x, y, z, or for a light cone ra, dec, redshift, not both")
         needed = [*(SKY if by_sky else PLACE), *VELOCITY, "log10_halo_mass"]
@@ -110,10 +103,8 @@ class HaloTable:
     @cached_property
     def _tables(self) -> dict[str, TableFile]:
         """File -> opened, in order of name."""
-        if not self.files:
-            raise InputError(f"{self._name}: no files; give the tables under `files`")
-        used = [column.column for column in self._wanted.values()]
-        return {str(path): open_table(path, used, self._options.group) for path in sorted(self.files)}
+        used = [column.column for column in self.names.values()]
+        return {str(path): open_table(path, used, self.options.group) for path in sorted(self.files)}
 
     @property
     def _name(self) -> str:
@@ -122,40 +113,26 @@ class HaloTable:
     @property
     def geometry(self) -> Geometry:
         """As the option says."""
-        return self._options.geometry
-
-    @cached_property
-    def cosmology(self) -> Cosmology:
-        """That of the entry."""
-        absent = [name for name in ("Om0", "h") if name not in self.entry.cosmology]
-        if absent:
-            raise InputError(f"{self._name}: a table has no cosmology; give {' and '.join(absent)} under `cosmology`")
-        return Cosmology(**{**Cosmology()._asdict(), **self.entry.cosmology})
+        return self.options.geometry
 
     @property
-    def columns(self) -> dict[str, type]:
-        """Name and type of each column."""
-        extras = [name for name in self._wanted if name not in (*REQUIRED, "ra", "dec")]
-        if self._options.geometry == "box":
-            extras = [name for name in extras if name != "redshift"]
-        return {**REQUIRED, **{name: TYPES.get(all_columns()[name].dtype, np.float64) for name in extras}}
+    def redshift(self) -> float | None:
+        """Of a box, as the option says."""
+        return self.options.redshift if self.geometry == "box" else None
 
     @property
-    def attributes(self) -> dict[str, Any]:
-        """What a catalogue made from it says of it."""
-        entry, options = self.entry, self._options
-        found: dict[str, Any] = {"name": entry.name, "mass_definition": entry.mass_definition}
-        if entry.box_size is not None:
-            found["box_size"] = entry.box_size
-        if options.geometry == "box":
-            found["redshift"] = options.redshift
-        if entry.particle_mass is not None:
-            found["particle_mass"] = entry.particle_mass
-        return {**found, **({"satellites": "none"} if options.hosts == "all" else {})}
+    def extra_columns(self) -> Sequence[str]:
+        """What the entry names besides."""
+        made = ("ra", "dec", "redshift") if self.geometry == "box" else ("ra", "dec")
+        return [name for name in self.names if name not in (*REQUIRED, *made)]
+
+    @property
+    def extra_attributes(self) -> dict[str, Any]:
+        """Whether there are satellites."""
+        return {"satellites": "none"} if self.options.hosts == "all" else {}
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of rows of each file, of bytes of a text."""
-        _ = self._factors
         return [
             Piece(name, first, min(first + table.piece, table.size))
             for name, table in self._tables.items()
@@ -170,25 +147,26 @@ class HaloTable:
                 ours: conversion(
                     all_columns()[ours], theirs, table.units[table.stored(theirs.column)[0]], self.cosmology.h, name
                 )
-                for ours, theirs in self._wanted.items()
+                for ours, theirs in self.names.items()
             }
             for name, table in self._tables.items()
         }
 
-    def read(self, piece: Piece) -> Rows:
-        """One piece, in the units of `schemas/columns`; positions in [0, box_size), or from the observer."""
-        table, wanted = self._tables[piece.file], self._wanted
+    def convert(self, piece: Piece) -> Rows:
+        """One piece, in the units of `schemas/columns`."""
+        table, wanted = self._tables[piece.file], self.names
         names = sorted({column.column for column in wanted.values()})
         raw = guarded(table.path, lambda: table.read(piece.first, piece.last, names))
         raw = {ours: raw[theirs.column] for ours, theirs in wanted.items()}
-        kept, dropped = self._complete(piece, raw)
-        found = {ours: self._converted(piece, ours, np.asarray(values)[kept]) for ours, values in raw.items()}
+        missing = self._missing(piece, raw)
+        whole, dropped = kept(raw, {"missing value": missing})
+        found = {ours: self._converted(piece, ours, np.asarray(values)) for ours, values in whole.items()}
         if ID not in found:
-            found[ID] = self._first_row(piece) + np.flatnonzero(kept).astype(np.int64)
+            found[ID] = self._first_row(piece) + np.flatnonzero(~missing).astype(np.int64)
         host = found.get(HOST, found[ID])
-        found[HOST] = np.where(host == self._options.no_host, found[ID], host) if HOST in wanted else host.copy()
+        found[HOST] = np.where(host == self.options.no_host, found[ID], host) if HOST in wanted else host.copy()
         found |= self._positions(piece, found)
-        if self._options.velocities == "comoving":
+        if self.options.velocities == "comoving":
             scale_factor = 1.0 / (1.0 + self._redshift(found))
             found |= {name: found[name] * scale_factor for name in VELOCITY}
         return Rows({name: found[name] for name in self.columns}, dropped)
@@ -199,23 +177,23 @@ class HaloTable:
         earlier = sum(self._tables[name].rows for name in files[: files.index(piece.file)])
         return earlier + self._tables[piece.file].row(piece.first)
 
-    def _complete(self, piece: Piece, raw: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
-        """Which rows have all values; raises InputError for the first that has not, unless they are to be dropped."""
-        kept = np.ones(len(next(iter(raw.values()))), bool)
+    def _missing(self, piece: Piece, raw: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Which rows lack a value; raises InputError for the first that does, unless they are to be dropped."""
+        found = np.zeros(len(next(iter(raw.values()))), bool)
         for name, values in raw.items():
             bad = np.ma.getmaskarray(values) if values.dtype.kind != "f" else ~np.isfinite(np.ma.filled(values, np.nan))
             bad = bad.any(axis=tuple(range(1, bad.ndim)))
-            if bad.any() and self._options.missing == "refuse":
+            if bad.any() and self.options.missing == "refuse":
                 raise InputError(
-                    f"{piece.file}: {self._wanted[name].column!r} has no value in row {int(np.argmax(bad))} after "
+                    f"{piece.file}: {self.names[name].column!r} has no value in row {int(np.argmax(bad))} after "
                     f"{piece.first}; mend it, or leave such rows out with the option `missing: drop`"
                 )
-            kept &= ~bad
-        return kept, {} if kept.all() else {"missing value": int(np.sum(~kept))}
+            found |= bad
+        return found
 
     def _converted(self, piece: Piece, ours: str, values: np.ndarray) -> np.ndarray:
         """In our unit and type; raises InputError where the type or the range is not that of the column."""
-        column, theirs = all_columns()[ours], self._wanted[ours].column
+        column, theirs = all_columns()[ours], self.names[ours].column
         _check_type(piece, column, theirs, values)
         found = converted(column, values, *self._factors[piece.file][ours])
         if column.dtype == "int64":
@@ -225,7 +203,7 @@ class HaloTable:
         low, high = column.range
         if ours == "ra":
             low, high = -180.0, 360.0
-        elif ours in PLACE and self._options.geometry == "box":
+        elif ours in PLACE and self.options.geometry == "box":
             low, high = -self.entry.box_size, 1.01 * self.entry.box_size
         bad = ~((found >= low) & (found <= high))
         if np.any(bad):
@@ -238,7 +216,7 @@ class HaloTable:
 
     def _positions(self, piece: Piece, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """x, y, z [Mpc]: in the box, or from the observer."""
-        if self._options.geometry == "box":
+        if self.options.geometry == "box":
             return {name: into_box(found[name], self.entry.box_size) for name in PLACE}
         if "redshift" not in found:
             return {}
@@ -258,8 +236,8 @@ class HaloTable:
 
     def _redshift(self, found: Mapping[str, np.ndarray]) -> np.ndarray | float:
         """Of the box, or of each halo."""
-        if self._options.geometry == "box":
-            return float(self._options.redshift)
+        if self.options.geometry == "box":
+            return float(self.options.redshift)
         if "redshift" in found:
             return found["redshift"]
         radius = np.sqrt(sum(found[name] ** 2 for name in PLACE))

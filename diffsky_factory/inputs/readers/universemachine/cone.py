@@ -1,35 +1,17 @@
-"""Reader of UniverseMachine light cones in text form, piece by piece; the text itself is in `universemachine_text`."""
+"""Reader of UniverseMachine light cones in text form, piece by piece; the text itself is in `text`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from diffsky_factory.inputs.readers.common import text_rows
-from diffsky_factory.inputs.readers.common.dropping import kept
-from diffsky_factory.inputs.readers.common.stated import no_options, only_file, picked
-from diffsky_factory.inputs.readers.reader import (
-    REQUIRED,
-    Geometry,
-    Piece,
-    Rows,
-    SimulationEntry,
-    agreed,
-    agreed_cosmology,
-)
-from diffsky_factory.inputs.readers.universemachine.text import (
-    Frame,
-    Header,
-    is_universemachine_lightcone,
-    read_header,
-    read_piece,
-)
-from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
+from diffsky_factory.inputs.readers.universemachine.text import FIRST, Frame, Header, read_header, read_piece
 
-FORMAT = "universemachine_lightcone"
 MASSES = {"log10_halo_mass": "MP", "log10_halo_mass_now": "M"}
 GALAXIES = {
     "halo_vmax": "V",
@@ -41,11 +23,9 @@ GALAXIES = {
 BITS = 21  # of each of the three numbers of a copy: three fit into 63
 MIDDLE = 1 << (BITS - 1)
 
-recognises = is_universemachine_lightcone
-
 
 @dataclass(frozen=True)
-class UniverseMachineCone:
+class UniverseMachineCone(Reader):
     """Halos of one light cone, with the galaxies of UniverseMachine.
 
     Our frame is (x, y, z) = (X, -Y, Z) / h, in which the file's RA and Dec are the directions. `redshift` is
@@ -54,51 +34,51 @@ class UniverseMachineCone:
     satellite across a face of the box from its host is in the next one.
     """
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
+    format = "universemachine_lightcone"
+    title = "UniverseMachine light cone"
+    geometry = "lightcone"
+    alone = "each file is a cone of its own around ra = dec = 0"
+    mass_definition = "largest virial mass so far of the main progenitor (Bryan & Norman 1998)"
 
-    geometry: ClassVar[Geometry] = "lightcone"
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file starts as a UniverseMachine light cone does."""
+        return text_rows.first_line(path).startswith(FIRST)
 
     def __post_init__(self) -> None:
-        no_options(self.entry)
-        picked(self.entry, {})
-        _ = self.cosmology, self.attributes, self._header.table
+        super().__post_init__()
+        _ = self._header.table
 
     @property
-    def cosmology(self) -> Cosmology:
-        """Om0 and h of the file, the rest of the entry."""
-        found = self._header.cosmology
-        return agreed_cosmology(self.entry, {"Om0": found.Om0, "h": found.h}, self._header.path)
+    def file_cosmology(self) -> dict[str, float]:
+        """Om0 and h of the header."""
+        return {"Om0": self._header.cosmology.Om0, "h": self._header.cosmology.h}
 
     @property
-    def columns(self) -> dict[str, type]:
-        """REQUIRED, redshift, mass now, largest circular velocity, galaxies; replica where the header tells it."""
-        replica = {"replica": np.int64} if self._header.frame else {}
-        return {**REQUIRED, **replica, **dict.fromkeys(("redshift", *MASSES, *GALAXIES), np.float64)}
+    def file_box_size(self) -> float | None:
+        """That of the header, where it has one [Mpc]."""
+        frame = self._header.frame
+        return None if frame is None else frame.box_size / self._header.cosmology.h
 
     @property
-    def attributes(self) -> dict[str, Any]:
-        """footprint and redshift_range of the command line, box_size [Mpc] of the box, where the header has them."""
+    def extra_columns(self) -> Sequence[str]:
+        """redshift, mass now, largest circular velocity, galaxies; replica where the header tells it."""
+        replica = ("replica",) if self._header.frame else ()
+        return (*replica, "redshift", "log10_halo_mass_now", *GALAXIES)
+
+    @property
+    def extra_attributes(self) -> dict[str, Any]:
+        """footprint and redshift_range of the command line, where the header has them."""
         header = self._header
-        stated: dict[str, Any] = {}
-        if header.pencil is not None:
-            stated["footprint"] = [footprint(header.pencil)]
-            stated["redshift_range"] = header.redshifts
-        if header.frame is not None:
-            size = header.frame.box_size / header.cosmology.h
-            stated["box_size"] = agreed("box size", self.entry.box_size, size, header.path)
-        return {
-            "name": self.entry.name or "UniverseMachine light cone",
-            "mass_definition": self.entry.mass_definition
-            or "largest virial mass so far of the main progenitor (Bryan & Norman 1998)",
-            **stated,
-        }
+        if header.pencil is None:
+            return {}
+        return {"footprint": [footprint(header.pencil)], "redshift_range": header.redshifts}
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of bytes."""
-        return text_rows.pieces(self._header.table)
+        return text_rows.pieces(self._header.table, self.rows_of_piece)
 
-    def read(self, piece: Piece) -> Rows:
+    def convert(self, piece: Piece) -> Rows:
         """Halos whose lines begin in a piece."""
         header = self._header
         values = read_piece(header, piece).values
@@ -115,11 +95,11 @@ class UniverseMachineCone:
         if header.frame is not None:
             position = np.stack([values[axis] for axis in "XYZ"], axis=-1)
             columns["replica"] = packed(copies(position, header.frame))
-        return kept({name: columns[name] for name in self.columns}, {})
+        return Rows(columns, {})
 
     @cached_property
     def _header(self) -> Header:
-        return read_header(only_file(self.files, self.entry, "each file is a cone of its own around ra = dec = 0"))
+        return read_header(self.path)
 
 
 def footprint(pencil: tuple[float, float]) -> dict:

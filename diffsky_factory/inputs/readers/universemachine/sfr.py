@@ -7,20 +7,15 @@ endian, without a header. Positions comoving Mpc/h, velocities physical peculiar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common.boxes import redshift_of, scale_in_name, wrapped
+from diffsky_factory.inputs.readers.common.boxes import inside_box, redshift_of, scale_in_name
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
-from diffsky_factory.inputs.readers.common.stated import no_options, only_file, picked, stated_cosmology
-from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows, SimulationEntry, agreed
-from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 
-FORMAT = "universemachine_sfr"
 NAME = r"sfr_catalog_(\d+\.\d+)\.bin"
 SIZE = 128  # bytes of a record
 FIELDS = {
@@ -38,7 +33,6 @@ RECORD = np.dtype(
 )
 IGNORE = 16  # bit of `flags`: a halo that UniverseMachine leaves out
 LIGHTEST, HEAVIEST = 1e3, 1e17  # Msun/h, chosen: bytes in another order make numbers of any size
-RECORDS_OF_PIECE = 1_000_000
 MASSES = {"log10_halo_mass": "mp", "log10_halo_mass_now": "m"}
 GALAXIES = {
     "halo_vmax": "v",
@@ -49,67 +43,47 @@ GALAXIES = {
 }
 
 
-def recognises(path: str | Path) -> bool:
-    """Whether a file is called as UniverseMachine calls its binary catalogues; there is no header to tell."""
-    return re.fullmatch(NAME, Path(path).name) is not None and Path(path).is_file()
-
-
 @dataclass(frozen=True)
-class UniverseMachineSfr:
-    """Halos of one snapshot with the galaxies of UniverseMachine. The entry must give Om0, h and box_size."""
+class UniverseMachineSfr(Reader):
+    """Halos of one snapshot with the galaxies of UniverseMachine. The entry must give Om0, h and box_size.
 
-    files: tuple[Path, ...]
-    entry: SimulationEntry
+    `columns` of the entry may take the mass now, m, for log10_halo_mass.
+    """
 
-    geometry: ClassVar[Geometry] = "box"
+    format = "universemachine_sfr"
+    title = "UniverseMachine"
+    snapshot = "file"
+    usual_names = MASSES
+    extra_columns = ("log10_halo_mass_now", *GALAXIES)
+    mass_definition = "largest virial mass so far of the main progenitor (Bryan & Norman 1998)"
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file is called as UniverseMachine calls its binary catalogues; there is no header to tell."""
+        return re.fullmatch(NAME, Path(path).name) is not None and Path(path).is_file()
 
     def __post_init__(self) -> None:
-        no_options(self.entry)
-        for ours, theirs in picked(self.entry, MASSES).items():
+        super().__post_init__()
+        for ours, theirs in self.names.items():
             if theirs not in MASSES.values():
                 raise InputError(f"entry '{self.entry.name}', columns.{ours}: {theirs!r} is neither 'mp' nor 'm'")
-        _ = self.attributes, self.cosmology
-        size = self._path.stat().st_size
+        size = self.path.stat().st_size
         if size == 0 or size % SIZE:
-            raise InputError(f"{self._path}: {size} bytes are no whole records of {SIZE}; is the file complete?")
+            raise InputError(f"{self.path}: {size} bytes are no whole records of {SIZE}; is the file complete?")
 
     @property
-    def _path(self) -> Path:
-        return only_file(self.files, self.entry, "a catalogue is of one snapshot")
-
-    @property
-    def cosmology(self) -> Cosmology:
-        """That of the entry."""
-        return stated_cosmology(self.entry, self._path)
-
-    @property
-    def columns(self) -> dict[str, type]:
-        """REQUIRED, the mass now, the largest circular velocity, and the galaxies of UniverseMachine."""
-        return {**REQUIRED, **dict.fromkeys((*MASSES, *GALAXIES), np.float64)}
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """box_size [Mpc] of the entry, redshift of the name of the file."""
-        scale = scale_in_name(self._path, NAME)
+    def redshift(self) -> float:
+        """Of the name of the file."""
+        scale = scale_in_name(self.path, NAME)
         if scale is None:
-            raise InputError(
-                f"{self._path}: no scale factor in its name; call it sfr_catalog_<a>.bin as it was written"
-            )
-        return {
-            "name": self.entry.name or "UniverseMachine",
-            "mass_definition": self.entry.mass_definition
-            or "largest virial mass so far of the main progenitor (Bryan & Norman 1998)",
-            "box_size": agreed("box size", self.entry.box_size, None, self._path),
-            "redshift": redshift_of(scale, self._path),
-        }
+            raise InputError(f"{self.path}: no scale factor in its name; call it sfr_catalog_<a>.bin as it was written")
+        return redshift_of(scale, self.path)
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of records."""
-        number = self._path.stat().st_size // SIZE
-        borders = [*range(0, number, RECORDS_OF_PIECE), number]
-        return [Piece(str(self._path), first, last) for first, last in pairwise(borders)]
+        return self.ranges(self.path, 0, self.path.stat().st_size // SIZE)
 
-    def read(self, piece: Piece) -> Rows:
+    def convert(self, piece: Piece) -> Rows:
         """Records of a piece, but for those that UniverseMachine marks as to be ignored."""
         rows = np.asarray(np.memmap(piece.file, RECORD, "r")[piece.first : piece.last])
 
@@ -122,11 +96,11 @@ class UniverseMachineSfr:
         _check(rows, ~ignored, refuse)
         h = self.cosmology.h
         position = {axis: np.where(ignored, 0.0, rows[axis]) for axis in "xyz"}
-        mass = {name: rows[theirs] for name, theirs in picked(self.entry, MASSES).items()}
+        mass = {name: rows[theirs] for name, theirs in self.names.items()}
         columns = {
             "simulation_halo_id": rows["id"].astype(np.int64),
             "simulation_host_halo_id": np.where(rows["upid"] == -1, rows["id"], rows["upid"]).astype(np.int64),
-            **wrapped(position, 1.0 / h, self.attributes["box_size"], refuse),
+            **inside_box(position, 1.0 / h, self.box_size, refuse),
             **{name: rows[name].astype(np.float64) for name in ("vx", "vy", "vz")},
             **{name: log10(values) - np.log10(h) for name, values in mass.items()},
             **{name: rows[theirs].astype(np.float64) for name, theirs in GALAXIES.items()},

@@ -28,6 +28,7 @@ NAMES = [
     "VX", "VY", "VZ", "M", "V", "MP", "VMP", "R", "Rank1", "Rank2", "RA", "RARank", "SM", "ICL", "SFR",
     "obs_SM", "obs_SFR", "SSFR", "SM/HM", "obs_UV", "A_UV",
 ]  # fmt: skip
+FIRST = b"#RA Dec Z(los) Z(cosmo)"
 # by position, as "RA" names two columns
 USED = {
     "RA": 0, "Dec": 1, "Z(cosmo)": 3, "ID": 5, "UPID": 7, "X": 10, "Y": 11, "Z": 12, "VX": 13, "VY": 14, "VZ": 15,
@@ -62,16 +63,6 @@ class Header:
     def table(self) -> TextTable:
         """The rows below; raises InputError where there are none, or the file is cut off."""
         return text_table(self.path, self.start, len(NAMES), WORDS)
-
-
-def is_universemachine_lightcone(path: str | Path) -> bool:
-    """Whether a file starts as a UniverseMachine light cone does."""
-    path = Path(path)
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        first = file.readline(1000)
-    return first.startswith(b"#RA Dec Z(los) Z(cosmo)")
 
 
 def read_header(path: str | Path) -> Header:
@@ -123,12 +114,6 @@ def _frame(path: Path, comments: list[str]) -> Frame | None:
     if len(rotation) != 9 or np.abs(rotation.reshape(3, 3) @ rotation.reshape(3, 3).T - np.eye(3)).max() > 1e-4:
         raise InputError(f"{path}: the Rotation Matrix of the header is no rotation; restore it from the original")
     return Frame(float(size[1]), np.array([float(word) for word in origin.groups()]), rotation.reshape(3, 3))
-
-
-def read_rows(header: Header) -> dict[str, np.ndarray]:
-    """All rows, checked: name -> (n,), names as in USED."""
-    table = header.table
-    return read_piece(header, Piece(str(header.path), table.start, table.end)).values
 
 
 def read_piece(header: Header, piece: Piece) -> TextRows:
