@@ -7,8 +7,8 @@ one chunk, whatever the number of galaxies. Chunks have one shape, for which eac
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -97,6 +97,8 @@ def sum_over_chunks(
     how = _Task(chunks, cloudpickle.dumps(statistic), wanted, moving, precision, block)
 
     def total(pass_: str, *given: Any) -> Any:
+        if client is None:
+            _compile(how, pass_, given)
         found = finished(_of_tile, range(len(chunks.tiles)), client, workers or cores(), how, pass_, given)
         return _in_order(found, len(chunks.tiles), progress)
 
@@ -135,6 +137,24 @@ def _columns_of(statistic: Statistic) -> tuple[str, ...]:
 
 def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, Any]:
     """The part of a sum that a tile has, in float64; None for a tile without rows."""
+    found = None
+    for program, inputs in _blocks_of(task, pass_, given, number):
+        one = program(*inputs)
+        found = one if found is None else jax.tree.map(np.add, found, one)
+    return number, found
+
+
+def _compile(task: _Task, pass_: str, given: tuple) -> None:
+    """Compile the program of a pass in this thread, before others run it: large ones want the stack that it has."""
+    for number in range(len(task.chunks.tiles)):
+        with closing(_blocks_of(task, pass_, given, number)) as every:
+            for program, inputs in every:
+                program.compiled(*inputs)
+                return
+
+
+def _blocks_of(task: _Task, pass_: str, given: tuple, number: int) -> Iterator[tuple["_Program", tuple]]:
+    """The program of a pass and its inputs, for each block of a tile that has rows to sum over."""
     chunks = task.chunks
     parts = chunks.assembly(task.wanted)
     order = plan(parts.stages, parts.given, task.wanted)
@@ -145,7 +165,6 @@ def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, A
     fixed = [parts.constants[held(key, parts.constants)] for key in order.constants]
     weight = np.where(chunk.chosen, np.asarray(chunk.columns["weight"], np.float64), 0.0)
     reads = {name: chunk.columns[name] for name in order.reads}
-    found = None
     with jax.enable_x64(task.precision == "float64"):
         constants = jax.device_put(in_precision((task.moving, fixed, given), task.precision))
         for rows in blocks(chunk.columns["host_row"], task.block):
@@ -155,9 +174,7 @@ def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, A
             own = np.zeros(len(block.words))
             own[: rows.stop - rows.start] = weight[rows]
             inputs = in_precision((block.columns, block.words, own), task.precision)
-            one = program(*constants, *inputs, parts.model.seed)
-            found = one if found is None else jax.tree.map(np.add, found, one)
-    return number, found
+            yield program, (*constants, *inputs, parts.model.seed)
 
 
 _MAKING = threading.Lock()  # programs are made once, whichever thread asks first
@@ -167,13 +184,19 @@ class _Program:
     """A pass over one block, compiled once per number of rows and precision: of many threads, one compiles."""
 
     def __init__(self, run: Callable) -> None:
-        self._run, self._compiling, self._made = jax.jit(run), threading.Lock(), set()
+        self._run, self._compiling, self._made = jax.jit(run), threading.Lock(), {}
+
+    def compiled(self, *given: Any) -> Callable:
+        """The program for inputs of these shapes and types."""
+        kind = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(given))
+        if kind not in self._made:
+            with self._compiling:
+                if kind not in self._made:
+                    self._made[kind] = self._run.lower(*given).compile()
+        return self._made[kind]
 
     def __call__(self, *given: Any) -> Any:
-        kind = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(given[3:]))
-        with nullcontext() if kind in self._made else self._compiling:
-            out = jax.device_get(self._run(*given))
-        self._made.add(kind)
+        out = jax.device_get(self.compiled(*given)(*given))
         return jax.tree.map(lambda x: np.asarray(x, np.float64), out)
 
 

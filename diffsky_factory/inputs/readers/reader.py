@@ -14,8 +14,9 @@ import numpy as np
 from diffsky_factory.core.columns import column, columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import Record, checked, near
-from diffsky_factory.inputs.readers.common.boxes import inside_box, into_box
+from diffsky_factory.inputs.readers.common.boxes import inside_box
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.sky.boxes import wrapped
 from diffsky_factory.sky.cosmology import Cosmology
 
 Geometry = Literal["lightcone", "box"]
@@ -228,7 +229,7 @@ class Reader(ABC):
                 raise InputError(f"{piece.file}, halo {halo}: {name} = {found[name][row]} Mpc: {problem}")
 
         places = inside_box({axis: found[axis] for axis in "xyz"}, 1.0, self.box_size, refuse)
-        return {axis: into_box(values, self.box_size) for axis, values in places.items()}
+        return {axis: wrapped(values, self.box_size) for axis, values in places.items()}
 
     def _check_rows(self, found: Mapping[str, np.ndarray], piece: Piece) -> None:
         """Raise an InputError where a reader does not keep to what it declares."""

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common.boxes import into_box
 from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.sky.boxes import wrapped
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 NONE: Mapping = MappingProxyType({})
@@ -126,7 +126,7 @@ def in_box(position: np.ndarray, box_size: float | None, source: object) -> np.n
             f"{source}: node {row} of the piece is at {position[row]} Mpc, outside the box of {box_size:g} Mpc; "
             "is its unit of length (kpc, Mpc, h) right, and box_size?"
         )
-    return into_box(position, box_size)
+    return wrapped(position, box_size)
 
 
 def checked_forest(forest: Forest, steps: int, source: object) -> Forest:

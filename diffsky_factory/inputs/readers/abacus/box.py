@@ -11,11 +11,11 @@ from pydantic import StrictBool
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.abacus.files import AbacusFile, AbacusReader, has_names, read_unpacked
-from diffsky_factory.inputs.readers.common.boxes import into_box
 from diffsky_factory.inputs.readers.common.dropping import kept
 from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.nfw_radii import scale_radius
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
+from diffsky_factory.sky.boxes import wrapped
 
 FIELDS = ("id", "N", "x_L2com", "v_L2com", "vcirc_max_L2com")
 RADII = ("r25_L2com", "r98_L2com")
@@ -97,7 +97,7 @@ class AbacusBox(AbacusReader):
         columns = {
             "simulation_halo_id": ids,
             "simulation_host_halo_id": ids.copy(),
-            **dict(zip("xyz", into_box(position, self.box_size).T)),  # of a box that is centred on zero
+            **dict(zip("xyz", wrapped(position, self.box_size).T)),  # of a box that is centred on zero
             **dict(zip(("vx", "vy", "vz"), np.asarray(found["v_L2com"], np.float64).T)),
             "log10_halo_mass": np.log10(found["N"] * self.particle_mass),
             "halo_vmax": np.asarray(found["vcirc_max_L2com"], np.float64),

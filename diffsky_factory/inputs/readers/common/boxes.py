@@ -32,12 +32,6 @@ def inside_box(
     return found
 
 
-def into_box(position: np.ndarray, box_size: float) -> np.ndarray:
-    """Positions modulo the box, in [0, box_size), float64; any shape, in the unit of box_size."""
-    inside = np.mod(np.asarray(position, np.float64), box_size)
-    return np.where(inside >= box_size, 0.0, inside)  # the remainder of a tiny negative rounds to the box itself
-
-
 def scale_in_name(path: Path, pattern: str) -> float | None:
     """The scale factor in the name of a file, the first group of a pattern; None where it has none in (0, 1.1]."""
     match = re.fullmatch(pattern, path.name)

@@ -12,12 +12,12 @@ from diffsky_factory.core.columns import Column
 from diffsky_factory.core.columns import columns as all_columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import near
-from diffsky_factory.inputs.readers.common.boxes import into_box
 from diffsky_factory.inputs.readers.common.dropping import kept
 from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Reader, Rows
 from diffsky_factory.inputs.readers.table.files import TableFile, guarded, open_table
 from diffsky_factory.inputs.readers.table.units import TableColumn, conversion, converted, table_columns
 from diffsky_factory.sky import coordinates
+from diffsky_factory.sky.boxes import wrapped
 from diffsky_factory.sky.distance_table import distance_table, redshift_table
 
 ID, HOST = "simulation_halo_id", "simulation_host_halo_id"
@@ -217,7 +217,7 @@ class HaloTable(Reader):
     def _positions(self, piece: Piece, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """x, y, z [Mpc]: in the box, or from the observer."""
         if self.options.geometry == "box":
-            return {name: into_box(found[name], self.entry.box_size) for name in PLACE}
+            return {name: wrapped(found[name], self.entry.box_size) for name in PLACE}
         if "redshift" not in found:
             return {}
         distance = distance_table(self.cosmology, REDSHIFT_MAX)(np.log1p(found["redshift"]))
