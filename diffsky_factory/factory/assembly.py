@@ -55,7 +55,7 @@ class Assembly:
             completion=Completion(recipe.complete_to, recipe.complete_above, recipe.satellites),
             cosmology=recipe.cosmology,
         )
-        self.region: dict[str, Any] | None = where or self.simulation.default_region
+        self.region: Any = where or self.simulation.default_region
         self.model: Model = model or recipe.model
         self.stages: tuple[Stage, ...] = self.model.stages(fitted=set(FITTED) <= set(self.simulation.columns))
         arranged = ("host_row", "penultimate_host_row") if FIRST_HOST in self.simulation.columns else ("host_row",)
@@ -94,7 +94,9 @@ class Assembly:
     def _check_added(self) -> None:
         """Raise InputError where what is added writes what the simulation gives, and so would not be used."""
         for one in self.model.add:
-            given = [name for name in one.writes if name in self._of_simulation] if isinstance(one, Declared) else []
+            if not isinstance(one, Declared):
+                continue
+            given = [name for name in one.writes if name in self._of_simulation]
             if given:
                 raise InputError(
                     f"add: '{one.name}' writes {', '.join(given)}, which the simulation gives; "

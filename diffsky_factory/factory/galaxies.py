@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jax.tree_util import register_pytree_node_class
 
 from diffsky_factory.core.constants import Key, held, kind_of, scope_of
@@ -75,7 +76,7 @@ class Galaxies:
 
 
 def differentiable(
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Any] | xr.Dataset,
     wanted: Sequence[str],
     model: Model | None = None,
     *,
@@ -95,8 +96,10 @@ def differentiable(
     model = (model or Model()).but(**changes)
     order, known, columns = requested(columns, wanted, model, draws, cosmology)
     missing = {name: law for name, law in order.draws.items() if name not in (draws or {})}
-    drawn = draw_all(row_keys(model.seed, id_words(columns["galaxy_id"])), missing) if missing else {}
-    used = {key: jax.tree.map(_real, known[key]) for key in dict.fromkeys(held(key, known) for key in order.constants)}
+    words = jnp.asarray(id_words(columns["galaxy_id"]))
+    drawn = draw_all(row_keys(model.seed, words), missing) if missing else {}
+    keys = dict.fromkeys(held(key, known) for key in order.constants)
+    used = {key: jax.tree.map(_real, known[key]) for key in keys if key is not None}
     return Galaxies(
         parameters={name: used[key] for name, key in parameter_keys(used).items()},
         columns={name: _real(columns[name]) for name in order.reads},

@@ -30,6 +30,8 @@ from diffsky_factory.physics.stars.ages import TemplateGrid
 from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
 from diffsky_factory.sky.cosmology import Cosmology
 
+DEFAULT_CALIBRATION = "c260710"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
@@ -53,7 +55,7 @@ class Model:
     Raises InputError for anything that is unknown, listing near matches, and PlanError for a column of two stages.
     """
 
-    calibration: str | Path | Calibration = "c260710"
+    calibration: str | Path | Calibration = DEFAULT_CALIBRATION
     replace: Mapping[str, str | Stage] | None = None
     add: Sequence[str | Declared] = ()
     constants: Sequence[Any] | Mapping[Key, Any] = ()
@@ -100,7 +102,7 @@ class Model:
         return stages(self.replace, fitted=fitted, add=[one for one in self.add if not isinstance(one, Provider)])
 
     @cached_property
-    def defaults(self) -> dict[type, Any]:
+    def defaults(self) -> dict[Key, Any]:
         """Parameters that the calibration does not have and that have values all the same."""
         elsewhere = {Cosmology, *halo_growth_parameters(), *self.calibrated.by_class()}
         known = default_parameters((*self.stages(), *self.providers))
@@ -133,7 +135,7 @@ class Model:
             if table in map(kind_of, missing):
                 raise InputError(f"{what}: {name} are needed and none are given; give {name}")
         if missing:
-            groups = {kind: group for group, kind in INGREDIENTS.items()}
+            groups: dict[Key, str] = {kind: group for group, kind in INGREDIENTS.items()}
             names = ", ".join(groups.get(key, said(key)) for key in missing)
             raise InputError(
                 f"{what}: calibration '{self.calibrated.name}' has no parameters of {names}; join it to one that has "

@@ -19,7 +19,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from diffsky_factory.core.cache import keep_compiled_kernels
-from diffsky_factory.core.constants import held
+from diffsky_factory.core.constants import constant
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import Plan, plan
@@ -93,7 +93,7 @@ def sum_over_chunks(
     for group in parameters or {}:
         if group not in known:
             raise InputError(f"parameters: no group '{group}' that {', '.join(wanted)} depend on; {near(group, known)}")
-    moving = dict(parameters or {name: parts.constants[held(key, parts.constants)] for name, key in known.items()})
+    moving = dict(parameters or {name: constant(key, parts.constants) for name, key in known.items()})
     how = _Task(chunks, cloudpickle.dumps(statistic), wanted, moving, precision, block)
 
     def total(pass_: str, *given: Any) -> Any:
@@ -142,7 +142,7 @@ def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, A
     keep_compiled_kernels()
     with _MAKING:
         program = _program(order, task.statistic, tuple(task.moving), pass_)
-    fixed = [parts.constants[held(key, parts.constants)] for key in order.constants]
+    fixed = [constant(key, parts.constants) for key in order.constants]
     weight = np.where(chunk.chosen, np.asarray(chunk.columns["weight"], np.float64), 0.0)
     reads = {name: chunk.columns[name] for name in order.reads}
     found = None
@@ -167,7 +167,8 @@ class _Program:
     """A pass over one block, compiled once per number of rows and precision: of many threads, one compiles."""
 
     def __init__(self, run: Callable) -> None:
-        self._run, self._compiling, self._made = jax.jit(run), threading.Lock(), set()
+        self._run, self._compiling = jax.jit(run), threading.Lock()
+        self._made: set[tuple] = set()
 
     def __call__(self, *given: Any) -> Any:
         kind = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(given[3:]))

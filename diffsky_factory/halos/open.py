@@ -15,7 +15,6 @@ from diffsky_factory.halos.cone.box_cone import BoxCone
 from diffsky_factory.halos.cone.forest_cone import ForestCone
 from diffsky_factory.halos.cone.replicas import UNSKEWED, Replicas, generic_rotation
 from diffsky_factory.halos.gathered.stored import (
-    HaloTable,
     StoredHalos,
     TableInMemory,
     gather_in_memory,
@@ -30,6 +29,7 @@ from diffsky_factory.inputs.trees.histories import ForestHistories
 from diffsky_factory.outputs.halo_store import StoredTable, is_halo_store
 from diffsky_factory.outputs.store import PLAN
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.regions import Region
 
 LARGEST_IN_MEMORY = 5e8  # bytes of files, chosen: a few million halos, gathered in seconds
 
@@ -37,7 +37,9 @@ LARGEST_IN_MEMORY = 5e8  # bytes of files, chosen: a few million halos, gathered
 class Simulation(Protocol):
     """What the factory asks of any source of halos."""
 
-    cosmology: Cosmology
+    @property
+    def cosmology(self) -> Cosmology:
+        """That of the simulation."""
 
     @property
     def columns(self) -> Mapping[str, Any]:
@@ -55,16 +57,16 @@ class Simulation(Protocol):
     def attributes(self) -> dict[str, Any]:
         """What a catalogue made from it should say of it."""
 
-    def tiles(self, order: int, where: Mapping | None) -> np.ndarray:
+    def tiles(self, order: int, where: Mapping | Region) -> np.ndarray:
         """Pixels that a region overlaps."""
 
-    def area(self, where: Mapping | None) -> float:
+    def area(self, where: Mapping | Region) -> float:
         """Area of a region [deg^2]."""
 
-    def count(self, order: int, pixel: int, where: Mapping | None) -> int:
+    def count(self, order: int, pixel: int, where: Mapping | Region | None) -> int:
         """Exact rows of a tile."""
 
-    def halos(self, order: int, pixel: int, where: Mapping | None) -> dict[str, np.ndarray]:
+    def halos(self, order: int, pixel: int, where: Mapping | Region | None) -> dict[str, np.ndarray]:
         """Halos of a tile, arranged, with `host_row`."""
 
 
@@ -110,7 +112,7 @@ def open_simulation(
 
 def halo_table(
     name: str | Path, *, redshift: tuple[float, float] | None = None, region: Mapping | None = None
-) -> HaloTable:
+) -> StoredTable | TableInMemory:
     """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
     if Path(name).is_dir() and is_halo_store(Path(name)):
         note(Path(name) / PLAN)
@@ -157,7 +159,9 @@ def open_reader(
         return readers[0]
     rotation = generic_rotation() if rotate else UNSKEWED
     size, cosmology = readers[0].attributes["box_size"], readers[0].cosmology
-    sky = Replicas(size, cosmology, tuple(redshift), tuple(observer), region, rotation)
+    sky = Replicas(
+        size, cosmology, (redshift[0], redshift[1]), (observer[0], observer[1], observer[2]), region, rotation
+    )
     return ForestCone(readers[0], sky) if isinstance(readers[0], ForestBox) else BoxCone(readers, sky)
 
 

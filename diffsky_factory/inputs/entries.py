@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import note
@@ -62,7 +63,7 @@ def checked(record: type[AnyRecord], content: dict[str, Any], source: object) ->
         raise InputError(f"{source}: " + "; ".join(_problem(record, item) for item in error.errors())) from error
 
 
-def _problem(record: type[Record], item: dict[str, Any]) -> str:
+def _problem(record: type[Record], item: ErrorDetails) -> str:
     field = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"no field {field!r}; {near(str(item['loc'][-1]), _fields(record, item['loc'][:-1]))}"

@@ -26,7 +26,7 @@ def cells(pixels: np.ndarray, order: int) -> dict[str, Table]:
     """Coordinate of NESTED pixels of an order, and the grid mapping that says so."""
     return {
         COORDINATE: Table((DIMENSION,), np.asarray(pixels, np.int64), CELL_ATTRIBUTES),
-        GRID_MAPPING: Table((), np.int8(0), grid_mapping(order)),
+        GRID_MAPPING: Table((), np.zeros((), np.int8), grid_mapping(order)),
     }
 
 

@@ -42,17 +42,17 @@ def pixel_index(path: Path, part: Part) -> dict[str, Table]:
     if part.attributes["geometry"] != "lightcone":
         return {}
     cells = zarr.open_array(path / PART / GROUP_CELL, mode="r")
-    occupied, starts = [], []
+    occupied: list[int] = []
+    starts: list[int] = []
     for start, count in zip(part.rows.starts.tolist(), part.rows.counts):
-        pixels, first = np.unique(
-            tiles.coarser(cells[start : start + count], tiles.FINEST, INDEX_ORDER), return_index=True
-        )
+        of_piece = tiles.coarser(np.asarray(cells[start : start + count]), tiles.FINEST, INDEX_ORDER)
+        pixels, first = np.unique(of_piece, return_index=True)
         new = ~np.isin(pixels, occupied[-1:])
         occupied.extend(pixels[new].tolist())
         starts.extend((start + first[new]).tolist())
-    found = dggs.cells(np.asarray(occupied, np.int64), INDEX_ORDER)
-    found["row_start"] = Table((dggs.DIMENSION,), np.asarray(starts, np.int64), {"grid_mapping": dggs.GRID_MAPPING})
-    return {f"{INDEX}/{name}": table for name, table in found.items()}
+    index = dggs.cells(np.asarray(occupied, np.int64), INDEX_ORDER)
+    index["row_start"] = Table((dggs.DIMENSION,), np.asarray(starts, np.int64), {"grid_mapping": dggs.GRID_MAPPING})
+    return {f"{INDEX}/{name}": table for name, table in index.items()}
 
 
 def is_halo_store(path: str | Path) -> bool:
@@ -98,4 +98,5 @@ class StoredTable:
 
     def _index(self, name: str) -> np.ndarray:
         group = zarr.open_group(self.path, mode="r")
-        return group[f"{INDEX}/{name}"][:] if f"{INDEX}/{name}" in group else np.empty(0, np.int64)
+        array = group.get(f"{INDEX}/{name}")
+        return np.asarray(array[:]) if isinstance(array, zarr.Array) else np.empty(0, np.int64)

@@ -132,7 +132,7 @@ def mapped(
     """
     how["meta"] = np.empty((0,) * (1 + len(tail)), how["dtype"])
     if not tail:
-        return source.map_blocks(read, None, chunks=(lengths,), **how)
+        return da.map_blocks(read, source, None, chunks=(lengths,), **how)
     alone = [axis(one).read_alone for one in axes]
     chunks = (lengths, *((1,) * size if one else (size,) for one, size in zip(alone, tail)))
     shape = tuple(size if one else 1 for one, size in zip(alone, tail))
@@ -161,7 +161,9 @@ def _read(rows: np.ndarray, label: np.ndarray | None, path: str, part: str, layo
         raise InputError(f"{path}: {why}; {_mending(path, part)}") from error
 
 
-def read_rows(path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which) -> np.ndarray:
+def read_rows(
+    path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which: Sequence[slice]
+) -> np.ndarray:
     """Values of an array at some rows; raises InputError where a file of their tiles is missing or cut off."""
     if not len(rows):
         return np.asarray(stored[(slice(0, 0), *which)])
@@ -182,7 +184,9 @@ def read_rows(path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, ro
     return values[back]
 
 
-def _read_run(path: Path, part: Part, array: ArrayLayout, stored, rows: np.ndarray, which) -> np.ndarray:
+def _read_run(
+    path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which: Sequence[slice]
+) -> np.ndarray:
     """Ascending rows that lie near each other, read at once; of a tile that cannot be read, the error names it."""
     first, last = int(rows[0]), int(rows[-1]) + 1
     try:

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffsky_factory.sky.cosmology import (
     HUBBLE_TIME,
@@ -30,7 +31,7 @@ class CubicTable(NamedTuple):
     values: np.ndarray
     slopes: np.ndarray  # times step
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: ArrayLike) -> np.ndarray:
         """The function at x, any shape; the outermost cubics continue beyond the grid."""
         at = (np.asarray(x, np.float64) - self.start) / self.step
         i = np.clip(at.astype(np.int64), 0, len(self.values) - 2)

@@ -194,8 +194,8 @@ class Sky:
         Comparisons, arithmetic, & | ~ and the functions of `core.expressions`; a column with a further axis takes a
         label in brackets. Raises InputError that says what is wrong with it.
         """
-        axes = {name: self._labels(values) for name, values in self._ds.data_vars.items()}
-        kinds = {name: str(values.dtype) for name, values in self._ds.data_vars.items()}
+        axes = {str(name): self._labels(values) for name, values in self._ds.data_vars.items()}
+        kinds = {str(name): str(values.dtype) for name, values in self._ds.data_vars.items()}
         cut = Where(condition(text, axes, kinds))
         return self._cut(cut, self._selection.where(self._sealed(f"where({text})", cut)))
 
@@ -250,10 +250,13 @@ class Sky:
 
         Those of a density belong to the cells of the sky: a part of the region has the points that the whole has there.
         """
-        if (n is None) == (density is None):
-            raise ValueError("give n or density, one of the two")
         where = self._selection.sky
-        ra, dec, _ = exact_random_points(where, n, seed) if density is None else random_points(where, density, seed)
+        if n is not None and density is None:
+            ra, dec, _ = exact_random_points(where, n, seed)
+        elif density is not None and n is None:
+            ra, dec, _ = random_points(where, density, seed)
+        else:
+            raise ValueError("give n or density, one of the two")
         known = columns()
         values = {name: ("random", points, known[name].attributes) for name, points in (("ra", ra), ("dec", dec))}
         said = {"area_deg2": self.area, "seed": seed, "density_deg2": len(ra) / self.area if self.area else 0.0}
@@ -304,7 +307,7 @@ class Sky:
 
     @property
     def _dimension(self) -> str:
-        return self._rows_coordinate.dims[0]
+        return str(self._rows_coordinate.dims[0])
 
     @cached_property
     def _selection(self) -> Selection:
@@ -348,7 +351,7 @@ class Sky:
         return np.searchsorted(found.starts, rows, side="right") - 1
 
     def _labels(self, values: xr.DataArray) -> tuple[tuple[str, tuple], ...]:
-        axes = [name for name in values.dims if name != self._dimension]
+        axes = [str(name) for name in values.dims if name != self._dimension]
         return tuple((name, tuple(self._ds[name].values.tolist()) if name in self._ds else ()) for name in axes)
 
     def _cut(self, cut: Cut, chosen: Selection) -> xr.Dataset:

@@ -172,7 +172,7 @@ def _same(ds: xr.Dataset, name: str, dims: tuple, lazy: str, labels: Mapping[str
     values = ds[name]
     if values.dims != dims or getattr(values.data, "name", None) != lazy:
         return False
-    return all(one in ds.coords and ds[one].values.tolist() == list(labels[one]) for one in values.dims[1:])
+    return all(one in ds.coords and ds[one].values.tolist() == list(labels[str(one)]) for one in values.dims[1:])
 
 
 def _weights(parts: Assembly) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology) -> None:
     if not set(POSITION) <= set(columns):
         return
     position = np.stack([columns[name] for name in POSITION], axis=-1).astype(np.float64)
-    _refuse(~position.any(axis=-1), "x", columns["x"], "is that of the observer, as are y and z")
+    _refuse(np.all(position == 0.0, axis=-1), "x", columns["x"], "is that of the observer, as are y and z")
     if {"ra", "dec"} <= set(columns):
         _check_direction(columns, position)
     if "redshift" in columns:

@@ -74,9 +74,13 @@ def fit_histories(
     Raises InputError for anything wrong with histories or path; what was committed by then is kept.
     """
     path = Path(path)
+    source: Histories
     if isinstance(histories, str | Path):
-        histories = open_histories(histories)
-    source = TabulatedHistories(histories) if isinstance(histories, xr.Dataset) else histories
+        source = open_histories(histories)
+    elif isinstance(histories, xr.Dataset):
+        source = TabulatedHistories(histories)
+    else:
+        source = histories
     planned = plan_fits(source, lowest)
 
     def check(found: Part) -> None:

@@ -87,7 +87,8 @@ class InOrder:
 
     def __init__(self, gathering: Gathering) -> None:
         self._batches = gathering.batches(PIECE)
-        self._first, self._held = 0, []  # row of the table at which the batches in hand begin
+        self._first = 0  # row of the table at which the batches in hand begin
+        self._held: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
 
     def rows(self, first: int, last: int) -> dict[str, np.ndarray]:
         """The columns of a range of rows, the cells of their groups among them."""

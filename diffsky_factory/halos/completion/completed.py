@@ -248,7 +248,8 @@ class CompletedHalos:
 
     @cached_property
     def _unresolved(self) -> Unresolved:
-        between = float(np.log10(self.asked.to)), self.completeness.log10_mass
+        lowest = self.completeness.log10_mass if self.asked.to is None else float(np.log10(self.asked.to))
+        between = lowest, self.completeness.log10_mass
         return unresolved(self.asked.seed, self._field, self._expected, self._factor, between)
 
     @cached_property

@@ -83,7 +83,7 @@ def _blocks(look: Look) -> Iterator[tuple[int, int, int]]:
         if level == BLOCK_LEVEL:
             break
         places, level = (2 * places[:, None, :] + halves).reshape(-1, 3), level - 1
-    yield from (tuple(int(x) for x in place) for place in places)
+    yield from ((int(x), int(y), int(z)) for x, y, z in places)
 
 
 def _reached(look: Look, centre: np.ndarray, size: float) -> np.ndarray:

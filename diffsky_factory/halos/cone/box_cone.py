@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.cone.replicas import Replicas
-from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
+from diffsky_factory.inputs.readers.reader import Geometry, Piece, Reader, Rows
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
 COPIES_AT_ONCE = 8  # chosen: of a piece of the box, put on the sky together
@@ -33,7 +33,7 @@ class BoxCone:
     snapshots: tuple[Reader, ...]
     replicas: Replicas
 
-    geometry = "lightcone"
+    geometry: ClassVar[Geometry] = "lightcone"
 
     def __post_init__(self) -> None:
         for reader in self.snapshots:

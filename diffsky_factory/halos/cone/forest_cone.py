@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.cone.replicas import MPC_PER_GYR, Replicas
 from diffsky_factory.halos.cone.segments import Segments, segments
-from diffsky_factory.inputs.readers.reader import Piece, Rows
+from diffsky_factory.inputs.readers.reader import Geometry, Piece, Rows
 from diffsky_factory.inputs.trees.forest import Forest
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.histories import Objects, object_columns, seen_at, with_mass
@@ -33,6 +33,19 @@ class Paths(NamedTuple):
     end_time: np.ndarray  # (m,) Gyr
     start_scale: float
     end_scale: np.ndarray
+
+    def some(self, rows: np.ndarray) -> "Paths":
+        """The paths of some rows."""
+        return Paths(
+            start=self.start[rows],
+            end=self.end[rows],
+            start_velocity=self.start_velocity[rows],
+            end_velocity=self.end_velocity[rows],
+            start_time=self.start_time,
+            end_time=self.end_time[rows],
+            start_scale=self.start_scale,
+            end_scale=self.end_scale[rows],
+        )
 
     def at(self, time: np.ndarray) -> np.ndarray:
         """Positions (m, 3) at cosmic times (m,) [Gyr]: the cubic with the places and velocities of both ends."""
@@ -60,7 +73,7 @@ class ForestCone:
     box: ForestBox
     replicas: Replicas
 
-    geometry = "lightcone"
+    geometry: ClassVar[Geometry] = "lightcone"
 
     def __post_init__(self) -> None:
         scale, (low, high) = self.box.forests.scale_factor, self.replicas.redshift
@@ -107,11 +120,11 @@ class ForestCone:
         offsets = self.replicas.offsets[piece.first : piece.last]
         parts = list(self._parts(forest, offsets, of_forests.file))
         empty = {name: np.empty((0, 5) if name == "fitted_mah_parameters" else 0) for name in self.columns}
-        columns = {
+        columns: dict[str, np.ndarray] = {
             name: np.concatenate([part[name] for part in (parts or [empty])]).astype(kind)
             for name, kind in self.columns.items()
         }
-        return Rows(columns, forest.dropped if piece.first == 0 else {})
+        return Rows(columns, dict(forest.dropped) if piece.first == 0 else {})
 
     def _parts(self, forest: Forest, offsets: np.ndarray, source: str) -> Iterator[dict[str, np.ndarray]]:
         """What is seen of a forest, snapshot by snapshot."""
@@ -139,12 +152,15 @@ class ForestCone:
 
     def _paths(self, forest: Forest, found: Segments, step: int) -> Paths:
         size, forests = self.replicas.box_size, self.box.forests
-        start, end = forest.position[found.start], forest.position[found.end]
+        position, velocity = forest.position, forest.velocity
+        if position is None or velocity is None:
+            raise InputError(f"{self.files[0]}: has no positions or no velocities, which a light cone needs")
+        start, end = position[found.start], position[found.end]
         return Paths(
             start=start,
             end=start + (end - start + 0.5 * size) % size - 0.5 * size,
-            start_velocity=forest.velocity[found.start],
-            end_velocity=forest.velocity[found.end],
+            start_velocity=velocity[found.start],
+            end_velocity=velocity[found.end],
             start_time=float(forests.time[step]),
             end_time=forests.time[found.end_step],
             start_scale=float(forests.scale_factor[step]),
@@ -178,7 +194,7 @@ class ForestCone:
 
         begin = np.full(len(paths.end_time), paths.start_time)
         crosses = np.flatnonzero((late(begin) > 0.0) & (late(paths.end_time) <= 0.0))
-        path = Paths(*(values[crosses] if np.ndim(values) else values for values in paths))
+        path = paths.some(crosses)
         time = path.end_time
         for _ in range(CROSSING_STEPS):
             position = sky.seen(path.at(time), offset)

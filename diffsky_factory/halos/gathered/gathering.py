@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Reader
 from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import comoving_distance_64
-from diffsky_factory.sky.distance_table import redshift_table
+from diffsky_factory.sky.distance_table import CubicTable, redshift_table
 from diffsky_factory.sky.regions import region
 
 HOST_REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, and no copy of a box nearer
@@ -87,9 +88,6 @@ class Gathering:
         self._run("SET enable_progress_bar = false")
         self._run(f"SET memory_limit = '{memory}'")
         self._run("CREATE TABLE IF NOT EXISTS pieces (file TEXT, first BIGINT, last BIGINT, rows BIGINT, dropped TEXT)")
-        self._redshift = None
-        if reader.geometry == "lightcone":
-            self._redshift = redshift_table(reader.cosmology, reader.attributes.get("redshift_max", 20.0))
 
     def close(self) -> None:
         self._connection.close()
@@ -125,7 +123,7 @@ class Gathering:
             raise InputError(
                 f"{piece.file}: columns {sorted(set(given) ^ set(wanted))} are given or promised, not both"
             )
-        columns = {name: np.ascontiguousarray(given[name], wanted[name]) for name in wanted}
+        columns: dict[str, np.ndarray] = {name: np.ascontiguousarray(given[name], wanted[name]) for name in wanted}
         lengths = {len(values) for values in columns.values()}
         if len(lengths) > 1:
             raise InputError(f"{piece.file}: the columns differ in length: {sorted(lengths)}; the file is damaged")
@@ -154,7 +152,14 @@ class Gathering:
         i, j, k = np.minimum((position / size * CELLS).astype(np.int64), CELLS - 1).T
         return (i * CELLS + j) * CELLS + k
 
-    def _on_the_sky(self, columns, position: np.ndarray, piece: Piece) -> dict[str, np.ndarray]:
+    @cached_property
+    def _redshift_at(self) -> CubicTable:
+        """Redshift of a distance [Mpc], of light cones."""
+        return redshift_table(self.reader.cosmology, self.reader.attributes.get("redshift_max", 20.0))
+
+    def _on_the_sky(
+        self, columns: Mapping[str, np.ndarray], position: np.ndarray, piece: Piece
+    ) -> dict[str, np.ndarray]:
         """ra, dec, redshift, redshift_obs, and the order-29 pixel; the file's redshift is kept where it has one."""
         if not len(position):
             return {
@@ -163,7 +168,7 @@ class Gathering:
                 "is_inside": np.empty(0, bool),
             }
         ra, dec, radius = coordinates.sky(position)
-        redshift = columns.get("redshift", self._redshift(radius))
+        redshift = columns.get("redshift", self._redshift_at(radius))
         expected = comoving_distance_64(self.reader.cosmology, redshift)
         off = np.abs(expected - radius) > REDSHIFT_TOLERANCE * np.maximum(radius, 3000.0)
         if off.any():

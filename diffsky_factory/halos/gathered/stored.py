@@ -21,10 +21,21 @@ ROWS_AT_ONCE = 2**20
 class HaloTable(Protocol):
     """Rows of halos in the order of the cells of their groups."""
 
-    attributes: dict[str, Any]
-    columns: dict[str, type]
-    occupied: np.ndarray  # pixels of INDEX_ORDER that hold groups, ascending
-    first_row: np.ndarray  # of each of them, and the number of rows
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the table says of itself: geometry, cosmology, and more."""
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Name and type of each column."""
+
+    @property
+    def occupied(self) -> np.ndarray:
+        """Pixels of INDEX_ORDER that hold groups, ascending."""
+
+    @property
+    def first_row(self) -> np.ndarray:
+        """First row of each of them, and the number of rows."""
 
     def group_cell(self, first: int, last: int) -> np.ndarray:
         """Cell of the group of each row of a range."""

@@ -5,6 +5,7 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.synthetic import patches as synthetic_patches
@@ -26,7 +27,7 @@ class MatterShells(NamedTuple):
     distance: np.ndarray  # (shell + 1,) comoving Mpc, of the edges
 
 
-def matter_shells(known: Structure, edges: np.ndarray, nside: int, region: Region) -> MatterShells:
+def matter_shells(known: Structure, edges: ArrayLike, nside: int, region: Region) -> MatterShells:
     """Matter between edges in redshift (ascending), in the pixels of a map that overlap a region, chunk by chunk.
 
     Particles start on a regular grid and are where the observer sees them; none is lost or counted twice.

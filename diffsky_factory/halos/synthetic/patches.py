@@ -135,12 +135,13 @@ def chunks_in_reach(known: Structure, look: Look) -> list[tuple[int, int, int]]:
     whole = Look(*look[:3], _middle(look.caps), _spread(look), look.near, look.far)
     places = places[reached(whole, centre, half + _margin(known, centre, half))]
     half = 0.5 * np.sqrt(3.0) * synthetic_structure.BLOCK * known.cell
-    found = []
+    blocks: list[tuple[int, int, int]] = []
     for place in places:
         centre = synthetic_structure.block_centres(known.cell, place)
         if reached(look, centre, half + _margin(known, centre, half)).any():
-            found.append(tuple(int(x) for x in place))
-    return found
+            x, y, z = (int(coordinate) for coordinate in place)
+            blocks.append((x, y, z))
+    return blocks
 
 
 def _margin(known: Structure, centre: np.ndarray, half: float) -> np.ndarray:

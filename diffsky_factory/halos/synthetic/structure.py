@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
 from diffsky_factory.core import counters
@@ -117,10 +118,11 @@ def _long_waves(seed: int, theory: LinearTheory, f_nl: float, ratio: Callable) -
     box = (long_waves.BOX, long_waves.NODES, long_waves.SPLIT, long_waves.STEEPNESS, long_waves.DEGREE)
     parts = [seed, f_nl, theory.power.power, theory.power.transfer, *box]
     kept = kept_arrays("long-waves", parts, lambda: long_waves.long_waves(seed, theory.power, f_nl, ratio)._asdict())
-    return LongWaves(**kept)
+    variances = float(kept["overdensity_variance"]), float(kept["displacement_variance"])
+    return LongWaves(kept["potential"], *variances, kept["primordial"])
 
 
-def largest_move(known: Structure, redshift: np.ndarray) -> np.ndarray:
+def largest_move(known: Structure, redshift: ArrayLike) -> np.ndarray:
     """Bound of the displacement [comoving Mpc] of anything at a redshift."""
     return LARGEST * known.displacement * known.rates.first(redshift)
 

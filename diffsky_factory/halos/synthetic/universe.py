@@ -234,7 +234,7 @@ def _drawn_between(universe: Synthetic) -> tuple[float, float]:
     c = universe.cosmology
     near = max(comoving_distance_64(c, universe.redshift_min) - REACH, 0.0)
     far = comoving_distance_64(c, universe.redshift_max) + REACH
-    return tuple(float(redshift_at_distance_64(c, x)) for x in (near, far))
+    return float(redshift_at_distance_64(c, near)), float(redshift_at_distance_64(c, far))
 
 
 @lru_cache(maxsize=16)
@@ -244,9 +244,10 @@ def _mean_numbers(universe: Synthetic) -> tuple[float, float]:
     volume = np.diff(comoving_distance_64(universe.cosmology, z) ** 3) / 3.0
     log_z, means = _mean_densities(universe)
     middle = np.log1p(0.5 * (z[1:] + z[:-1]))
-    return tuple(
+    hosts, satellites = (
         float(np.sum(volume * np.exp(np.interp(middle, log_z, np.log(np.maximum(mean, 1e-300)))))) for mean in means
     )
+    return hosts, satellites
 
 
 def _mean_densities(universe: Synthetic) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:

@@ -93,7 +93,9 @@ class Reader(Protocol):
     file, what is wrong with it and what to do.
     """
 
-    geometry: Geometry
+    @property
+    def geometry(self) -> Geometry:
+        """Whether it is a light cone or a box."""
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -114,7 +114,9 @@ class ForestBox:
         if self.fits is not None:
             found |= self.fits.of(found["simulation_halo_id"], _last_names(objects))
         kept, lacking = with_mass({name: found[name] for name in self.columns})
-        columns = {name: np.ascontiguousarray(kept[name], kind) for name, kind in self.columns.items()}
+        columns: dict[str, np.ndarray] = {
+            name: np.ascontiguousarray(kept[name], kind) for name, kind in self.columns.items()
+        }
         return Rows(columns, {**objects.forest.dropped, **lacking})
 
     def counts(self, piece: Piece) -> dict[str, int]:

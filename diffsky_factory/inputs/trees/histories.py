@@ -112,7 +112,7 @@ def _id_columns(objects: Objects) -> dict[str, np.ndarray]:
 
 
 def _vectors(forest: Forest, rows: np.ndarray) -> dict[str, np.ndarray]:
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for names, values in ((("x", "y", "z"), forest.position), (("vx", "vy", "vz"), forest.velocity)):
         if values is not None:
             columns |= {name: np.ascontiguousarray(values[rows, axis]) for axis, name in enumerate(names)}

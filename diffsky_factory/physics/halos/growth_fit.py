@@ -218,7 +218,7 @@ def _within_bounds(m: Moments) -> tuple[Scalar, Scalar]:
     lo, hi = limits("late_index")
     top = limits("early_index")[1]
     gap = MARGIN * top
-    tiny = jnp.finfo(m.ee.dtype).tiny
+    tiny = jnp.finfo(jnp.result_type(m.ee)).tiny
     determinant = m.ee * m.ll - m.el**2
     apart = determinant > COLLINEAR * m.ee * m.ll
     determinant = jnp.where(apart, determinant, 1.0)
@@ -270,14 +270,16 @@ class Search(NamedTuple):
     done: Vector
 
 
-def refine(target: Target, x: Vector, today: Scalar, logtc: Vector, curvature: Vector, bracket) -> tuple:
+def refine(
+    target: Target, x: Vector, today: Scalar, logtc: Vector, curvature: Vector, bracket: tuple[Vector, Vector]
+) -> tuple[Vector, Indices, Vector]:
     """logtc of the least loss in a bracket, its Indices, and whether it was reached, each (n,): the secant method."""
     zero = jnp.zeros_like(logtc)
     nothing = Indices(zero, zero, zero, jnp.full_like(zero, jnp.inf))
     s = Search(logtc, logtc, zero, curvature, *bracket, logtc, nothing, ~target.enough)
     s = _searched(target, x, today, s, 0, FIRST_STEPS)
 
-    def more(target, s):
+    def more(target: Target, s: Search) -> Search:
         return _searched(target, x, today, s, FIRST_STEPS, MOST_STEPS)
 
     s = advance_unfinished(more, target, s, s.done, PARTS)

@@ -108,7 +108,7 @@ def in_chunks(contract: Callable, interval: jax.Array, n_interval: int, rows: tu
     return checkpoint_name(out.reshape(-1, *shape.shape[1:])[chunks.slot_of_row], KEPT)
 
 
-def node_position(nodes: Vector, x: Scalar) -> tuple[Scalar, Scalar]:
+def node_position(nodes: Vector, x: Scalar) -> tuple[jax.Array, jax.Array]:
     """The interval of ascending nodes that holds x, and the fraction of the way through it, clamped to the nodes."""
     upper = jnp.clip(jnp.searchsorted(nodes, x), 1, nodes.shape[0] - 1)
     lower = nodes[upper - 1]

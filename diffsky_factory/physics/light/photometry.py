@@ -86,7 +86,7 @@ def _linear_magnitude(bands: BandTable, redshift: Vector, stars: Stars) -> jax.A
     return in_chunks(contract, at, bands.redshift.shape[0] - 1, (fraction, stars))
 
 
-def dimming(cosmology: Cosmology, redshift: Vector) -> Vector:
+def dimming(cosmology: Cosmology, redshift: Scalar) -> Scalar:
     """Apparent magnitude of a source of absolute magnitude 0 whose band is already that of its rest frame."""
     return distance_modulus(cosmology, redshift) - 2.5 * jnp.log10(1.0 + redshift)
 
@@ -107,6 +107,7 @@ def band_fluxes(name: str, ages: tuple[str, ...], writes: str, *, as_diffsky: bo
         redshift = columns["redshift"]
         given = {**columns, "age_weights": age_distributions(columns, ages)}
         stars = Stars(*[given[field] for field in Stars._fields])
+        shift: Scalar
         if as_diffsky:
             light = _linear_magnitude(bands, redshift, stars)
             shift = _dimming_between_nodes(cosmology, redshift, bands.redshift)

@@ -164,13 +164,20 @@ def linear_chunk(
     return LinearChunk(overdensity, first, second, primordial)
 
 
-def _coupled(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], short: np.ndarray):
+def _corner(known: Filters, chunk: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Place [Mpc] of the first node of a chunk with its border."""
+    x, y, z = ((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
+    return x, y, z
+
+
+def _coupled(
+    known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], short: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Long primordial potential (32, 32, 32), and waves of overdensity that its product with the short one adds.
 
     phi^2 = phi_L^2 + 2 phi_L phi_S + phi_S^2, of which the first is among the long waves.
     """
-    corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
-    at = long_waves.window(coefficients, corner, PADDED, known.cell)
+    at = long_waves.window(coefficients, _corner(known, chunk), PADDED, known.cell)
     (far,) = long_waves.derivatives(at, ((0, 0, 0),))
     near = scipy.fft.irfftn(short / known.per_potential, s=(PADDED,) * 3)
     added = scipy.fft.rfftn((2.0 * far + near) * near, overwrite_x=True) * known.per_potential
@@ -178,7 +185,9 @@ def _coupled(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, in
     return far[CENTRE, CENTRE, CENTRE], added
 
 
-def _second_order(known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], smooth: np.ndarray):
+def _second_order(
+    known: Filters, coefficients: np.ndarray, chunk: tuple[int, int, int], smooth: np.ndarray
+) -> np.ndarray:
     """-phi2 as waves (64, 64, 33), from smoothed short waves and the long ones, on every other node.
 
     Every other, as the waves are smooth and their source has little on the shortest scales.
@@ -187,8 +196,7 @@ def _second_order(known: Filters, coefficients: np.ndarray, chunk: tuple[int, in
     waves = wavenumbers(n, step)
     over = smooth[_KEPT] / (8.0 * waves.squared)  # 8: transforms back are means over the nodes
     over[_HIGHEST] = 0.0
-    corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
-    long = long_waves.derivatives(long_waves.window(coefficients, corner, n, step), SECOND)
+    long = long_waves.derivatives(long_waves.window(coefficients, _corner(known, chunk), n, step), SECOND)
     k, pairs = waves[:3], ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     # derivatives of -phi: -phi(k) = delta(k) / k^2
     bend = [scipy.fft.irfftn(over * (k[i] * k[j]), s=(n,) * 3) + mine for (i, j), mine in zip(pairs, long)]
