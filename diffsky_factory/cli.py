@@ -92,8 +92,9 @@ def main(debug: bool, log: Path | None) -> None:
 @_clear_errors
 def list_(kind: str | None) -> None:
     """What is known by name."""
+    from diffsky_factory.core.errors import InputError, near
     from diffsky_factory.factory.opening.catalogs import list_catalogs
-    from diffsky_factory.inputs.entries import KINDS, InputError, near
+    from diffsky_factory.inputs.entries import KINDS
 
     kinds = [name.removesuffix("s") for name in KINDS]
     if kind is not None and kind.removesuffix("s") not in kinds:
@@ -110,7 +111,8 @@ def list_(kind: str | None) -> None:
 @_clear_errors
 def show(name: str) -> None:
     """Print an entry, or what a store holds."""
-    from diffsky_factory.inputs.entries import KINDS, InputError, entry_names, entry_path, near
+    from diffsky_factory.core.errors import InputError, near
+    from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path
 
     found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
     if not found and Path(name).exists():

@@ -11,13 +11,12 @@ import xarray as xr
 from jax.tree_util import register_pytree_node_class
 
 from diffsky_factory.core.constants import Key, held, kind_of, scope_of
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.factory.evaluate import requested
 from diffsky_factory.factory.model import Model
-from diffsky_factory.inputs.entries import near
 from diffsky_factory.physics import INGREDIENTS
 from diffsky_factory.sky.cosmology import Cosmology
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from diffsky_factory.core.constants import Key, held, kind_of, said
 from diffsky_factory.core.declared import Declared, declared_at
-from diffsky_factory.core.errors import InputError, did_you_mean
+from diffsky_factory.core.errors import InputError, did_you_mean, near
 from diffsky_factory.core.imports import is_path
 from diffsky_factory.core.plan import writers_of
 from diffsky_factory.core.provider import Provider
@@ -16,7 +16,6 @@ from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.providers import PROVIDERS
 from diffsky_factory.factory.tables import DEFAULT_IGM, line_names, spectrum_wavelengths, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.entries import near
 from diffsky_factory.inputs.filters import Bands, band_names, load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.igm import check_absorption

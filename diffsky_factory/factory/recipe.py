@@ -11,9 +11,9 @@ from astropy import units
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from diffsky_factory.core.declared import Declared
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
-from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
+from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
 from diffsky_factory.sky import regions
 

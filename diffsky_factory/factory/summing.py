@@ -20,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 
 from diffsky_factory.core.cache import keep_compiled_kernels
 from diffsky_factory.core.constants import constant
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.random import draw_all, row_keys
@@ -28,7 +28,6 @@ from diffsky_factory.factory.chunks import Chunks, chunks_of
 from diffsky_factory.factory.galaxies import parameter_keys
 from diffsky_factory.factory.kernel import Precision, blocks, in_precision, padded_block
 from diffsky_factory.factory.runs.tasks import finished
-from diffsky_factory.inputs.entries import near
 
 BLOCK = 4096  # rows of a chunk that is computed at once; chosen: a quarter of a GB in the gradient of ten bands
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from diffsky_factory.core.cache import kept_arrays
 from diffsky_factory.core.constants import Key
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.types import vector
 from diffsky_factory.inputs import band_tables
 from diffsky_factory.inputs import igm as igm_models
 from diffsky_factory.inputs import templates as template_files
 from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
-from diffsky_factory.inputs.entries import entry_path, near
+from diffsky_factory.inputs.entries import entry_path
 from diffsky_factory.inputs.filter_curves import FilterCurve
 from diffsky_factory.inputs.filters import Bands, load_filters
 from diffsky_factory.inputs.igm import transmission_of_points

@@ -12,9 +12,9 @@ import yaml
 from pydantic import BeforeValidator, Field
 
 from diffsky_factory.core.constants import Key
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.parameters import Within, bounds
-from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
+from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.physics import INGREDIENTS, parameter_class, parameter_names
 
 SCHEMA = "diffsky-factory/calibration/1"

@@ -13,8 +13,8 @@ import numpy as np
 from astropy import units
 from pydantic import BeforeValidator, field_validator, model_validator
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, checked, entry_names, near
+from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.inputs.entries import Record, checked, entry_names
 from diffsky_factory.inputs.filter_curves import FILE_SUFFIXES, FilterCurve, problem_of_curve, read_curve_file
 from diffsky_factory.inputs.filter_sets import set_curve, set_entry
 from diffsky_factory.inputs.package_curves import read_unpinned_curve

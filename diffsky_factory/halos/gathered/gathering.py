@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from diffsky_factory.core.counters import GOLDEN, mixed
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Reader
 from diffsky_factory.sky import coordinates, tiles
@@ -35,18 +36,11 @@ def replica_ids(simulation_id: np.ndarray, replica: np.ndarray) -> np.ndarray:
     """
     ids, replica = np.asarray(simulation_id, np.int64), np.asarray(replica, np.int64)
     packed = PACKED + replica * PACKED_ID + ids
-    hashed = HASHED + (_mixed(ids.view(np.uint64) ^ _mixed(replica.view(np.uint64))) >> np.uint64(3)).astype(np.int64)
+    word = mixed((ids.view(np.uint64) ^ mixed(replica.view(np.uint64) + GOLDEN)) + GOLDEN)
+    hashed = HASHED + (word >> np.uint64(3)).astype(np.int64)
     kept = (replica == 0) & (ids >= 0) & (ids < HASHED)
     fits = (replica > 0) & (replica < PACKED_REPLICA) & (ids >= 0) & (ids < PACKED_ID)
     return np.where(kept, ids, np.where(fits, packed, hashed))
-
-
-def _mixed(x: np.ndarray) -> np.ndarray:
-    """Every bit of each 64-bit number spread over all: splitmix64 (Steele, Lea & Flood 2014, OOPSLA, Fig. 17)."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def gathered_columns(reader: Reader) -> dict[str, type]:

@@ -16,6 +16,7 @@ from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.regions import FullSky, Region
 
+SIDE_BY_SIDE = 8  # chosen: chunks that are made at a time at the most; each takes memory of its own
 CAPS = 3  # chosen: orders by which the pixels that stand for a patch are finer than it
 PATCHES = Recent(2.0e8)  # chosen: bytes; neighbouring tiles then share their hosts
 CHUNKS = Recent(2.5e8)  # chosen: bytes; those of some 170 chunks, which neighbouring patches share
@@ -64,7 +65,7 @@ def patch(key, known: Structure, order: int, pixel: int, region: Region, redshif
 def _patch(key, known: Structure, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Patch:
     look = look_at(known.theory.cosmology, order, pixel, region, redshift)
     places = chunks_in_reach(known, look)
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(cores(SIDE_BY_SIDE)) as pool:
         found = list(pool.map(partial(_seen, key, known, look, redshift), places))
     every = [np.concatenate(column) for column in zip(*found)] if found else _nothing()
     order_on_sky = np.lexsort((every[4], every[0]))
@@ -77,11 +78,6 @@ def joined(patches: Iterable[Patch]) -> Patch:
     if len(found) == 1:
         return found[0]
     return Patch(*(np.concatenate(column) for column in zip(*found))) if found else Patch(*_nothing())
-
-
-def threads() -> int:
-    """How many chunks are made side by side."""
-    return min(8, cores())
 
 
 def _nothing() -> list[np.ndarray]:

@@ -1,14 +1,13 @@
 """The embedded universe: halos of any part of the sky, clustered as they should be, without a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.halos.synthetic import matter as synthetic_matter
 from diffsky_factory.halos.synthetic import patches as synthetic_patches
 from diffsky_factory.halos.synthetic import structure as synthetic_structure
@@ -75,13 +74,13 @@ class Synthetic:
 
         Raises InputError for an unknown name, with those that are like it.
         """
-        _known(options, [field.name for field in fields(cls)], "option of the synthetic universe")
+        _check_names(options, [field.name for field in fields(cls)], "option of the synthetic universe")
         hints, values = get_type_hints(cls), dict(options)
         for name, value in options.items():
             if isinstance(value, Mapping):
                 kinds = [kind for kind in (hints[name], *get_args(hints[name])) if hasattr(kind, "_fields")]
                 _require(bool(kinds), name, dict(value), "a plain value")
-                _known(value, kinds[0]._fields, name)
+                _check_names(value, kinds[0]._fields, name)
                 values[name] = kinds[0](**{each: float(x) for each, x in value.items()})
         return cls(**values)
 
@@ -278,13 +277,11 @@ def _check_pixel(order: int, pixel: int) -> None:
         raise InputError(f"no pixel {pixel} at HEALPix order {order}: 0 to {12 * 4**order - 1}")
 
 
-def _known(given: Mapping, names, what: str) -> None:
-    """Refuse a name that is not among the known ones, with those that are like it."""
+def _check_names(given: Mapping, names: Collection[str], what: str) -> None:
+    """Refuse a name that is not among some, with those that are like it."""
     for name in given:
         if name not in names:
-            near = get_close_matches(str(name), names, n=3)
-            hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
-            raise InputError(f"'{name}' is no {what}: {hint}")
+            raise InputError(f"'{name}' is no {what}; {near(name, names)}")
 
 
 def _require(holds: bool, name: str, value: Any, wanted: str) -> None:
