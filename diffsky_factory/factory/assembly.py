@@ -21,7 +21,7 @@ from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
-from diffsky_factory.factory.sizes import check_spectra, is_spectral
+from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.halos.completion.completed import Completion
 from diffsky_factory.halos.open import Simulation, open_simulation
 from diffsky_factory.inputs.calibrations import Calibration

@@ -16,7 +16,7 @@ from diffsky_factory.core.provider import needed, providable, provided
 from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.model import Model
-from diffsky_factory.factory.sizes import check_spectra, is_spectral
+from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain

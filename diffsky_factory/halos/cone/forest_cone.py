@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from diffsky_factory.core.cubic import cubic_step
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.cone.replicas import MPC_PER_GYR, Replicas
 from diffsky_factory.halos.cone.segments import Segments, segments
@@ -53,8 +54,7 @@ class Paths(NamedTuple):
         s = ((time - self.start_time) / span)[:, None]
         first = self.start_velocity * (MPC_PER_GYR / self.start_scale) * span[:, None]
         last = self.end_velocity * (MPC_PER_GYR / self.end_scale * span)[:, None]
-        rise = self.end - self.start
-        return self.start + s * (first + s * (3.0 * rise - 2.0 * first - last + s * (first + last - 2.0 * rise)))
+        return cubic_step(s, self.start, self.end - self.start, first, last)
 
 
 @dataclass(frozen=True)

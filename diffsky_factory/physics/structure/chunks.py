@@ -13,7 +13,7 @@ import scipy.fft
 
 from diffsky_factory.core.counters import philox
 from diffsky_factory.physics.structure import long_waves
-from diffsky_factory.physics.structure.growth import Growth
+from diffsky_factory.physics.structure.linear_growth import Growth
 from diffsky_factory.physics.structure.long_waves import FIRST, SECOND, LongWaves, Wavenumbers, wavenumbers
 from diffsky_factory.physics.structure.power import LinearPower
 from diffsky_factory.sky.cosmology import Cosmology
