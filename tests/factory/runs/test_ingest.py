@@ -47,7 +47,7 @@ def test_a_store_holds_what_was_read_in_the_order_of_the_sky(reader, tmp_path):
 def test_without_its_database_nothing_is_written_and_the_error_says_what_to_install(reader, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "duckdb", None)
     for take_in in (lambda: dff.ingest("made up", tmp_path / "halos.zarr"), lambda: gather_in_memory(reader)):
-        with pytest.raises(dff.InputError, match=r"readers\.py: pip install 'diffsky_factory\[ingest\]'"):
+        with pytest.raises(dff.InputError, match=r"inspected\.py: pip install 'diffsky_factory\[ingest\]'"):
             take_in()
     assert not list(tmp_path.iterdir())
 
