@@ -170,7 +170,7 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool) -> None:
     """Rows, bytes, files, memory and time of a build, without building.
 
-    Of a large part of the synthetic universe, numbers are means over universes unless they are to be exact.
+    For a large part of the synthetic universe the numbers are means over universes, unless --exact is given.
     """
     from diffsky_factory.core.machine import cores
     from diffsky_factory.factory.assembly import assembly

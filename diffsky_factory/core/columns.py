@@ -88,6 +88,6 @@ def column(name: str) -> Column:
 
 
 def row_numbers(names: Iterable[str]) -> list[str]:
-    """Those of the names that are columns of row numbers."""
+    """The names that are columns of row numbers."""
     known = columns()
     return [name for name in names if (last := split(name)[1]) in known and known[last].row_number]

@@ -63,7 +63,7 @@ def providable(providers: Iterable[Provider], given: Collection[str]) -> tuple[P
 
 
 def needed(order: Sequence[Provider], given: Collection[str], wanted: Iterable[str]) -> tuple[Provider, ...]:
-    """Those of some, in their order, that the wanted columns follow from, beside those that are given."""
+    """The providers, in their order, that wanted columns follow from which are not given."""
     open_, chosen = set(wanted) - set(given), []
     for one in reversed(order):
         if open_.intersection(one.writes):

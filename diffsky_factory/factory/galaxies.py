@@ -22,7 +22,7 @@ from diffsky_factory.sky.cosmology import Cosmology
 
 
 def parameter_keys(keys: Iterable[Key]) -> dict[str, Key]:
-    """Those of some constants that are parameters of the model, by the published name of their group, under a scope."""
+    """The constants that are parameters of the model, by the published name of their group and its scope."""
     groups = {kind: group for group, kind in INGREDIENTS.items()}
     named = {scoped(scope_of(key), groups[kind_of(key)]): key for key in keys if kind_of(key) in groups}
     order = list(INGREDIENTS)

@@ -141,7 +141,8 @@ def spectrum_table(
 ) -> SpectrumTable:
     """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits.
 
-    Of a range, with the points that light comes from which is seen there from the last node.
+    With a range of wavelengths, the points of the templates reach as far to the blue as light comes from that is seen
+    in the range from the last redshift node.
     """
     ssp = load_templates(templates)
     shown = spectrum_wavelengths(templates, wavelengths)

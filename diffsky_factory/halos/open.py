@@ -39,7 +39,7 @@ class Simulation(Protocol):
 
     @property
     def cosmology(self) -> Cosmology:
-        """That of the simulation."""
+        """The cosmology of the simulation."""
 
     @property
     def columns(self) -> Mapping[str, Any]:

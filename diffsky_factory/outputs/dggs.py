@@ -11,7 +11,7 @@ from diffsky_factory.outputs.store import Table
 
 DIMENSION, COORDINATE, GRID_MAPPING = "cells", "cell_ids", "healpix"
 CELL_ATTRIBUTES = {"standard_name": "healpix_index", "units": "1", "description": "HEALPix pixel, NESTED, ICRS."}
-"""Of a coordinate of pixels, by CF."""
+"""Attributes that CF asks of a coordinate of pixels."""
 
 CONVENTION = {
     "uuid": "7b255807-140c-42ca-97f6-7a1cfecdbc38",

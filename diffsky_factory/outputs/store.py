@@ -129,7 +129,7 @@ def finalize(path: Path, part: Part, tables: Mapping[str, Table], attributes: Ma
 
 
 def remove_leftovers(path: Path) -> None:
-    """Delete the unfinished files of a killed process; only for who holds the lock of the store."""
+    """Delete the unfinished files of a killed process; to be called under the lock of the store alone."""
     for folder, folders, files in os.walk(path):
         for name in [name for name in folders if name.startswith(NEW_METADATA)]:
             shutil.rmtree(Path(folder) / name, ignore_errors=True)
@@ -175,7 +175,7 @@ def read_part(path: str | Path, name: str | None = None) -> Part:
 
 @contextmanager
 def writer(path: Path) -> Iterator[str]:
-    """A mark by which tasks of this job are told from those of earlier ones; for who holds the lock of the store."""
+    """A mark that tells tasks of this job from those of earlier ones; to be called under the lock of the store."""
     mark = uuid4().hex
     with _writable(path):
         (path / WRITER).write_text(mark)

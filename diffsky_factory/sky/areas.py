@@ -110,7 +110,7 @@ def _measured(parts: Sequence[Part], order: int, pixels: np.ndarray) -> float:
 def _overlapping(
     parts: Sequence[Part], order: int, pixels: np.ndarray, unsure: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Those of some pixels that overlap each part, and which parts are not known to cover them."""
+    """The pixels that overlap every part, and for each which parts may not cover it."""
     left, unsure = np.ones(len(pixels), bool), unsure.copy()
     for i, part in enumerate(parts):
         rows = np.flatnonzero(left & unsure[:, i])

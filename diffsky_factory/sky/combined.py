@@ -68,7 +68,7 @@ class AnyOf(Part):
 
     @cached_property
     def _outlines(self) -> list[Ranges]:
-        """Of each part, pixels that hold it, as small as the part."""
+        """Pixels that hold each part, about as small as the part."""
         orders = [min(tiles.order_of_area(part.size) + 1, tiles.FINEST) for part in self.parts]
         return [ranges_of(order, part.pixels(order)) for order, part in zip(orders, self.parts)]
 

@@ -118,7 +118,7 @@ class TracedField:
         return [np.bincount(at, weight, side**3).reshape((side,) * 3) for weight in weights]
 
     def _motion(self, number: np.ndarray, momentum: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean velocity and dispersion of the tracers around, with one that moves as all do among them."""
+        """Mean velocity and dispersion of the tracers around; some that move as all do on average are added to them."""
         around = (2.0 * np.sqrt(np.pi) * self.smoothing / CELL) ** 3  # cells that the Gaussian averages over
         total = number * around + UNKNOWN_SPEED
         mean = momentum * around / total[..., None]

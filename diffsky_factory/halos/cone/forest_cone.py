@@ -18,7 +18,7 @@ from diffsky_factory.inputs.trees.histories import Objects, object_columns, seen
 from diffsky_factory.inputs.trees.links import largest_along, link
 from diffsky_factory.sky.cosmology import Cosmology
 
-COPIES_AT_ONCE = 16  # chosen: of the box, for which the same segments are used
+COPIES_AT_ONCE = 16  # chosen: copies of the box for which the same segments are used
 CROSSING_STEPS = 6  # chosen: each shortens the error of the time of crossing by v/c, to below 1e-12 Gyr
 IDS = ("simulation_halo_id", "simulation_host_halo_id", "simulation_penultimate_host_halo_id")
 
@@ -61,10 +61,10 @@ class Paths(NamedTuple):
 class ForestCone:
     """Halos of merger trees on the past light cone of an observer.
 
-    Between two snapshots an object moves along the cubic that has its places and velocities at both. It is seen where
-    its time is that at which light from there had to leave: on exactly one of its segments, as nothing is faster than
-    light, so that there are no seams between snapshots or copies. One that merges is seen until the merger. Its id is
-    that of the last node of its main branch, so that it has the same one in every copy and at every time.
+    Between two snapshots an object moves along the cubic that has its places and velocities at both. It is seen at the
+    point that it passes just when light from there has to leave. It passes one such point only, as nothing is faster
+    than light, so that there are no seams between snapshots or copies. An object that merges is seen until the merger.
+    Its id is that of the last node of its main branch, so that it has the same one in every copy and at every time.
 
     box : the merger trees, opened as a box; their snapshots must reach the redshifts of the light cone
     replicas : the observer's sky
@@ -86,22 +86,22 @@ class ForestCone:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Of the merger trees."""
+        """The files of the merger trees."""
         return self.box.files
 
     @property
     def cosmology(self) -> Cosmology:
-        """Of the merger trees."""
+        """The cosmology of the merger trees."""
         return self.box.cosmology
 
     @property
     def columns(self) -> Mapping[str, type]:
-        """Those of the box, and what tells the copies apart."""
+        """The columns of the box, and those that tell the copies apart."""
         return {**self.box.columns, "redshift": np.float64, "replica": np.int64}
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The merger trees', with the geometry of the sky."""
+        """What the merger trees say of themselves, with the geometry of the sky."""
         return {**self.box.forests.attributes, **self.replicas.attributes}
 
     def pieces(self) -> Sequence[Piece]:
@@ -189,7 +189,7 @@ class ForestCone:
         sky = self.replicas
 
         def late(time: np.ndarray) -> np.ndarray:
-            """By how much light that leaves where it is then must have left later [Gyr]."""
+            """How much later than then light from there must leave to be seen [Gyr]; negative after the crossing."""
             return sky.time(np.linalg.norm(sky.seen(paths.at(time), offset), axis=-1)) - time
 
         begin = np.full(len(paths.end_time), paths.start_time)

@@ -17,7 +17,9 @@ from diffsky_factory.sky.distance_table import CubicTable, redshift_table
 from diffsky_factory.sky.regions import region
 
 HOST_REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, and no copy of a box nearer
-LONGEST_CHAIN = 64  # of hosts, chosen: each pass doubles what is followed, so only a circle is longer
+LONGEST_CHAIN = (
+    64  # hosts in a chain, chosen: each pass doubles how far it is followed, so that only a circle is longer
+)
 CELLS = 2**10  # chosen: cells along a side of a box, by which its halos are ordered
 PACKED_ID, PACKED_REPLICA = 2**36, 2**25  # chosen: what fits beside each other below 2^61
 REPLICAS_OF_A_SNAPSHOT = 2**18  # chosen: 64 copies of a box along each axis
@@ -148,7 +150,7 @@ class Gathering:
 
     @cached_property
     def _redshift_at(self) -> CubicTable:
-        """Redshift of a distance [Mpc], of light cones."""
+        """Redshift as a function of comoving distance [Mpc]."""
         return redshift_table(self.reader.cosmology, self.reader.attributes.get("redshift_max", 20.0))
 
     def _on_the_sky(
@@ -182,7 +184,7 @@ class Gathering:
         }
 
     def _inside(self, ra: np.ndarray, dec: np.ndarray, redshift: np.ndarray) -> np.ndarray:
-        """Whether hosts there are meant, where the reader goes a margin beyond what is."""
+        """Whether hosts at these places belong to the product, where its reader reads a margin around it too."""
         cut = self.reader.attributes.get("cut")
         if not cut:
             return np.ones(len(ra), bool)

@@ -96,7 +96,7 @@ class StoredHalos:
 
     @property
     def cosmology(self) -> Cosmology:
-        """That of the product."""
+        """The cosmology of the product."""
         return Cosmology(**self.table.attributes["cosmology"])
 
     @property
@@ -118,7 +118,7 @@ class StoredHalos:
 
     @property
     def default_region(self) -> dict[str, Any]:
-        """All of it."""
+        """The whole footprint."""
         return {"full_sky": True}
 
     @property

@@ -38,7 +38,7 @@ class Patch(NamedTuple):
     environment: np.ndarray
 
     def part(self, order: int, pixel: int) -> "Patch":
-        """Those in one pixel."""
+        """The hosts in one pixel."""
         shift = 2 * (tiles.FINEST - order)
         first, last = np.searchsorted(self.pixel, [pixel << shift, (pixel + 1) << shift])
         return Patch(*(column[first:last] for column in self))
@@ -57,7 +57,7 @@ class Look(NamedTuple):
 
 
 def patch(key, known: Structure, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Patch:
-    """Hosts of a pixel and region, kept for the next that asks; key names the universe."""
+    """Hosts of a pixel and region, kept for whoever asks next; key names the universe."""
     make = partial(_patch, key, known, order, pixel, region, redshift)
     return PATCHES.get((key, order, pixel, region), make)
 

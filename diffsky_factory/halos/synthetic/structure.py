@@ -153,7 +153,7 @@ def _redshift(known: Structure, position: np.ndarray) -> np.ndarray:
 
 
 def _cells(known: Structure, place, linear, moved_at: np.ndarray, drawn_at: np.ndarray) -> Cells:
-    """Cells from a linear chunk; nodes move until one redshift, hosts are numbered as of another (34, 34, 34)."""
+    """Cells from a linear chunk; nodes move until one redshift, and hosts are as many as at another (34, 34, 34)."""
     return Cells(
         place=place,
         score=linear.overdensity.ravel()[CELL_NUMBERS] / known.sigma,
@@ -181,7 +181,7 @@ def block_centres(cell: float, place: tuple[int, int, int]) -> np.ndarray:
 
 
 def hosts(known: Structure, tables: HostTables, cells: Cells, blocks: np.ndarray, wanted: Callable) -> Hosts:
-    """Hosts of some blocks (512,) bool of a chunk, those whose position (n, 3) is wanted, a function to bool.
+    """The hosts of some blocks (512,) bool of a chunk whose position (n, 3) is wanted, as a function tells (bool).
 
     A host is the same whichever blocks and positions are wanted.
     """
@@ -227,7 +227,7 @@ def drawn_masses(known: Structure, tables: HostTables, cells: Cells, cell: np.nd
 
 
 def _stays(known: Structure, tables: HostTables, cells: Cells, cell: np.ndarray, halo_id: np.ndarray, mass: np.ndarray):
-    """Which of twice too many hosts a long primordial potential leaves: half, and more or fewer as it asks, bool."""
+    """Which hosts stay, bool: twice too many are drawn; a long primordial potential keeps half, or more or fewer."""
     redshift = cells.redshift[cell]
     resolved = known.short_share * tables.at_mass("resolved", redshift, mass)
     response = primordial_response(tables.at_mass("first_bias", redshift, mass), resolved)
@@ -281,7 +281,7 @@ def moved_points(cell: float, cells: Cells, place: np.ndarray) -> tuple[np.ndarr
 
 
 def _first_satellites(halo_id: np.ndarray, satellites: np.ndarray) -> np.ndarray:
-    """Id of the first satellite of each host: after the hosts of its block, and the satellites of those before it."""
+    """Id of the first satellite of each host; it follows the hosts of the block and the satellites of earlier hosts."""
     block = halo_id // IDS_PER_BLOCK
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     number = np.diff(np.append(starts, len(block)))

@@ -70,7 +70,7 @@ class Synthetic:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Synthetic":
-        """From plain options, as recipes write them; parameters and cosmology as mappings of names to numbers.
+        """The universe of options as recipes write them: parameters and cosmology are mappings of names to numbers.
 
         Raises InputError for an unknown name, with those that are like it.
         """
@@ -193,7 +193,7 @@ class Synthetic:
 
 @lru_cache(maxsize=4)
 def _structure(universe: Synthetic) -> Structure:
-    """What the hosts of a universe follow from: once per process, so that a universe is small to send."""
+    """What the hosts of a universe follow from; made once per process, so that a universe is small to send."""
     theory = _theory(universe)
     return synthetic_structure.structure(
         seed=universe.seed,
@@ -259,7 +259,7 @@ def _mean_densities(universe: Synthetic) -> tuple[np.ndarray, tuple[np.ndarray, 
 
 
 def _patch_order(universe: Synthetic) -> int:
-    """Order of the patches in which hosts are made: not too many in one."""
+    """Order of the patches in which hosts are made, such that none has too many."""
     hosts = _mean_numbers(universe)[0] * np.deg2rad(1.0) ** 2
     order = PATCH_ORDER
     while hosts * tiles.pixel_area(order) > MOST_HOSTS:

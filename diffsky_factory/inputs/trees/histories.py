@@ -139,7 +139,7 @@ class ForestHistories:
 
     @property
     def cosmology(self) -> Cosmology:
-        """Of the simulation."""
+        """The cosmology of the simulation."""
         return self.forests.cosmology
 
     @cached_property

@@ -65,8 +65,8 @@ def fit_star_formation(grid: "StellarGrid", rate: Vector, mah_parameters: Vector
     mah_parameters : (n, 5), see HaloGrowth
     today          : Gyr, the age at z = 0 that the growth refers to
 
-    Of TRIED starts around one that follows from the halo's mass, the STARTS with the least loss are followed to their
-    minimum, and the lower one is taken. There is no fit where a rate is missing or where there are fewer than
+    TRIED starts lie around one that follows from the halo's mass; the STARTS with the least loss are followed to their
+    minima, and the lowest minimum is taken. There is no fit where a rate is missing or where there are fewer than
     FEWEST_POINTS times with mass enough.
     Holds for galaxies of more than 10^7 Msun; the baryon fraction is BARYON_FRACTION, absorbed in lgy_at_mcrit.
     Error: the median loss is that of diffstar's own fits; of 40, one in ten is above twice that

@@ -190,7 +190,7 @@ def _second_order(
 ) -> np.ndarray:
     """-phi2 as waves (64, 64, 33), from smoothed short waves and the long ones, on every other node.
 
-    Every other, as the waves are smooth and their source has little on the shortest scales.
+    Every other node is enough, as the waves are smooth and their source has little on the shortest scales.
     """
     n, step = PADDED // 2, 2.0 * known.cell
     waves = wavenumbers(n, step)
