@@ -92,8 +92,9 @@ def main(debug: bool, log: Path | None) -> None:
 @_clear_errors
 def list_(kind: str | None) -> None:
     """What is known by name."""
+    from diffsky_factory.core.errors import InputError, near
     from diffsky_factory.factory.opening.catalogs import list_catalogs
-    from diffsky_factory.inputs.entries import KINDS, InputError, near
+    from diffsky_factory.inputs.entries import KINDS
 
     kinds = [name.removesuffix("s") for name in KINDS]
     if kind is not None and kind.removesuffix("s") not in kinds:
@@ -110,7 +111,8 @@ def list_(kind: str | None) -> None:
 @_clear_errors
 def show(name: str) -> None:
     """Print an entry, or what a store holds."""
-    from diffsky_factory.inputs.entries import KINDS, InputError, entry_names, entry_path, near
+    from diffsky_factory.core.errors import InputError, near
+    from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path
 
     found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
     if not found and Path(name).exists():
@@ -168,7 +170,7 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool) -> None:
     """Rows, bytes, files, memory and time of a build, without building.
 
-    Of a large part of the synthetic universe, numbers are means over universes unless they are to be exact.
+    For a large part of the synthetic universe the numbers are means over universes, unless --exact is given.
     """
     from diffsky_factory.core.machine import cores
     from diffsky_factory.factory.assembly import assembly

@@ -4,22 +4,21 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 
 from diffsky_factory.core.errors import did_you_mean
 from diffsky_factory.core.resources import resource, user_folders
-from diffsky_factory.core.schemas import read_schemas
+from diffsky_factory.core.schemas import Named, read_schemas
 
 BANDS, LINES = "bands", "lines"
 """What the labels of an axis are `of` where a recipe gives them; for all others it is a table, as Table.field."""
 
 
-class Axis(BaseModel):
+class Axis(Named):
     """One axis: its labels or what they are taken from, their unit and meaning, and how columns of it are handled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
     long_name: str
     unit: str
     description: str

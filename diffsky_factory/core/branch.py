@@ -97,11 +97,12 @@ def branch(
 
 def _downstream(stages: Sequence[Stage], changed: set[str]) -> list[Stage]:
     """The stages that read, directly or not, a column that is replaced."""
-    found, before = set(), -1
-    while len(found) > before:
-        before = len(found)
+    reached: set[Stage] = set()
+    before = -1
+    while len(reached) > before:
+        before = len(reached)
         for stage in stages:
-            if stage not in found and changed & set(stage.reads) and not set(stage.writes) <= changed:
-                found.add(stage)
+            if stage not in reached and changed & set(stage.reads) and not set(stage.writes) <= changed:
+                reached.add(stage)
                 changed = changed | set(stage.writes)
-    return [stage for stage in stages if stage in found]
+    return [stage for stage in stages if stage in reached]

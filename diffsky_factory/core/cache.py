@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import jax
@@ -15,6 +16,8 @@ from platformdirs import user_cache_dir
 
 FOLDER = "DIFFSKY_FACTORY_CACHE"
 """Environment variable: the folder, instead of the user's cache folder; "off" keeps nothing."""
+
+KERNEL_FOLDER = "jax_compilation_cache_dir"  # the name that JAX gives to its setting
 
 LEAST_COMPILE_TIME = 0.3  # s, chosen: what compiles faster is not worth a file
 
@@ -55,7 +58,7 @@ def kept_arrays(name: str, parts: Iterable, make: Callable[[], dict[str, np.ndar
                 return dict(file)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(f"{path} cannot be read ({error}); it is made again", stacklevel=2)
-    arrays = make()
+    arrays: dict[str, Any] = make()
     unfinished = path.with_name(f"{path.stem}.{uuid4().hex}.tmp.npz")  # of this thread alone
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,9 +72,9 @@ def kept_arrays(name: str, parts: Iterable, make: Callable[[], dict[str, np.ndar
 def keep_compiled_kernels() -> None:
     """Have JAX keep what it compiles, unless it was told where to already, or the user wants nothing kept."""
     folder = cache_folder()
-    if folder is None or jax.config.jax_compilation_cache_dir is not None:
+    if folder is None or getattr(jax.config, KERNEL_FOLDER) is not None:
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder / "kernels" / _processor()))
+    jax.config.update(KERNEL_FOLDER, str(folder / "kernels" / _processor()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_COMPILE_TIME)
 
 

@@ -5,22 +5,21 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 
 from diffsky_factory.core.errors import did_you_mean
 from diffsky_factory.core.resources import resource, user_folders
-from diffsky_factory.core.schemas import read_schemas
+from diffsky_factory.core.schemas import Named, read_schemas
 from diffsky_factory.core.scopes import split
 
 Attributes = dict[str, str | int | float | list[int]]
 
 
-class Column(BaseModel):
+class Column(Named):
     """One column: its name, unit, type, extra axes, allowed range and meaning."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
     long_name: str = ""  # label of a plot; without one, the name in words
     unit: str
     dtype: Literal["bool", "int8", "int64", "float32", "float64"]
@@ -29,8 +28,8 @@ class Column(BaseModel):
     ucd: str
     description: str
     convention: str = ""
-    aliases: dict[str, str] = {}
-    flags: dict[str, int] = {}  # names of the values, where each stands for a state
+    aliases: dict[str, str] = Field(default={})
+    flags: dict[str, int] = Field(default={})  # names of the values, where each stands for a state
     row_number: bool = False  # values are rows of the arrays at hand, which move with the rows; never stored
 
     @property
@@ -89,6 +88,6 @@ def column(name: str) -> Column:
 
 
 def row_numbers(names: Iterable[str]) -> list[str]:
-    """Those of the names that are columns of row numbers."""
+    """The names that are columns of row numbers."""
     known = columns()
     return [name for name in names if (last := split(name)[1]) in known and known[last].row_number]

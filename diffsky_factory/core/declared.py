@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, NamedTuple, Self, get_type_hints
+from typing import Any, NamedTuple, Self, cast, get_type_hints
 
 from diffsky_factory.core.constants import Key, constant, key_of, kind_of, scope_of
 from diffsky_factory.core.errors import InputError
@@ -35,7 +35,7 @@ class Declared:
     def __post_init__(self) -> None:
         object.__setattr__(self, "arguments", self.arguments or self.reads)
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -55,19 +55,19 @@ class Declared:
         It reads a column of the scope where another writes one, or it is given, and else the plain one. It takes the
         scope's own constants where there are some. Raises InputError for what is under a scope already.
         """
-        return _under(self, check_scope(scope))
+        return cast(Self, _under(self, check_scope(scope)))
 
     def among(self, columns: Container[str]) -> Self:
         """The same with what it reads found: columns of its own scope that others write, else plain ones."""
         if not self.scope:
             return self
 
-        def found(name):
+        def found(name: str) -> str:
             plain = name.removeprefix(f"{self.scope}/")
             own = scoped(self.scope, plain)
             return own if own in columns and own not in self.writes else plain
 
-        return _reading(self, tuple(map(found, self.reads)))
+        return cast(Self, _reading(self, tuple(map(found, self.reads))))
 
     def held(self, constants: Mapping[Key, Any]) -> list[Any]:
         """Its constants in the order of its arguments."""

@@ -1,7 +1,8 @@
 """From the text of an expression to its terms, with every word of it checked."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import NoReturn
 
 from diffsky_factory.core.columns import columns
@@ -17,14 +18,14 @@ from diffsky_factory.core.expression_terms import (
     Term,
     Variable,
 )
-from diffsky_factory.core.expression_words import Words, words_of
+from diffsky_factory.core.expression_words import Word, Words, words_of
 from diffsky_factory.core.scopes import split
 
 Axes = tuple[tuple[str, tuple[Label, ...]], ...]
 DEEPEST = 100  # terms within terms; chosen: far below what Python can recurse
 EXACT = 2**53  # the largest integer up to which floats hold all
 TWO = ("min", "max")  # functions of two numbers
-SIGNS = {
+SIGNS: dict[type[ast.AST], str] = {
     **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"},
     **{ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="},
     **{ast.And: "and", ast.Or: "or"},
@@ -101,7 +102,7 @@ class _Reader:
 
     def _label(self, node: ast.expr, axis: tuple[str, tuple[Label, ...]]) -> Label:
         minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-        inner = node.operand if minus else node
+        inner = node.operand if isinstance(node, ast.UnaryOp) and minus else node
         word = self._word(inner) if isinstance(inner, ast.Name) else None
         if word is None or (minus and word.kind != "number"):
             self._wrong(node, "a label is a name, a quoted text or a number")
@@ -200,18 +201,23 @@ class _Reader:
             self._wrong(node, "an integer above 2^53 can only be compared with a column of integers")
         return term
 
-    def _word(self, node: ast.Name):
+    def _word(self, node: ast.Name) -> Word:
         return self.words.words[int(node.id[1:])]
 
     def _at(self, column: int) -> int:
         return max(sum(begin <= column for begin in self.begins) - 1, 0)
 
     def _shown(self, node: ast.expr) -> str:
-        words = self.words.words[self._at(node.col_offset) : self._at(node.end_col_offset - 1) + 1]
-        return self.words.text[words[0].start : words[-1].stop]
+        first, last = self._ends(node)
+        return self.words.text[self.words.words[first].start : self.words.words[last].stop]
 
     def _wrong(self, node: ast.expr, what: str) -> NoReturn:
-        self.words.wrong(self._at(node.col_offset), self._at(node.end_col_offset - 1), what)
+        self.words.wrong(*self._ends(node), what)
+
+    def _ends(self, node: ast.expr) -> tuple[int, int]:
+        """The numbers of the first and the last word of a node."""
+        end = node.end_col_offset or node.col_offset + 1  # ast.parse always says where a node ends
+        return self._at(node.col_offset), self._at(end - 1)
 
 
 NODES = (ast.Name, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Call, ast.Compare)
@@ -226,6 +232,6 @@ def _example(name: str, axes: Axes) -> str:
     return f"{name}[{', '.join(labels)}]" if axes else name
 
 
-def _some(names) -> str:
-    names = [str(name) for name in names]
-    return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
+def _some(names: Iterable[str]) -> str:
+    first = list(islice(names, 9))
+    return ", ".join(first[:8]) + (" ..." if len(first) > 8 else "")

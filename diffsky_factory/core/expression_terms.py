@@ -125,7 +125,7 @@ def bounds(term: Term, get: Callable[[str, tuple[Label, ...]], Any], nan: bool) 
         return _bounds_of_column(get(term.name, term.labels), term.kind, nan)
     parts = [bounds(part, get, nan) for part in term.parts]
     if not _exact(term):
-        parts = [intervals.real(part) for part in parts]
+        parts = [intervals.real(part) if isinstance(part, Interval) else part for part in parts]
     return MEANINGS[term.symbol].bounds(*parts)
 
 

@@ -88,12 +88,13 @@ def _split(text: str) -> Iterator[Word]:
         if text[place] == " ":
             place += 1
             continue
-        found = WORD.match(text, place)
-        if found is None:
-            end = re.compile(r"\S[\w.]*").match(text, place).end()
+        word = WORD.match(text, place)
+        if word is None or word.lastgroup is None:
+            strange = re.compile(r"\S[\w.]*").match(text, place)
+            end = strange.end() if strange else place + 1
             refuse(text, place, end, "not part of a condition: there are columns, numbers, comparisons, &, | and ~")
-        yield Word(found.lastgroup, found.group(), *found.span())
-        place = found.end()
+        yield Word(word.lastgroup, word.group(), *word.span())
+        place = word.end()
 
 
 def _joined(words: list[Word], known: Collection[str]) -> Iterator[Word]:

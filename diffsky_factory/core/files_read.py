@@ -30,7 +30,7 @@ def noting() -> Iterator[dict[Path, State]]:
 
 
 def changed(files: Mapping[Path, State]) -> list[Path]:
-    """Those of the files that are not as they were."""
+    """The files that are not as they were."""
     return [file for file, was in files.items() if state(file) != was]
 
 

@@ -5,10 +5,16 @@ which numpy does not round correctly, are widened. Nothing is said too narrowly;
 readings of one column count as independent.
 """
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+
+Bounds = np.ndarray | float
+"""A number for each block, or one for all."""
+
+Flags = np.ndarray | bool
+"""A truth for each block, or one for all."""
 
 WIDER = 1e-12  # relative, chosen: hundreds of times the error of a power or logarithm of numpy
 
@@ -16,19 +22,19 @@ WIDER = 1e-12  # relative, chosen: hundreds of times the error of a power or log
 class Interval(NamedTuple):
     """The least and the greatest value of a number in each block, and whether it may be no number (NaN)."""
 
-    low: ArrayLike
-    high: ArrayLike
-    nan: ArrayLike = False
+    low: Bounds
+    high: Bounds
+    nan: Flags = False
 
 
 class Truth(NamedTuple):
     """Whether a statement may hold, and may fail, for a row of each block."""
 
-    may_hold: ArrayLike
-    may_fail: ArrayLike
+    may_hold: Flags
+    may_fail: Flags
 
 
-def everything(nan: ArrayLike = True) -> Interval:
+def everything(nan: Flags = True) -> Interval:
     """The interval of a number of which nothing is known."""
     return Interval(-np.inf, np.inf, nan)
 
@@ -158,15 +164,15 @@ def opposite(x: Truth) -> Truth:
     return Truth(x.may_fail, x.may_hold)
 
 
-def _all(parts):
-    out = True
+def _all(parts: Iterable[Flags]) -> Flags:
+    out: Flags = True
     for part in parts:
         out = np.logical_and(out, part)
     return out
 
 
-def _any(parts):
-    out = False
+def _any(parts: Iterable[Flags]) -> Flags:
+    out: Flags = False
     for part in parts:
         out = np.logical_or(out, part)
     return out
@@ -184,7 +190,7 @@ def _holds_zero(x: Interval) -> np.ndarray:
     return (np.asarray(x.low) <= 0.0) & (np.asarray(x.high) >= 0.0)
 
 
-def _hull(function, x: Interval, y: Interval, nan: ArrayLike) -> Interval:
+def _hull(function: Callable, x: Interval, y: Interval, nan: Flags) -> Interval:
     """The interval of a function that is greatest and least at corners; a corner without a value counts as 0."""
     corners = np.stack(np.broadcast_arrays(*[function(a, b) for a in (x.low, x.high) for b in (y.low, y.high)]))
     corners = np.where(np.isnan(corners), 0.0, corners)
@@ -197,5 +203,5 @@ def _widened(x: Interval) -> Interval:
     return Interval(np.nextafter(low, -np.inf), np.nextafter(high, np.inf), x.nan)
 
 
-def _where(chosen: ArrayLike, x: Interval, y: Interval) -> Interval:
+def _where(chosen: Flags, x: Interval, y: Interval) -> Interval:
     return Interval(*[np.where(chosen, a, b) for a, b in zip(x, y)])

@@ -22,7 +22,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def log_to(path: Path, level: int = logging.INFO) -> logging.Handler:
+def log_to(path: str | Path, level: int = logging.INFO) -> logging.Handler:
     """Append the records of the package to a file, as JSON lines; returns the handler, to remove when it is enough.
 
     Raises OSError where the file cannot be written.

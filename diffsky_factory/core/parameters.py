@@ -39,7 +39,7 @@ class Within(NamedTuple):
         return low, high
 
 
-def bounds(kind: type) -> dict[str, Within]:
+def bounds(kind: type[NamedTuple]) -> dict[str, Within]:
     """Bounds of every field of a parameter class, in the order of its fields."""
     hints = get_type_hints(kind, include_extras=True)
     found = {}
@@ -65,9 +65,9 @@ def to_bounded(u: Any) -> Any:
     limits = bounds(kind)
     first = [name for name in kind._fields if limits[name].below is None]
     values: dict[str, Any] = {name: sigmoid(getattr(u, name), *_shape(name, u)) for name in first}
-    for name in kind._fields:
-        if name not in values:  # its upper bound is known by now
-            values[name] = sigmoid(getattr(u, name), 0.0, STEEPNESS, limits[name].lo, values[limits[name].below])
+    for name, within in limits.items():
+        if within.below is not None:  # the parameter that is its upper bound has its value by now
+            values[name] = sigmoid(getattr(u, name), 0.0, STEEPNESS, within.lo, values[within.below])
     return kind(**values)
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
 from diffsky_factory.core.constants import Key
+from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
@@ -58,6 +59,9 @@ class Plan:
         return {name: rows[name] for name in self.wanted}
 
 
+AnyDeclared = TypeVar("AnyDeclared", bound=Declared)
+
+
 def plan(stages: Iterable[Stage], given: Iterable[str], wanted: Iterable[str]) -> Plan:
     """Order the stages that the wanted columns need.
 
@@ -101,16 +105,16 @@ def _ordered(stages: tuple[Stage, ...], given: frozenset[str], wanted: tuple[str
     return tuple(order)
 
 
-def writers_of(stages: Iterable[Stage]) -> dict[str, Stage]:
-    """The stage that writes each column; raises PlanError, naming both, where two write one."""
-    writers: dict[str, Stage] = {}
-    for stage in stages:
-        for column in stage.writes:
+def writers_of(declared: Iterable[AnyDeclared]) -> dict[str, AnyDeclared]:
+    """The stage or provider that writes each column; raises PlanError, naming both, where two write one."""
+    writers: dict[str, AnyDeclared] = {}
+    for one in declared:
+        for column in one.writes:
             if column in writers:
                 raise PlanError(
-                    f"'{column}' is written by '{writers[column].name}' and '{stage.name}'; the recipe picks one"
+                    f"'{column}' is written by '{writers[column].name}' and '{one.name}'; the recipe picks one"
                 )
-            writers[column] = stage
+            writers[column] = one
     return writers
 
 

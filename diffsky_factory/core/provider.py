@@ -48,21 +48,22 @@ def provider(function: Callable) -> Provider:
 
 def providable(providers: Iterable[Provider], given: Collection[str]) -> tuple[Provider, ...]:
     """Those that columns which are given lead to, in an order in which they can run; what is given is not provided."""
-    waiting, known, order = list(providers), set(given), []
+    waiting, columns = list(providers), set(given)
+    order: list[Provider] = []
     while True:
-        names = known.union(*(one.writes for one in waiting))
-        ready = [one for one in waiting if known.issuperset(one.among(names).reads)]
+        names = columns.union(*(one.writes for one in waiting))
+        ready = [one for one in waiting if columns.issuperset(one.among(names).reads)]
         if not ready:
             return tuple(order)
         for one in ready:
             waiting.remove(one)
-            if not known.issuperset(one.writes):
+            if not columns.issuperset(one.writes):
                 order.append(one.among(names))
-                known.update(one.writes)
+                columns.update(one.writes)
 
 
 def needed(order: Sequence[Provider], given: Collection[str], wanted: Iterable[str]) -> tuple[Provider, ...]:
-    """Those of some, in their order, that the wanted columns follow from, beside those that are given."""
+    """The providers, in their order, that wanted columns follow from which are not given."""
     open_, chosen = set(wanted) - set(given), []
     for one in reversed(order):
         if open_.intersection(one.writes):

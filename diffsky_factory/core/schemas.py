@@ -9,7 +9,14 @@ from pydantic import BaseModel, ValidationError
 
 from diffsky_factory.core.errors import InputError
 
-Entry = TypeVar("Entry", bound=BaseModel)
+
+class Named(BaseModel):
+    """What an entry of any schema has: a name."""
+
+    name: str
+
+
+Entry = TypeVar("Entry", bound=Named)
 
 
 def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:

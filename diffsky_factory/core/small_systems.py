@@ -14,17 +14,17 @@ def solve_positive(matrix: jax.Array, vector: jax.Array) -> jax.Array:
     By Cholesky; a pivot that rounding makes negative is replaced by a tiny one, so that x is finite, if large.
     """
     k, tiny = matrix.shape[0], jnp.finfo(matrix.dtype).tiny ** 0.5
-    low = [[None] * k for _ in range(k)]
-    scale = []
+    low: dict[tuple[int, int], jax.Array] = {}  # below the diagonal, by row and column
+    scale: list[jax.Array] = []
     for j in range(k):
-        pivot = matrix[j, j] - sum(low[j][m] ** 2 for m in range(j))
+        pivot = matrix[j, j] - sum(low[j, m] ** 2 for m in range(j))
         scale.append(jax.lax.rsqrt(jnp.maximum(pivot, tiny)))
         for i in range(j + 1, k):
-            low[i][j] = (matrix[i, j] - sum(low[i][m] * low[j][m] for m in range(j))) * scale[j]
-    forward = []
+            low[i, j] = (matrix[i, j] - sum(low[i, m] * low[j, m] for m in range(j))) * scale[j]
+    forward: list[jax.Array] = []
     for i in range(k):
-        forward.append((vector[i] - sum(low[i][m] * forward[m] for m in range(i))) * scale[i])
-    x = [None] * k
+        forward.append((vector[i] - sum(low[i, m] * forward[m] for m in range(i))) * scale[i])
+    x: dict[int, jax.Array] = {}
     for i in reversed(range(k)):
-        x[i] = (forward[i] - sum(low[m][i] * x[m] for m in range(i + 1, k))) * scale[i]
-    return jnp.stack(x)
+        x[i] = (forward[i] - sum(low[m, i] * x[m] for m in range(i + 1, k))) * scale[i]
+    return jnp.stack([x[i] for i in range(k)])

@@ -23,7 +23,7 @@ from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
-from diffsky_factory.factory.sizes import check_spectra, is_spectral
+from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.halos.completion.completed import Completion
 from diffsky_factory.halos.open import Simulation, open_simulation
 from diffsky_factory.inputs.calibrations import Calibration
@@ -61,7 +61,7 @@ class Assembly:
             box_size=recipe.box_size,
         )
         self.space: Space = self.simulation.space
-        self.region: dict[str, Any] = where or self.simulation.default_region
+        self.region: Any = where or self.simulation.default_region
         self.space.part(self.region)  # refused here, where it is none of this space
         self.model: Model = model or recipe.model
         self.stages: tuple[Stage, ...] = self.model.stages(
@@ -105,7 +105,9 @@ class Assembly:
     def _check_added(self) -> None:
         """Raise InputError where what is added writes what the simulation gives, and so would not be used."""
         for one in self.model.add:
-            given = [name for name in one.writes if name in self._of_simulation] if isinstance(one, Declared) else []
+            if not isinstance(one, Declared):
+                continue
+            given = [name for name in one.writes if name in self._of_simulation]
             if given:
                 raise InputError(
                     f"add: '{one.name}' writes {', '.join(given)}, which the simulation gives; "

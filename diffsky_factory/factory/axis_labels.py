@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffsky_factory.core.axes import BANDS, LINES, axes
+from diffsky_factory.core.constants import Key
 
 Labels = tuple[str | float, ...]
 
 
-def axis_labels(bands: Sequence[str], lines: Sequence[str], tables: Mapping[type, Any]) -> dict[str, Labels]:
+def axis_labels(bands: Sequence[str], lines: Sequence[str], tables: Mapping[Key, Any]) -> dict[str, Labels]:
     """Labels by name of the axis; an axis of a table that is not among the tables has none and is left out."""
     given = {BANDS: tuple(bands), LINES: tuple(lines)}
-    by_name = {kind.__name__: table for kind, table in tables.items()}
+    by_name = {kind.__name__: table for kind, table in tables.items() if isinstance(kind, type)}  # scopes have no axes
     found: dict[str, Labels] = {}
     for name, axis in axes().items():
         table, _, field = axis.of.partition(".")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from diffsky_factory.core.columns import columns as known_columns
 from diffsky_factory.core.columns import row_numbers
@@ -15,14 +16,14 @@ from diffsky_factory.core.provider import needed, providable, provided
 from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.model import Model
-from diffsky_factory.factory.sizes import check_spectra, is_spectral
+from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain
 
 
 def evaluate(
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Any] | xr.Dataset,
     wanted: Sequence[str],
     model: Model | None = None,
     *,
@@ -76,7 +77,7 @@ class Requested(NamedTuple):
 
 
 def requested(
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Any] | xr.Dataset,
     wanted: Sequence[str],
     model: Model,
     draws: Mapping[str, np.ndarray] | None = None,
@@ -97,11 +98,12 @@ def requested(
     return Requested(order, known, columns)
 
 
-def _completed(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _completed(given: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:
     """Columns as arrays of one length, with their defaults; raises InputError for what is none."""
     columns = {str(name): np.asarray(value) for name, value in given.items()}
-    if "redshift" not in columns and "redshift" in getattr(given, "attrs", {}):  # of a dataset of a box
-        columns["redshift"] = np.asarray(given.attrs["redshift"])
+    attributes = getattr(given, "attrs", {})  # a dataset of a box says its redshift there
+    if "redshift" not in columns and "redshift" in attributes:
+        columns["redshift"] = np.asarray(attributes["redshift"])
     for name, value in columns.items():
         last, known = split(name)[1], known_columns()
         if value.dtype.kind not in "biuf" or (value.ndim == 0 and last in known and known[last].axes):

@@ -7,22 +7,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jax.tree_util import register_pytree_node_class
 
 from diffsky_factory.core.constants import Key, held, kind_of, scope_of
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.factory.evaluate import requested
 from diffsky_factory.factory.model import Model
-from diffsky_factory.inputs.entries import near
 from diffsky_factory.physics import INGREDIENTS
 from diffsky_factory.sky.cosmology import Cosmology
 
 
 def parameter_keys(keys: Iterable[Key]) -> dict[str, Key]:
-    """Those of some constants that are parameters of the model, by the published name of their group, under a scope."""
+    """The constants that are parameters of the model, by the published name of their group and its scope."""
     groups = {kind: group for group, kind in INGREDIENTS.items()}
     named = {scoped(scope_of(key), groups[kind_of(key)]): key for key in keys if kind_of(key) in groups}
     order = list(INGREDIENTS)
@@ -75,7 +75,7 @@ class Galaxies:
 
 
 def differentiable(
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Any] | xr.Dataset,
     wanted: Sequence[str],
     model: Model | None = None,
     *,
@@ -95,8 +95,10 @@ def differentiable(
     model = (model or Model()).but(**changes)
     order, known, columns = requested(columns, wanted, model, draws, cosmology)
     missing = {name: law for name, law in order.draws.items() if name not in (draws or {})}
-    drawn = draw_all(row_keys(model.seed, id_words(columns["galaxy_id"])), missing) if missing else {}
-    used = {key: jax.tree.map(_real, known[key]) for key in dict.fromkeys(held(key, known) for key in order.constants)}
+    words = jnp.asarray(id_words(columns["galaxy_id"]))
+    drawn = draw_all(row_keys(model.seed, words), missing) if missing else {}
+    keys = dict.fromkeys(held(key, known) for key in order.constants)
+    used = {key: jax.tree.map(_real, known[key]) for key in keys if key is not None}
     return Galaxies(
         parameters={name: used[key] for name, key in parameter_keys(used).items()},
         columns={name: _real(columns[name]) for name in order.reads},

@@ -8,7 +8,7 @@ from typing import Any
 
 from diffsky_factory.core.constants import Key, held, kind_of, said
 from diffsky_factory.core.declared import Declared, declared_at
-from diffsky_factory.core.errors import InputError, did_you_mean
+from diffsky_factory.core.errors import InputError, did_you_mean, near
 from diffsky_factory.core.imports import is_path
 from diffsky_factory.core.plan import writers_of
 from diffsky_factory.core.provider import Provider
@@ -16,7 +16,6 @@ from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.providers import PROVIDERS
 from diffsky_factory.factory.tables import DEFAULT_IGM, line_names, spectrum_wavelengths, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.entries import near
 from diffsky_factory.inputs.filters import Bands, band_names, load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.igm import check_absorption
@@ -29,6 +28,8 @@ from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.physics.stars.ages import TemplateGrid
 from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
 from diffsky_factory.sky.cosmology import Cosmology
+
+DEFAULT_CALIBRATION = "c260710"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,7 +54,7 @@ class Model:
     Raises InputError for anything that is unknown, listing near matches, and PlanError for a column of two stages.
     """
 
-    calibration: str | Path | Calibration = "c260710"
+    calibration: str | Path | Calibration = DEFAULT_CALIBRATION
     replace: Mapping[str, str | Stage] | None = None
     add: Sequence[str | Declared] = ()
     constants: Sequence[Any] | Mapping[Key, Any] = ()
@@ -101,7 +102,7 @@ class Model:
         return stages(self.replace, fitted=fitted, in_a_box=in_a_box, add=added)
 
     @cached_property
-    def defaults(self) -> dict[type, Any]:
+    def defaults(self) -> dict[Key, Any]:
         """Parameters that the calibration does not have and that have values all the same."""
         elsewhere = {Cosmology, *halo_growth_parameters(), *self.calibrated.by_class()}
         known = default_parameters((*self.stages(), *self.providers))
@@ -134,7 +135,7 @@ class Model:
             if table in map(kind_of, missing):
                 raise InputError(f"{what}: {name} are needed and none are given; give {name}")
         if missing:
-            groups = {kind: group for group, kind in INGREDIENTS.items()}
+            groups: dict[Key, str] = {kind: group for group, kind in INGREDIENTS.items()}
             names = ", ".join(groups.get(key, said(key)) for key in missing)
             raise InputError(
                 f"{what}: calibration '{self.calibrated.name}' has no parameters of {names}; join it to one that has "

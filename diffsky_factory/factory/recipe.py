@@ -5,19 +5,19 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from astropy import units
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from diffsky_factory.core.declared import Declared
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.model import FIELDS, Model
-from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
+from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
+from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
 from diffsky_factory.sky import regions
 
-SCHEMA = "diffsky-factory/recipe/1"
+SCHEMA: Final = "diffsky-factory/recipe/1"
 
 
 WITH_H = re.compile(r"littleh|[/*]\s*h\b|\bh\s*(\^|\*\*)?\s*-?\s*1\b")
@@ -181,7 +181,7 @@ class Recipe(Record):
     complete_above: Mass | None = None
     satellites: Literal["simulation", "subhalo_mass_function"] = "simulation"
     cosmology: str | dict[str, float] | None = None
-    calibration: str = Model.calibration
+    calibration: str = DEFAULT_CALIBRATION
     replace: dict[str, str] = Field(default={})
     add: tuple[str, ...] = ()
     templates: str = Model.templates
@@ -272,7 +272,7 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
     else:
         is_file = str(recipe).endswith((".yaml", ".yml"))
         path = Path(recipe) if is_file else entry_path("recipes", str(recipe))
-        content, source = {"name": path.stem, **read_yaml(path)}, path
+        content, source = {"name": path.stem, **read_yaml(path)}, str(path)
     unknown = sorted(set(changes) - set(Recipe.model_fields))
     if unknown:
         raise InputError(f"no field {unknown[0]!r} of a recipe; {near(unknown[0], Recipe.model_fields)}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import load_recipe, recipe_from_text
+from diffsky_factory.halos.open import Simulation
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part, ranges
 from diffsky_factory.outputs.reading import column_names, read_column
@@ -85,7 +86,8 @@ class Recomputation:
         model = recipe.model.but(
             add=(*recipe.add, *request.stages), constants=_constants(request.constants) if request.constants else ()
         )
-        self.parts = Assembly(recipe, StoredInputs(part, bool(request.stages)), model)
+        # nothing is asked of the simulation but what it says of itself, which the store knows
+        self.parts = Assembly(recipe, cast(Simulation, StoredInputs(part, bool(request.stages))), model)
         now = self.parts.calibration.hash
         if now != part.attributes["calibration_sha256"]:
             raise InputError(
@@ -138,7 +140,7 @@ class Recomputation:
 
     def inputs(self, tile: int, wanted: Iterable[str]) -> dict[str, np.ndarray]:
         """Wanted columns of a tile that no stage makes, from what is kept of it, and its host rows."""
-        rows = ranges(self.part.rows.starts[[tile]], [self.part.rows.counts[tile]])
+        rows = ranges(self.part.rows.starts[[tile]], np.array([self.part.rows.counts[tile]]))
         kept = {name: read_column(self.path, self.part, name, rows) for name in self._inputs(wanted)}
         kept["halo_id"] = kept[self._ids]
         columns = self.parts.provided(_with_hosts(kept) if self._needs_hosts else kept, wanted)

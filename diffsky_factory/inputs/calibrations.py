@@ -11,10 +11,11 @@ import numpy as np
 import yaml
 from pydantic import BeforeValidator, Field
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.constants import Key
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.parameters import Within, bounds
-from diffsky_factory.inputs.entries import Record, checked, entry_path, near, read_yaml
-from diffsky_factory.physics import INGREDIENTS, parameter_class
+from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
+from diffsky_factory.physics import INGREDIENTS, parameter_class, parameter_names
 
 SCHEMA = "diffsky-factory/calibration/1"
 ROUNDING = 2.0**-23  # relative, of float32
@@ -59,7 +60,7 @@ class Calibration:
         values = {group: {name: float(x) for name, x in p._asdict().items()} for group, p in self.parameters.items()}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
-    def by_class(self) -> dict[type, Any]:
+    def by_class(self) -> dict[Key, Any]:
         """Parameter tuples by their class, as stages ask for them."""
         return {type(group): group for group in self.parameters.values()}
 
@@ -130,10 +131,11 @@ def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
     kind = parameter_class(group)
     if kind is None:
         raise InputError(f"{file}: no group of parameters {group!r}; {near(group, INGREDIENTS)}")
+    names = parameter_names(kind)
     for name in values:
-        if name not in kind._fields:
-            raise InputError(f"{file}, {group}: no parameter {name!r}; {near(name, kind._fields)}")
-    missing = [name for name in kind._fields if name not in values]
+        if name not in names:
+            raise InputError(f"{file}, {group}: no parameter {name!r}; {near(name, names)}")
+    missing = [name for name in names if name not in values]
     if missing:
         raise InputError(f"{file}, {group}: no value of {', '.join(missing)}")
     return kind(**{name: _value(file, name, values, within) for name, within in bounds(kind).items()})

@@ -2,16 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-from diffsky_factory.core.errors import InputError, did_you_mean
+from diffsky_factory.core.errors import InputError, did_you_mean, near
 from diffsky_factory.core.files_read import note
 from diffsky_factory.core.resources import resource, user_folders
 
@@ -63,7 +62,7 @@ def checked(record: type[AnyRecord], content: dict[str, Any], source: object) ->
         raise InputError(f"{source}: " + "; ".join(_problem(record, item) for item in error.errors())) from error
 
 
-def _problem(record: type[Record], item: dict[str, Any]) -> str:
+def _problem(record: type[Record], item: ErrorDetails) -> str:
     field = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"no field {field!r}; {near(str(item['loc'][-1]), _fields(record, item['loc'][:-1]))}"
@@ -84,18 +83,6 @@ def _fields(record: type[Record], place: tuple) -> list[str]:
             return []
         record = kinds[0]
     return [info.alias or name for name, info in record.model_fields.items()]
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """End of an error message: near matches of a name among the known ones, or the known ones themselves."""
-    known = list(known)
-    if not known:
-        return "there are none"
-    lower = {item.lower(): item for item in known}
-    matches = get_close_matches(str(name).lower(), lower, n=5, cutoff=0.5)
-    if matches:
-        return f"did you mean {', '.join(lower[match] for match in matches)}?"
-    return f"known: {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}"
 
 
 def check_sha256(path: Path, expected: str) -> None:

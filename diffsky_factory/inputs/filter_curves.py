@@ -99,7 +99,8 @@ def read_curve_file(name: str, path: Path) -> FilterCurve:
         columns = _ecsv_columns(path) if path.suffix == ".ecsv" else np.loadtxt(path, usecols=(0, 1), unpack=True)
     except (ValueError, IndexError, TypeError) as error:
         raise InputError(f"filter {name!r}: {path} does not have two columns of numbers: {error}") from error
-    return FilterCurve(name, *columns, note=f"file {path.name}")
+    wavelength, transmission = columns
+    return FilterCurve(name, wavelength, transmission, f"file {path.name}")
 
 
 def _ecsv_columns(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ import numpy as np
 from astropy import units
 from pydantic import BeforeValidator, field_validator, model_validator
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, checked, entry_names, near
+from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.inputs.entries import Record, checked, entry_names
 from diffsky_factory.inputs.filter_curves import FILE_SUFFIXES, FilterCurve, problem_of_curve, read_curve_file
 from diffsky_factory.inputs.filter_sets import set_curve, set_entry
 from diffsky_factory.inputs.package_curves import read_unpinned_curve
@@ -80,19 +80,20 @@ def band_list(bands: Bands) -> tuple[str | Curve, ...]:
     `{"mine": (wavelength, transmission)}`; astropy quantities are converted.
     Raises InputError for what is no band, and where two have one name.
     """
+    each: list[str | Curve]
     if isinstance(bands, str | Path | Curve | FilterCurve) or _is_curve(bands):
-        bands = [bands]
-    if isinstance(bands, Mapping):
-        found = [_renamed(name, given) for name, given in bands.items()]
+        each = list(_each(bands))
+    elif isinstance(bands, Mapping):
+        each = [_renamed(name, given) for name, given in bands.items()]
     elif isinstance(bands, Iterable):
-        found = [one for band in bands for one in _each(band)]
+        each = [one for band in bands for one in _each(band)]
     else:
         raise InputError(f"{bands!r} is no list of bands; give their names")
-    names = [_name(band) for band in found]
+    names = [_name(band) for band in each]
     twins = sorted({name for name in names if names.count(name) > 1})
     if twins:
         raise InputError(f"band {twins[0]!r} is given twice")
-    return tuple(found)
+    return tuple(each)
 
 
 def band_names(bands: Bands) -> tuple[str, ...]:
@@ -132,13 +133,13 @@ def _each(band: object) -> tuple[str | Curve, ...]:
     raise InputError(f"{band!r} is neither the name of a band, a path nor a curve")
 
 
-def _renamed(name: str, given: object) -> Curve:
+def _renamed(name: str, given: Any) -> Curve:
     """A band, or a pair of arrays, under a name of one's own."""
     if isinstance(given, str | Path | Curve | FilterCurve) or _is_curve(given):
-        found = load_filters(given)
-        if len(found) != 1:
-            raise InputError(f"filter {name!r}: {given!r} has {len(found)} bands; give one")
-        return _own(name, found[0].wavelength, found[0].transmission)
+        curves = load_filters(given)
+        if len(curves) != 1:
+            raise InputError(f"filter {name!r}: {given!r} has {len(curves)} bands; give one")
+        return _own(name, curves[0].wavelength, curves[0].transmission)
     try:
         wavelength, transmission = given
     except (TypeError, ValueError):
@@ -152,7 +153,7 @@ def _own(name: str, wavelength: object, transmission: object) -> Curve:
 
 def _curve(band: str | Curve) -> FilterCurve:
     if isinstance(band, Curve):
-        return FilterCurve(band.name, band.wavelength, band.transmission, "a curve of one's own")
+        return FilterCurve(band.name, np.array(band.wavelength), np.array(band.transmission), "a curve of one's own")
     return _package_curve(band) if ":" in band else _pinned_curve(band)
 
 

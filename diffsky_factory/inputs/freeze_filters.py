@@ -21,7 +21,8 @@ def freeze(name: str) -> None:
     if entry.source is None:
         print(f"{path}: names no source; left as it is")
         return
-    curves = {band: read_package_curve(entry.source.package, one.curve) for band, one in entry.bands.items()}
+    package = entry.source.package
+    curves = {band: read_package_curve(package, one.curve) for band, one in entry.bands.items() if one.curve}
     write_curves(path.with_name(entry.file), curves)
     for band, curve in curves.items():
         found = curve_sha256(*curve)

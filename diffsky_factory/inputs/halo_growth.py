@@ -2,17 +2,19 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import Field
 
+from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.types import vector
 from diffsky_factory.inputs.entries import Record, Reference, checked, entry_path, read_yaml
 from diffsky_factory.physics.halos.mixture import GrowthMixtureParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 
-SCHEMA = "diffsky-factory/halo-growth-mixture/1"
+SCHEMA: Final = "diffsky-factory/halo-growth-mixture/1"
 DEFAULT = "diffhalos_mixture"
 SIZE = 6  # coordinates of a history
 LOWER = np.tril_indices(SIZE)
@@ -54,9 +56,9 @@ def _load(name: str) -> GrowthMixtureParameters:
     factor[..., LOWER[0], LOWER[1]] = numbers[..., 1 + SIZE :]
     if not np.isfinite(numbers).all() or not np.all(np.diagonal(factor, axis1=-2, axis2=-1) > 0.0):
         raise InputError(f"{path}: finite numbers, and factors of positive diagonal, are wanted")
-    return GrowthMixtureParameters(numbers[..., 0], numbers[..., 1 : 1 + SIZE], factor)
+    return GrowthMixtureParameters(vector(numbers[..., 0]), vector(numbers[..., 1 : 1 + SIZE]), vector(factor))
 
 
-def halo_growth_parameters() -> dict[type, Any]:
+def halo_growth_parameters() -> dict[Key, Any]:
     """Parameters of every stage that draws histories of halos, by class."""
     return {DiffmahPopParameters: DiffmahPopParameters(), GrowthMixtureParameters: load_growth_mixture()}

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, Reference, entry_names, near, read_entry
+from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.inputs.entries import Record, Reference, entry_names, read_entry
 
 NONE = "none"
 OPAQUE = 30.0  # chosen: optical depth, 33 mag, beyond which light counts as this deep, so that 32 bits hold it

@@ -6,8 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import near
+from diffsky_factory.core.errors import InputError, near
 
 PACKAGES = {"speclite": "speclite", "sedpy": "astro-sedpy"}
 """Packages by the name with which a band begins that is taken from one, `speclite:decam2014-g`."""

@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.parameters import bounds
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
-from diffsky_factory.inputs.entries import near
 from diffsky_factory.physics import INGREDIENTS, parameter_class
 
 COLUMNS = ("group", "name", "value", "lo", "hi", "unit", "meaning", "below", "above", "source")

@@ -11,7 +11,7 @@ from diffsky_factory.outputs.store import Table
 
 DIMENSION, COORDINATE, GRID_MAPPING = "cells", "cell_ids", "healpix"
 CELL_ATTRIBUTES = {"standard_name": "healpix_index", "units": "1", "description": "HEALPix pixel, NESTED, ICRS."}
-"""Of a coordinate of pixels, by CF."""
+"""Attributes that CF asks of a coordinate of pixels."""
 
 CONVENTION = {
     "uuid": "7b255807-140c-42ca-97f6-7a1cfecdbc38",
@@ -26,7 +26,7 @@ def cells(pixels: np.ndarray, order: int) -> dict[str, Table]:
     """Coordinate of NESTED pixels of an order, and the grid mapping that says so."""
     return {
         COORDINATE: Table((DIMENSION,), np.asarray(pixels, np.int64), CELL_ATTRIBUTES),
-        GRID_MAPPING: Table((), np.int8(0), grid_mapping(order)),
+        GRID_MAPPING: Table((), np.zeros((), np.int8), grid_mapping(order)),
     }
 
 

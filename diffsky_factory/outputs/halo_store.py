@@ -40,10 +40,11 @@ def plan_halos(made_from: str, rows: int, columns: Mapping[str, type], attribute
 def cell_index(path: Path, part: Part) -> dict[str, Table]:
     """Which pixels, or cells of a box, hold groups, and the first row of each; read from the tiles."""
     cells, space = zarr.open_array(path / PART / GROUP_CELL, mode="r"), space_of(part.attributes)
-    occupied, starts = [], []
+    occupied: list[int] = []
+    starts: list[int] = []
     for start, count in zip(part.rows.starts.tolist(), part.rows.counts):
-        of_index = space.coarser(cells[start : start + count], space.finest, space.index_order)
-        found, first = np.unique(of_index, return_index=True)
+        of_piece = space.coarser(np.asarray(cells[start : start + count]), space.finest, space.index_order)
+        found, first = np.unique(of_piece, return_index=True)
         new = ~np.isin(found, occupied[-1:])
         occupied.extend(found[new].tolist())
         starts.extend((start + first[new]).tolist())
@@ -95,4 +96,5 @@ class StoredTable:
 
     def _index(self, name: str) -> np.ndarray:
         group = zarr.open_group(self.path, mode="r")
-        return group[f"{INDEX}/{name}"][:] if f"{INDEX}/{name}" in group else np.empty(0, np.int64)
+        array = group.get(f"{INDEX}/{name}")
+        return np.asarray(array[:]) if isinstance(array, zarr.Array) else np.empty(0, np.int64)

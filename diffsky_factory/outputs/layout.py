@@ -192,8 +192,7 @@ def label_array(labels: Sequence[str | float]) -> np.ndarray:
 def rows_from_content(content: Mapping[str, Any]) -> Rows:
     """The rows of `Rows.text`, parsed; raises ValueError where it is no such layout."""
     content = _checked(content)
-    lists = {name: tuple(content.pop(name)) for name in ("keys", "counts", "extents")}
-    return Rows(**lists, **content)
+    return Rows(**{**content, **{name: tuple(content[name]) for name in ("keys", "counts", "extents")}})
 
 
 def part_from_content(content: Mapping[str, Any], rows: Rows) -> Part:

@@ -51,7 +51,7 @@ def all_rows(path: Path, part: Part, tiles: np.ndarray) -> da.Array:
 
 
 def some_rows(rows: np.ndarray, shard: int) -> da.Array:
-    """Rows that are known, as an array in chunks."""
+    """Rows that are given as numbers, as an array in chunks."""
     return da.from_array(rows, chunks=chunk_rows(shard), name=f"{ROW}-{tokenize(rows)}")
 
 
@@ -96,7 +96,7 @@ def open_part(path: Path, part: Part, tiles: np.ndarray) -> xr.Dataset:
 def readable(path: Path, name: str | None = None, *, allow_partial: bool = False) -> tuple[Part, np.ndarray]:
     """A part of a store, the first without a name, and the tiles that can be read of it.
 
-    Of a part that is not complete, with allow_partial=True alone, those that are committed.
+    A part that is not complete is read only with allow_partial=True; then its tiles are those that are committed.
     Raises InputError where there is no store, where it is damaged, or where it is not complete.
     """
     if not path.exists():
@@ -132,11 +132,11 @@ def mapped(
     """
     how["meta"] = np.empty((0,) * (1 + len(tail)), how["dtype"])
     if not tail:
-        return source.map_blocks(read, None, chunks=(lengths,), **how)
+        return da.map_blocks(read, source, None, chunks=(lengths,), **how)
     alone = [axis(one).read_alone for one in axes]
     chunks = (lengths, *((1,) * size if one else (size,) for one, size in zip(alone, tail)))
     shape = tuple(size if one else 1 for one, size in zip(alone, tail))
-    # what stands for a chunk of the axes after the rows: the number of the label that is read alone, if one is
+    # a number for each chunk of the axes after the rows: that of the label, where one label is read alone
     labels = da.from_array(np.arange(int(np.prod(shape))).reshape(1, *shape), chunks=1, name=f"label-{shape}")
     return da.map_blocks(read, source.reshape(-1, *(1 for _ in tail)), labels, chunks=chunks, **how)
 
@@ -156,12 +156,14 @@ def _read(rows: np.ndarray, label: np.ndarray | None, path: str, part: str, layo
         return read_rows(Path(path), known, found, stored, rows.ravel(), which)
     except InputError:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError) as error:  # of zarr, of its codecs, of the disk
+    except (OSError, ValueError, RuntimeError, KeyError) as error:  # raised by zarr, its codecs or the disk
         why = f"{array} cannot be read ({' '.join(str(error).split())})"
         raise InputError(f"{path}: {why}; {_mending(path, part)}") from error
 
 
-def read_rows(path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which) -> np.ndarray:
+def read_rows(
+    path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which: Sequence[slice]
+) -> np.ndarray:
     """Values of an array at some rows; raises InputError where a file of their tiles is missing or cut off."""
     if not len(rows):
         return np.asarray(stored[(slice(0, 0), *which)])
@@ -171,7 +173,7 @@ def read_rows(path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, ro
         problem = _lost(path, part, int(tile), array)
         if problem:
             raise InputError(_damaged(path, part, int(tile), problem))
-    # what lies further apart than a block is read apart
+    # rows that lie further apart than a block are read apart
     cuts = np.flatnonzero(np.diff(ascending) > part.rows.block) + 1
     pieces = [_read_run(path, part, array, stored, run, which) for run in np.split(ascending, cuts)]
     values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
@@ -182,8 +184,10 @@ def read_rows(path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, ro
     return values[back]
 
 
-def _read_run(path: Path, part: Part, array: ArrayLayout, stored, rows: np.ndarray, which) -> np.ndarray:
-    """Ascending rows that lie near each other, read at once; of a tile that cannot be read, the error names it."""
+def _read_run(
+    path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which: Sequence[slice]
+) -> np.ndarray:
+    """Values at ascending rows that lie near each other, read at once; an error names the tile that cannot be read."""
     first, last = int(rows[0]), int(rows[-1]) + 1
     try:
         values = np.asarray(stored[(slice(first, last), *which)])

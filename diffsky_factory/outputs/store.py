@@ -129,7 +129,7 @@ def finalize(path: Path, part: Part, tables: Mapping[str, Table], attributes: Ma
 
 
 def remove_leftovers(path: Path) -> None:
-    """Delete the unfinished files of a killed process; only for who holds the lock of the store."""
+    """Delete the unfinished files of a killed process; to be called under the lock of the store alone."""
     for folder, folders, files in os.walk(path):
         for name in [name for name in folders if name.startswith(NEW_METADATA)]:
             shutil.rmtree(Path(folder) / name, ignore_errors=True)
@@ -152,11 +152,11 @@ def first_part(path: str | Path) -> str:
 def part_names(path: str | Path) -> list[str]:
     """Names of the parts of a store, finished or not; the first part first."""
     folder, committed = Path(path) / PARTS, Path(path) / COMMITS
-    found = {str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("[!.]*.json")}
+    names = {str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("[!.]*.json")}
     # a part whose own file is lost is missed by what it has committed
-    found |= {str(file.parent.relative_to(committed)) for file in committed.glob("*/**/metadata.json")}
-    found, first = sorted(found), first_part(path)
-    return [first, *(name for name in found if name != first)] if first in found else found
+    names |= {str(file.parent.relative_to(committed)) for file in committed.glob("*/**/metadata.json")}
+    first = first_part(path)
+    return sorted(names, key=lambda name: (name != first, name))
 
 
 def read_part(path: str | Path, name: str | None = None) -> Part:
@@ -175,7 +175,7 @@ def read_part(path: str | Path, name: str | None = None) -> Part:
 
 @contextmanager
 def writer(path: Path) -> Iterator[str]:
-    """A mark by which tasks of this job are told from those of earlier ones; for who holds the lock of the store."""
+    """A mark that tells tasks of this job from those of earlier ones; to be called under the lock of the store."""
     mark = uuid4().hex
     with _writable(path):
         (path / WRITER).write_text(mark)
@@ -280,7 +280,9 @@ def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_metadata(path: Path, part: Part, state: State, tables, attributes) -> None:
+def _write_metadata(
+    path: Path, part: Part, state: State, tables: Mapping[str, Table], attributes: Mapping[str, Any]
+) -> None:
     """All files of a part that belong to no tile, made beside the store and moved into place one by one.
 
     The root goes last where the part is complete, and first where that is taken back.
@@ -432,7 +434,7 @@ def _read_part(file: str, stamp: tuple, rows: Rows) -> Part:
 
 
 @contextmanager
-def _readable(file: Path):
+def _readable(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -446,7 +448,7 @@ def _readable(file: Path):
 
 
 @contextmanager
-def _writable(path: Path):
+def _writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from diffsky_factory.core.constants import kind_of
-from diffsky_factory.core.declared import declared_at
+from diffsky_factory.core.constants import Key, kind_of
+from diffsky_factory.core.declared import Declared, declared_at
 from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.imports import imported, is_path
 from diffsky_factory.core.plan import writers_of
@@ -189,11 +189,16 @@ def parameter_class(group: str) -> type | None:
     return kind
 
 
-def default_parameters(stages: Iterable[Stage]) -> dict[type, Any]:
+def default_parameters(stages: Iterable[Declared]) -> dict[Key, Any]:
     """Defaults of the parameter classes of stages that no published calibration has, and of those of other packages."""
     published = {kind for group, kind in INGREDIENTS.items() if group not in UNPUBLISHED}
     kinds = {kind_of(key) for stage in stages for key in stage.constants.values()} - published
-    return {kind: kind() for kind in kinds if set(getattr(kind, "_field_defaults", ())) == set(kind._fields)}
+    return {kind: kind() for kind in kinds if set(getattr(kind, "_field_defaults", ())) == set(parameter_names(kind))}
+
+
+def parameter_names(kind: type) -> tuple[str, ...]:
+    """Names of the parameters of a class, in its order; none of a class that is no NamedTuple."""
+    return getattr(kind, "_fields", ())
 
 
 def stages(
@@ -201,7 +206,7 @@ def stages(
     *,
     fitted: bool = False,
     in_a_box: bool = False,
-    add: Sequence[str | Stage] = (),
+    add: Sequence[str | Declared] = (),
 ) -> tuple[Stage, ...]:
     """The stages of a model in which some are replaced by a rival; with `fitted`, growth is as fitted where it was.
 
@@ -261,7 +266,7 @@ def _at_other_wavelengths(chosen: Mapping[str, Stage]) -> tuple[Stage, ...]:
     )
 
 
-def _found(given: str | Stage, what: str) -> Stage:
+def _found(given: str | Declared, what: str) -> Stage:
     """A stage of this package by its name, or of another by its path, either under a scope; or as it is given."""
     if isinstance(given, Stage):
         return given

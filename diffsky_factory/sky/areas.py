@@ -38,9 +38,8 @@ def area_of(regions: Sequence[Part]) -> float:
     return _measured(parts, 0, BASE_PIXELS) * BASE_AREA
 
 
-def area_of_any(union: Part) -> float:
+def area_of_any(union: Part, parts: Sequence[Part]) -> float:
     """Area [deg^2] of a union of parts; error as of `area_of`."""
-    parts = union.parts
     return float(parts[0].area) if len(parts) == 1 else _measured([union], 0, BASE_PIXELS) * BASE_AREA
 
 
@@ -111,7 +110,7 @@ def _measured(parts: Sequence[Part], order: int, pixels: np.ndarray) -> float:
 def _overlapping(
     parts: Sequence[Part], order: int, pixels: np.ndarray, unsure: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Those of some pixels that overlap each part, and which parts are not known to cover them."""
+    """The pixels that overlap every part, and for each which parts may not cover it."""
     left, unsure = np.ones(len(pixels), bool), unsure.copy()
     for i, part in enumerate(parts):
         rows = np.flatnonzero(left & unsure[:, i])
@@ -126,15 +125,15 @@ def _judged(parts: Sequence[Part], order: int, pixels: np.ndarray, unsure: np.nd
 
     The points are drawn, always the same: centres lie on lines, and a border along one would be on one side of all.
     """
-    number, shift = 0, 2 * (tiles.FINEST - order - 1)
+    number_inside, shift = 0, 2 * (tiles.FINEST - order - 1)
     for first in range(0, len(pixels), PIXELS_AT_ONCE):
         quarters = tiles.children(pixels[first : first + PIXELS_AT_ONCE])
         of_parts = np.repeat(unsure[first : first + PIXELS_AT_ONCE], 4, axis=0)
         drawn = mixed(quarters.astype(np.uint64) * GOLDEN) & np.uint64((1 << shift) - 1)
         ra, dec = tiles.centres((quarters << shift) + drawn.astype(np.int64), tiles.FINEST)
-        found = np.ones(len(quarters), bool)
+        inside = np.ones(len(quarters), bool)
         for i, part in enumerate(parts):
-            rows = np.flatnonzero(found & of_parts[:, i])
-            found[rows] = part.inside(ra[rows], dec[rows])
-        number += np.count_nonzero(found)
-    return number * 4.0 ** -(order + 1)
+            rows = np.flatnonzero(inside & of_parts[:, i])
+            inside[rows] = part.inside(ra[rows], dec[rows])
+        number_inside += int(np.count_nonzero(inside))
+    return number_inside * 4.0 ** -(order + 1)

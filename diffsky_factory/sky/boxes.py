@@ -35,6 +35,11 @@ def wrapped(position: np.ndarray, size: float) -> np.ndarray:
     return np.where(inside >= size, 0.0, inside)  # the remainder of a tiny negative rounds to the box itself
 
 
+def outside(position: np.ndarray, size: float) -> np.ndarray:
+    """Whether each position (n, 3) lies outside of the box, bool; its faces are inside."""
+    return np.any((position < 0.0) | (position > size) | np.isnan(position), axis=-1)
+
+
 def places(cells: np.ndarray, order: int) -> np.ndarray:
     """Place (n, 3) of each cell of an order, 0 to 2^order - 1 along each axis."""
     cells = np.asarray(cells, np.int64)
@@ -75,9 +80,13 @@ class SubBox:
         every = zip(AXES, self.low, self.high)
         return {"box": {axis: [low, high] for axis, low, high in every if high - low < self.size}}
 
+    def is_whole(self, axis: int) -> bool:
+        """Whether it goes through all of the box along an axis."""
+        return self.high[axis] - self.low[axis] >= self.size
+
     def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Whether each position lies inside, bool."""
-        found = True
+        found: Any = True
         for values, low, high in zip((x, y, z), self.low, self.high):
             from_low = np.mod(np.asarray(values, np.float64) - low, self.size)
             found = found & ((from_low < high - low) | (high - low >= self.size))
@@ -195,22 +204,25 @@ def _sub_box(given: Mapping[str, Any], size: float) -> SubBox:
     unknown = sorted(set(given) - set(AXES))
     if unknown:
         raise InputError(f"a part of a box: no axis {unknown[0]!r}; there are x, y and z")
-    low, high = [], []
-    for axis in AXES:
-        ends = given.get(axis)
-        ends = (0.0, size) if ends is None else ends
-        try:
-            first, last = (float(end) for end in ends)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"a part of a box, {axis}: [low, high] is wanted [Mpc], not {ends!r}") from error
-        if not (0.0 <= first < size and 0.0 < last - first <= size):
-            raise InputError(
-                f"a part of a box, {axis}: 0 <= low < high and low < {size:g}, no longer than the box, is wanted "
-                f"[Mpc], not {[first, last]}"
-            )
-        low.append(first)
-        high.append(last)
-    return SubBox(size, tuple(low), tuple(high))
+    ends = [_ends(axis, given.get(axis), size) for axis in AXES]
+    (x, y, z), (x_end, y_end, z_end) = zip(*ends)
+    return SubBox(size, (x, y, z), (x_end, y_end, z_end))
+
+
+def _ends(axis: str, given: Any, size: float) -> tuple[float, float]:
+    """Low and high along an axis; all of it where nothing is given."""
+    if given is None:
+        return 0.0, size
+    try:
+        low, high = (float(end) for end in given)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a part of a box, {axis}: [low, high] is wanted [Mpc], not {given!r}") from error
+    if not (0.0 <= low < size and 0.0 < high - low <= size):
+        raise InputError(
+            f"a part of a box, {axis}: 0 <= low < high and low < {size:g}, no longer than the box, is wanted [Mpc], "
+            f"not {[low, high]}"
+        )
+    return low, high
 
 
 def volume_of(parts: Iterable[BoxPart]) -> float:

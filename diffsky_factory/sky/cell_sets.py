@@ -1,6 +1,7 @@
 """Parts of the sky that are sets of HEALPix cells: pixels of one order, and multi-order coverage maps (MOC)."""
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,7 +59,10 @@ def ranges_of(order: int, pixels: np.ndarray) -> Ranges:
 class CellSet(Part):
     """A set of HEALPix cells: what overlaps it, and what it covers, is exact."""
 
-    cells_of: Ranges
+    @property
+    @abstractmethod
+    def cells_of(self) -> Ranges:
+        """Its order-29 pixels."""
 
     def pixels(self, order: int) -> np.ndarray:
         """Pixels at an order that overlap the set, ascending."""
@@ -99,8 +103,7 @@ class CellSet(Part):
         own = tiles.coarser(cell, tiles.FINEST, order)
         around = healpy.get_all_neighbours(2**order, own, nest=True)
         overlapping, covered = self.cells_of.at(order, np.vstack([own, np.where(around < 0, own, around)]).ravel())
-        overlapping, covered = overlapping.reshape(9, -1).any(axis=0), covered.reshape(9, -1).all(axis=0)
-        return np.where(rim > 0.0, overlapping, covered)
+        return np.where(rim > 0.0, overlapping.reshape(9, -1).any(axis=0), covered.reshape(9, -1).all(axis=0))
 
 
 def _order_no_thinner(rim: np.ndarray) -> np.ndarray:
@@ -192,17 +195,18 @@ def moc_region(given: Any) -> Moc:
 def _read_moc(given: str | Path) -> Any:
     from mocpy import MOC
 
-    is_file = isinstance(given, Path) or given.lower().endswith(MOC_ENDINGS)
+    text = str(given)
+    is_file = isinstance(given, Path) or text.lower().endswith(MOC_ENDINGS)
     try:
         if is_file:
-            return MOC.load(str(given), "fits")
-        beyond = [order for order in re.findall(r"(\d+)/", given) if int(order) > tiles.FINEST]
+            return MOC.load(text, "fits")
+        beyond = [order for order in re.findall(r"(\d+)/", text) if int(order) > tiles.FINEST]
         if beyond:
             raise ValueError(f"order {beyond[0]} is beyond {tiles.FINEST}")
-        return MOC.from_string(given, "ascii")
+        return MOC.from_string(text, "ascii")
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        what = f"{given}: cannot be read as a MOC" if is_file else f"moc {given[:60]!r} is no MOC in text form"
+        what = f"{given}: cannot be read as a MOC" if is_file else f"moc {text[:60]!r} is no MOC in text form"
         raise InputError(f"{what} ({reason}); a text such as '3/1-5 4/100', or a FITS file, is wanted") from error
 
 
@@ -212,8 +216,9 @@ def pixels_region(order: Any, numbers: Any) -> Pixels:
         raise InputError(f"HEALPix order {order!r}: must be a whole number between 0 and {tiles.FINEST}")
     if isinstance(numbers, str | Mapping) or not np.iterable(numbers):
         raise InputError(f"region: pixels is a list of numbers of pixels of order {order}, not {numbers!r}")
-    outside = [n for n in numbers if not (isinstance(n, int | np.integer) and 0 <= n < 12 * 4**order)]
-    if outside or len(numbers) == 0:
+    pixels = list(numbers)
+    outside = [n for n in pixels if not (isinstance(n, int | np.integer) and 0 <= n < 12 * 4**order)]
+    if outside or not pixels:
         problem = f"pixel {outside[0]!r} is not" if outside else "no pixel is given; they are"
         raise InputError(f"region: {problem} one of 0 to {12 * 4**order - 1} of order {order}")
-    return Pixels(int(order), tuple(int(n) for n in numbers))
+    return Pixels(int(order), tuple(int(n) for n in pixels))

@@ -1,5 +1,6 @@
 """Parts of the sky made of others: what lies in any of some parts, and what lies in all of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,7 +24,7 @@ class AnyOf(Part):
     @cached_property
     def area(self) -> float:
         """deg^2; in error by 1e-4 of itself where there are two parts or more."""
-        return area_of_any(self)
+        return area_of_any(self, self.parts)
 
     @property
     def size(self) -> float:
@@ -67,11 +68,11 @@ class AnyOf(Part):
 
     @cached_property
     def _outlines(self) -> list[Ranges]:
-        """Of each part, pixels that hold it, as small as the part."""
+        """Pixels that hold each part, about as small as the part."""
         orders = [min(tiles.order_of_area(part.size) + 1, tiles.FINEST) for part in self.parts]
         return [ranges_of(order, part.pixels(order)) for order, part in zip(orders, self.parts)]
 
-    def _near(self, cells: np.ndarray, length: int):
+    def _near(self, cells: np.ndarray, length: int) -> Iterator[tuple[Part, np.ndarray]]:
         """Each part with the rows of the runs of order-29 pixels, of one length, that its outline overlaps."""
         order = np.argsort(cells, kind="stable")
         cells = cells[order]

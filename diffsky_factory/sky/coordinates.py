@@ -5,11 +5,12 @@ positions comoving Mpc; velocities peculiar, physical km/s. All in numpy float64
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffsky_factory.sky.cosmology import SPEED_OF_LIGHT
 
 
-def cartesian(ra: np.ndarray, dec: np.ndarray, radius: np.ndarray) -> np.ndarray:
+def cartesian(ra: ArrayLike, dec: ArrayLike, radius: ArrayLike) -> np.ndarray:
     """Positions (n, 3) in units of radius, from ra, dec [deg]."""
     ra, dec = np.deg2rad(np.asarray(ra, np.float64)), np.deg2rad(np.asarray(dec, np.float64))
     unit = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

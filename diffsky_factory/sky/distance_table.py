@@ -4,7 +4,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from diffsky_factory.core.cubic import cubic_step
 from diffsky_factory.sky.cosmology import (
     HUBBLE_TIME,
     SPEED_OF_LIGHT,
@@ -30,14 +32,13 @@ class CubicTable(NamedTuple):
     values: np.ndarray
     slopes: np.ndarray  # times step
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: ArrayLike) -> np.ndarray:
         """The function at x, any shape; the outermost cubics continue beyond the grid."""
         at = (np.asarray(x, np.float64) - self.start) / self.step
         i = np.clip(at.astype(np.int64), 0, len(self.values) - 2)
         s = at - i
-        y0, rise = self.values[i], self.values[i + 1] - self.values[i]
-        d0, d1 = self.slopes[i], self.slopes[i + 1]
-        return y0 + s * (d0 + s * (3.0 * rise - 2.0 * d0 - d1 + s * (d0 + d1 - 2.0 * rise)))
+        rise = self.values[i + 1] - self.values[i]
+        return cubic_step(s, self.values[i], rise, self.slopes[i], self.slopes[i + 1])
 
 
 def redshift_table(cosmology: Cosmology, z_max: float) -> CubicTable:

@@ -96,8 +96,13 @@ def arrange_in_box(columns: dict[str, np.ndarray], size: float) -> dict[str, np.
     """
     _check(columns, (*OF_GROUPS, *boxes.AXES))
     position = np.stack([columns[axis] for axis in boxes.AXES], axis=-1)
-    outside = ~((position >= 0.0) & (position <= size)).all(axis=-1)
-    _refuse(outside, "x", columns["x"], f"outside the box of {size:g} Mpc, or y or z is", "bring it into the box")
+    _refuse(
+        boxes.outside(position, size),
+        "x",
+        columns["x"],
+        f"outside the box of {size:g} Mpc, or y or z is",
+        "bring it into the box",
+    )
     return _arranged(columns, lambda heads: (boxes.finest_cell(position[heads], size),))
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.sky import coordinates, tiles
@@ -87,7 +88,7 @@ class Polygon(Part):
         return inside | near, inside & ~near
 
 
-def _unit(ra, dec) -> np.ndarray:
+def _unit(ra: ArrayLike, dec: ArrayLike) -> np.ndarray:
     return coordinates.cartesian(ra, dec, np.ones(np.shape(ra)))
 
 
@@ -249,8 +250,10 @@ def _check_simple(vertices: np.ndarray) -> None:
     n, numbers = len(vertices), np.arange(len(vertices))
     following = np.roll(vertices, -1, axis=0)
     if (np.linalg.norm(vertices + following, axis=-1) < APART).any():
-        at = int(np.argmin(np.linalg.norm(vertices + following, axis=-1)))
-        raise InputError(f"polygon: from vertex {at} to the next it is 180 deg, any way; put a vertex between them")
+        opposite = int(np.argmin(np.linalg.norm(vertices + following, axis=-1)))
+        raise InputError(
+            f"polygon: from vertex {opposite} to the next it is 180 deg, any way; put a vertex between them"
+        )
     for i in range(n):
         same = np.flatnonzero(np.linalg.norm(vertices[i + 1 :] - vertices[i], axis=-1) < APART)
         if len(same):
@@ -269,9 +272,9 @@ def _check_simple(vertices: np.ndarray) -> None:
         touching = others & beside & (np.abs(begin) < APART)
         # two great circles meet twice: on both edges at once, or on either and the antipode of the other
         crossing = (begin * end < 0.0) & (ours * our_end < 0.0) & (begin * our_end > 0.0)
-        at = np.flatnonzero(touching | (crossing & others & (numbers != (i - 1) % n)))
-        if len(at):
+        met = np.flatnonzero(touching | (crossing & others & (numbers != (i - 1) % n)))
+        if len(met):
             raise InputError(
-                f"polygon: the edge from vertex {i} meets the one from vertex {at[0]}; give the vertices in the order "
+                f"polygon: the edge from vertex {i} meets the one from vertex {met[0]}; give the vertices in the order "
                 "in which they follow each other around the polygon"
             )

@@ -33,7 +33,8 @@ def random_points(
     part = _one(where)
     if not 0.0 < density <= HIGHEST_DENSITY:
         raise InputError(f"density of random points {density} deg^-2: 0 < density <= {HIGHEST_DENSITY:g} is wanted")
-    return _points(part, density, seed, stream)[:3]
+    ra, dec, cell, _ = _points(part, density, seed, stream)
+    return ra, dec, cell
 
 
 def exact_random_points(
@@ -70,7 +71,9 @@ def _one(where: Part | Sequence[Part]) -> Part:
     return AllOf(tuple(where))
 
 
-def _points(part: Part, density: float, seed: int, stream: str) -> tuple[np.ndarray, ...]:
+def _points(
+    part: Part, density: float, seed: int, stream: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """ra, dec, order-29 pixel and number of each point, ascending in the pixel."""
     order = max(COARSEST, tiles.order_of_area(MEAN_OF_CELL / density))
     pixels = part.pixels(order)

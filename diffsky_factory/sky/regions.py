@@ -108,7 +108,7 @@ def _rectangle(ra: tuple[float, ...], dec: tuple[float, ...]) -> Rectangle:
         raise InputError(f"{what}: -360 <= ra <= 360 is wanted")
     if (ra[1] - ra[0]) % 360.0 == 0.0 and ra[1] - ra[0] != 360.0:
         raise InputError(f"{what}: the same meridian twice has nothing between; the whole circle is ra=[0, 360]")
-    return Rectangle(ra, dec)
+    return Rectangle((ra[0], ra[1]), (dec[0], dec[1]))
 
 
 def _polygon(ra: tuple[float, ...], dec: tuple[float, ...]) -> Polygon:

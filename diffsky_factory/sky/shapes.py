@@ -89,7 +89,7 @@ class Rectangle(Part):
 
     @property
     def width(self) -> float:
-        """Of right ascension [deg], up to 360."""
+        """Extent in right ascension [deg], up to 360."""
         return (self.ra[1] - self.ra[0]) % 360.0 or 360.0
 
     @property

@@ -1,8 +1,10 @@
 """What objects are placed in: the sky of an observer, or a periodic box. What differs between the two is here."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -13,10 +15,38 @@ from diffsky_factory.sky.boxes import BoxPart
 from diffsky_factory.sky.regions import FullSky, Pixels, Region, region
 
 
-class Nested:
-    """Cells of which each holds the same number of cells of the next order, numbered so that those lie together."""
+class Space(ABC):
+    """Where objects are. Its cells hold the same number of cells of the next order each, numbered so that those lie
+    together; its parts are regions of the sky, or of a box."""
 
+    geometry: ClassVar[Literal["lightcone", "box"]]
+    partition: ClassVar[Literal["healpix", "cells"]]
+    unit: ClassVar[Literal["deg2", "Mpc3"]]  # of extents
     bits: ClassVar[int]  # by which the number of a cell grows with each order
+    roots: ClassVar[int]  # cells of order 0
+    finest: ClassVar[int]  # highest order
+    index_order: ClassVar[int]  # chosen: at which a store of halos knows the rows of each cell
+    whole: ClassVar[Mapping[str, Any]]  # plain form of all of it
+
+    @abstractmethod
+    def part(self, given: Any) -> Any:
+        """A part of it, from its plain form; raises InputError where it is none."""
+
+    @abstractmethod
+    def cells(self, cells: Sequence[int], order: int) -> Any:
+        """The part that some cells are."""
+
+    @abstractmethod
+    def cells_of(self, part: Any, order: int) -> np.ndarray:
+        """Cells that a part overlaps, ascending."""
+
+    @abstractmethod
+    def extent(self, parts: Sequence[Any]) -> float:
+        """Extent of the intersection of parts."""
+
+    @abstractmethod
+    def shares(self, part: Any, cells: Sequence[int], order: int) -> np.ndarray:
+        """Share of each cell that lies in a part."""
 
     def coarser(self, cells: np.ndarray, order: int, to: int) -> np.ndarray:
         """The cell at order `to` that holds each cell of a finer order."""
@@ -26,82 +56,71 @@ class Nested:
 
 
 @dataclass(frozen=True)
-class Sky(Nested):
+class Sky(Space):
     """All directions; cells are HEALPix pixels, NESTED, extents are areas [deg^2]."""
 
-    geometry: ClassVar[str] = "lightcone"
-    partition: ClassVar[str] = "healpix"
-    unit: ClassVar[str] = "deg2"
-    finest: ClassVar[int] = tiles.FINEST
-    bits: ClassVar[int] = 2
-    index_order: ClassVar[int] = 8  # chosen: at which a store of halos knows the rows of each cell
-    coordinates: ClassVar[tuple[str, ...]] = ("ra", "dec")
-    whole: ClassVar[Mapping[str, Any]] = {"full_sky": True}
-    roots: ClassVar[int] = 12
+    geometry = "lightcone"
+    partition = "healpix"
+    unit = "deg2"
+    bits, roots, finest, index_order = 2, 12, tiles.FINEST, 8
+    whole = MappingProxyType({"full_sky": True})
 
     def part(self, given: Any) -> Region:
-        """A part of it, from its plain form; raises InputError where it is none."""
+        """A region of the sky."""
         if isinstance(given, Mapping) and "box" in given:
             raise InputError("region: box: is a part of a box; of the sky, give pixels, a cone, a rectangle, ...")
         return region(given)
 
     def cells(self, cells: Sequence[int], order: int) -> Region:
-        """The part that some cells are."""
+        """Pixels."""
         return Pixels(order, tuple(int(cell) for cell in cells))
 
     def cells_of(self, part: Region, order: int) -> np.ndarray:
-        """Cells that a part overlaps, ascending."""
+        """By the HEALPix hierarchy."""
         return part.pixels(order)
 
     def extent(self, parts: Sequence[Region]) -> float:
-        """Extent of the intersection of parts."""
+        """To 1e-4 where parts cross."""
         return float(area_of(parts))
 
     def shares(self, part: Region, cells: Sequence[int], order: int) -> np.ndarray:
-        """Share of each cell that lies in a part."""
+        """To 1e-4 where the part crosses a cell."""
         if isinstance(part, FullSky):
             return np.ones(len(cells))
         return np.array([share_inside(order, int(cell), [part]) for cell in cells])
 
 
 @dataclass(frozen=True)
-class Box(Nested):
+class Box(Space):
     """A periodic box of a size [Mpc, comoving]; cells are Morton-ordered cubes, extents are volumes [Mpc^3]."""
 
     size: float
 
-    geometry: ClassVar[str] = "box"
-    partition: ClassVar[str] = "cells"
-    unit: ClassVar[str] = "Mpc3"
-    finest: ClassVar[int] = boxes.FINEST
-    bits: ClassVar[int] = 3
-    index_order: ClassVar[int] = 5
-    coordinates: ClassVar[tuple[str, ...]] = boxes.AXES
-    whole: ClassVar[Mapping[str, Any]] = {"box": {}}
-    roots: ClassVar[int] = 1
+    geometry = "box"
+    partition = "cells"
+    unit = "Mpc3"
+    bits, roots, finest, index_order = 3, 1, boxes.FINEST, 5
+    whole = MappingProxyType({"box": {}})
 
     def part(self, given: Any) -> BoxPart:
-        """A part of it, from its plain form; raises InputError where it is none."""
+        """A sub-box, or several."""
         return boxes.box_part(given, self.size)
 
     def cells(self, cells: Sequence[int], order: int) -> BoxPart:
-        """The part that some cells are."""
+        """Cubes."""
         return boxes.Cells(self.size, order, tuple(int(cell) for cell in cells))
 
     def cells_of(self, part: BoxPart, order: int) -> np.ndarray:
-        """Cells that a part overlaps, ascending."""
+        """Those of which a share lies in it."""
         return boxes.cells_of(part, order)
 
     def extent(self, parts: Sequence[BoxPart]) -> float:
-        """Extent of the intersection of parts."""
+        """Exact."""
         return boxes.volume_of(parts)
 
     def shares(self, part: BoxPart, cells: Sequence[int], order: int) -> np.ndarray:
-        """Share of each cell that lies in a part."""
+        """Exact."""
         return boxes.cell_shares(part, np.asarray(cells, np.int64), order)
-
-
-Space = Sky | Box
 
 
 def space_of(attributes: Mapping[str, Any]) -> Space:

@@ -18,9 +18,11 @@ from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.core.stage import derived, stage
 from diffsky_factory.core.types import Normal, Scalar
+from diffsky_factory.factory.axis_labels import axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.tables import tables
 from diffsky_factory.physics import INGREDIENTS, stages
+from diffsky_factory.physics.halos.growth import TimeGrid
 from diffsky_factory.physics.halos.mixture import halo_growth_with_environment
 from diffsky_factory.physics.light.photometry import BandTable, photometry
 from diffsky_factory.sky.cosmology import Cosmology
@@ -364,3 +366,9 @@ def test_parameters_of_a_scope_are_differentiated_apart():
     assert slope["roman/merging"][0] == pytest.approx(HALOS["log10_halo_mass"].sum(), rel=1e-6)
     shared = jax.grad(lambda p: galaxies(p)["euclid/environment"].sum())(galaxies.parameters)
     assert shared["merging"][0] == pytest.approx(HALOS["log10_halo_mass"].sum(), rel=1e-6)
+
+
+def test_axes_have_the_labels_of_the_plain_tables():
+    plain, own = TimeGrid(np.array([1.0, 13.8])), TimeGrid(np.array([2.0, 13.8]))
+    assert axis_labels((), (), {(TimeGrid, "lsst_y10"): own, TimeGrid: plain})["time"] == (1.0, 13.8)
+    assert "time" not in axis_labels((), (), {(TimeGrid, "lsst_y10"): own})

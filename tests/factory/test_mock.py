@@ -19,9 +19,9 @@ from diffsky_factory.sky.cosmology import Cosmology
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What is computed during a test: kernels by what they give and in how many bands, halos by tile."""
-    seen = {"kernels": [], "halos": []}
-    run, halos = Kernel.__call__, Synthetic.halos
+    """What is done during a test: kernels by what they give and in how many bands, halos and countings by tile."""
+    seen = {"kernels": [], "halos": [], "counts": []}
+    run, halos, count = Kernel.__call__, Synthetic.halos, Synthetic.count
 
     def counted_run(self, columns, ids, draws=None):
         out = run(self, columns, ids, draws)
@@ -32,8 +32,13 @@ def calls(monkeypatch):
         seen["halos"].append(pixel)
         return halos(self, order, pixel, where)
 
+    def counted_count(self, order, pixel, where=None):
+        seen["counts"].append(pixel)
+        return count(self, order, pixel, where)
+
     monkeypatch.setattr(Kernel, "__call__", counted_run)
     monkeypatch.setattr(Synthetic, "halos", counted_halos)
+    monkeypatch.setattr(Synthetic, "count", counted_count)
     return seen
 
 
@@ -42,12 +47,17 @@ def store(tiny_store):
     return open_catalog(tiny_store)
 
 
-def test_making_a_mock_computes_nothing(tiny, calls):
-    mock = make_mock(tiny)
+def test_making_a_mock_counts_the_rows_of_each_tile_once_and_computes_nothing(tiny, calls, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFSKY_FACTORY_CACHE", str(tmp_path))
+    mock = make_mock(tiny, name="never made before")
     assert mock.sizes["galaxy"] > 1000
     assert all(array.chunks for array in mock.data_vars.values())
-    repr(mock)
-    assert calls == {"kernels": [], "halos": []}
+    assert len(mock.sky.tiles) > 1
+    assert sorted(calls["counts"]) == sorted(mock.sky.tiles)
+    calls["counts"].clear()
+    repr(mock), repr(mock.sky), make_mock(tiny, name="never made before")
+    mock.sky.in_tiles(mock.sky.tiles[:1])
+    assert calls == {"kernels": [], "halos": [], "counts": []}
 
 
 @pytest.mark.thorough

@@ -12,7 +12,7 @@ import xarray as xr
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.runs import tasks
-from diffsky_factory.inputs.histories import histories_from_arrays
+from diffsky_factory.inputs.tabulated_histories import histories_from_arrays
 from diffsky_factory.outputs import store
 from tests.stores import assert_same_files
 

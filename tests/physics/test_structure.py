@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.physics.structure import abundance, chunks, long_waves
 from diffsky_factory.physics.structure.biased import preference
-from diffsky_factory.physics.structure.growth import growth
+from diffsky_factory.physics.structure.linear_growth import growth
 from diffsky_factory.physics.structure.power import linear_power, sigma_sphere
 from diffsky_factory.sky.cosmology import Cosmology
 from tests.reference import reference

@@ -42,10 +42,8 @@ class Box(Catalogue):
     def periodic(self) -> tuple[bool, bool, bool]:
         """Whether the rows fill the box along x, y and z, so that pairs may be counted through its faces."""
         parts = self._selection.parts
-        whole = [isinstance(one, SubBox) for one in parts]
-        return tuple(
-            all(whole) and all(one.high[i] - one.low[i] >= one.size for one in parts) for i in range(len(AXES))
-        )
+        x, y, z = (all(isinstance(one, SubBox) and one.is_whole(axis) for one in parts) for axis in range(3))
+        return x, y, z
 
     @property
     def tile_volumes(self) -> np.ndarray:
@@ -55,8 +53,8 @@ class Box(Catalogue):
     @property
     def velocity_to_distance(self) -> float:
         """Comoving Mpc by which 1 km/s moves a galaxy in redshift space: (1 + z) / H(z)."""
-        hubble = 100.0 * self.cosmology.h * float(hubble_ratio_64(self.cosmology, self.redshift))
-        return (1.0 + self.redshift) / hubble
+        hubble = 100.0 * float(self.cosmology.h) * float(hubble_ratio_64(self.cosmology, self.redshift))
+        return float((1.0 + self.redshift) / hubble)
 
     def sub_box(
         self, x: Sequence[float] | None = None, y: Sequence[float] | None = None, z: Sequence[float] | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -17,7 +17,9 @@ Get = Callable[..., np.ndarray]
 class Cut(Protocol):
     """What ds.sky needs to know of a cut."""
 
-    columns: tuple[tuple[str, tuple], ...]  # names, and labels of their axes, that `evaluate` asks for
+    @property
+    def columns(self) -> tuple[tuple[str, tuple], ...]:
+        """Names, and labels of their axes, that `evaluate` asks for."""
 
     def possible(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """Whether each block may hold a row to keep, and whether all of its rows surely are."""
@@ -31,7 +33,7 @@ class InRegion:
     """Rows on a part of the sky."""
 
     region: Region
-    columns = (("ra", ()), ("dec", ()))
+    columns: ClassVar[tuple[tuple[str, tuple], ...]] = (("ra", ()), ("dec", ()))
 
     def possible(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """By the circle around each block."""
@@ -64,7 +66,7 @@ class InTiles:
     """Rows of some tiles."""
 
     keys: np.ndarray
-    columns = ()
+    columns: ClassVar[tuple[tuple[str, tuple], ...]] = ()
 
     def possible(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """A block belongs to one tile."""

@@ -83,7 +83,7 @@ def covered_regions(attributes: Mapping[str, Any]) -> tuple[Mapping, ...]:
 def _selection(attributes: Mapping[str, Any], part: Part, tiles: np.ndarray, token: str) -> Selection:
     rows, covered = part.rows, covered_regions(attributes)
     extent = selected_extent(attributes)
-    if len(tiles) < rows.tiles:
+    if len(tiles) < rows.tiles and rows.order is not None:
         extent = float(np.asarray(rows.extents)[tiles].sum())
         covered = (*covered, space_of(attributes).cells([rows.keys[tile] for tile in tiles], rows.order).plain)
     return Selection(

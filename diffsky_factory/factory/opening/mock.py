@@ -1,6 +1,6 @@
 """A mock that nobody has built: every column lazy, computed from halos when it is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from diffsky_factory.factory.runs.planning import attributes, used_axes
 from diffsky_factory.outputs.reading import ROW, label_variable, mapped
 
 
-def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
+def make_mock(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes: Any) -> xr.Dataset:
     """Galaxies of a recipe as a lazy dataset, one chunk per tile, and per band; only rows are counted now.
 
-    recipe : name, path of a yaml file, or Recipe; `changes` replace its fields
+    recipe : name, path of a yaml file, Recipe or its fields; `changes` replace fields
     A column with a band axis is computed for the tiles and bands that are asked for. Columns that are computed together
     share the halos, and what does not depend on the band is computed once and held for a tile at a time: about 1 kB
     per galaxy. Spectra, a column with a wavelength axis each, are computed when they are asked for, by themselves.
@@ -34,7 +34,7 @@ def make_mock(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
     return _dataset(parts, parts.columns, "galaxy")
 
 
-def make_halos(recipe: "str | Path | Recipe", /, **changes: Any) -> xr.Dataset:
+def make_halos(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes: Any) -> xr.Dataset:
     """Halos of a recipe's simulation and region, lazily, dimension `halo`; arguments and errors as in `make_mock`."""
     parts = assembly(load_recipe(recipe, **changes).text)
     names = [name for name in parts.simulation.columns if not parts.column(name).row_number]
@@ -118,5 +118,5 @@ def _state(halos: np.ndarray, recipe: str, wanted: tuple[str, ...]) -> np.ndarra
 def _picked(columns: np.ndarray, label: np.ndarray | None, recipe: str, column: str) -> np.ndarray:
     parts = assembly(recipe)
     alone = axis_read_alone(parts.column(column).axes)
-    bands = None if alone is None else [int(label.flat[0])]
+    bands = None if alone is None or label is None else [int(label.flat[0])]
     return parts.galaxies(columns.flat[0], [column], bands=bands)[column]

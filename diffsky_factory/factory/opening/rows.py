@@ -179,8 +179,8 @@ class Catalogue:
         Comparisons, arithmetic, & | ~ and the functions of `core.expressions`; a column with a further axis takes a
         label in brackets. Raises InputError that says what is wrong with it.
         """
-        axes = {name: self._labels(values) for name, values in self._ds.data_vars.items()}
-        kinds = {name: str(values.dtype) for name, values in self._ds.data_vars.items()}
+        axes = {str(name): self._labels(values) for name, values in self._ds.data_vars.items()}
+        kinds = {str(name): str(values.dtype) for name, values in self._ds.data_vars.items()}
         cut = Where(condition(text, axes, kinds))
         return self._cut(cut, self._selection.where(self._sealed(f"where({text})", cut)))
 
@@ -268,7 +268,7 @@ class Catalogue:
 
     @property
     def _dimension(self) -> str:
-        return self._rows_coordinate.dims[0]
+        return str(self._rows_coordinate.dims[0])
 
     @cached_property
     def _selection(self) -> Selection:
@@ -304,7 +304,7 @@ class Catalogue:
         return np.searchsorted(found.starts, rows, side="right") - 1
 
     def _labels(self, values: xr.DataArray) -> tuple[tuple[str, tuple], ...]:
-        axes = [name for name in values.dims if name != self._dimension]
+        axes = [str(name) for name in values.dims if name != self._dimension]
         return tuple((name, tuple(self._ds[name].values.tolist()) if name in self._ds else ()) for name in axes)
 
     def _cut(self, cut: Cut, chosen: Selection) -> xr.Dataset:

@@ -73,8 +73,10 @@ class Selection:
 
 def selection_from_text(text: str) -> Selection:
     """The selection of `Selection.text`."""
-    found: dict[str, Any] = json.loads(text)
-    return Selection(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+    content: dict[str, Any] = json.loads(text)
+    for name, value in content.items():
+        content[name] = tuple(value) if isinstance(value, list) else value
+    return Selection(**content)
 
 
 def fingerprint(rows: np.ndarray) -> Fingerprint:

@@ -78,10 +78,13 @@ class Sky(Catalogue):
 
         Those of a density belong to the cells of the sky: a part of the region has the points that the whole has there.
         """
-        if (n is None) == (density is None):
-            raise ValueError("give n or density, one of the two")
         where = self._selection.parts
-        ra, dec, _ = exact_random_points(where, n, seed) if density is None else random_points(where, density, seed)
+        if n is not None and density is None:
+            ra, dec, _ = exact_random_points(where, n, seed)
+        elif density is not None and n is None:
+            ra, dec, _ = random_points(where, density, seed)
+        else:
+            raise ValueError("give n or density, one of the two")
         known = columns()
         values = {name: ("random", points, known[name].attributes) for name, points in (("ra", ra), ("dec", dec))}
         said = {"area_deg2": self.area, "seed": seed, "density_deg2": len(ra) / self.area if self.area else 0.0}

@@ -103,8 +103,8 @@ class StoreSource:
     def ranges(self) -> tuple[Bounds, Bounds, Bounds]:
         """As they are known, or all of the box."""
         size, n = self.part.attributes["box_size"], len(self.blocks.first)
-        every = (self.blocks.bounds(axis) for axis in AXES)
-        return tuple(one or (np.zeros(n), np.full(n, size)) for one in every)
+        x, y, z = (self.blocks.bounds(axis) or (np.zeros(n), np.full(n, size)) for axis in AXES)
+        return x, y, z
 
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
         """Those whose lazy array is still the one that reads them."""
@@ -150,7 +150,7 @@ class MockSource:
     @cached_property
     def ranges(self) -> tuple[Bounds, Bounds, Bounds]:
         """All of the box: satellites of a tile may lie across its faces."""
-        n, size = len(self.block_keys), self.parts.space.size
+        n, size = len(self.block_keys), self.parts.simulation.attributes["box_size"]
         return ((np.zeros(n), np.full(n, size)),) * 3
 
     def own(self, ds: xr.Dataset, rows: Any) -> list[str]:
@@ -197,7 +197,7 @@ def _same(ds: xr.Dataset, name: str, dims: tuple, lazy: str, labels: Mapping[str
     values = ds[name]
     if values.dims != dims or getattr(values.data, "name", None) != lazy:
         return False
-    return all(one in ds.coords and ds[one].values.tolist() == list(labels[one]) for one in values.dims[1:])
+    return all(one in ds.coords and ds[one].values.tolist() == list(labels[str(one)]) for one in values.dims[1:])
 
 
 def _weights(parts: Assembly) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _flat(ds: xr.Dataset, dimension: str) -> Iterator[tuple[str, xr.DataArray]]:
         labels = [values[axis].values if axis in values.coords else np.arange(values.sizes[axis]) for axis in axes]
         for place in np.ndindex(*(len(of_axis) for of_axis in labels)):
             which = [_label(of_axis[i]) for of_axis, i in zip(labels, place)]
-            flat = "_".join([name, *which])
+            flat = "_".join([str(name), *which])
             if flat in names:
                 raise InputError(f"two columns would have the name '{flat}'; rename one of them")
             names.add(flat)

@@ -1,6 +1,7 @@
 """Building a mock into a store: a job whose tiles are those of a recipe."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from diffsky_factory import __version__
 from diffsky_factory.core.axes import axis
+from diffsky_factory.core.constants import kind_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.recipe import Recipe, load_recipe
@@ -59,7 +61,7 @@ class Summary:
 
 
 def build(
-    recipe: "str | Path | Recipe",
+    recipe: "str | Path | Recipe | Mapping[str, Any]",
     path: str | Path,
     *,
     client: Any = None,
@@ -69,7 +71,7 @@ def build(
 ) -> Summary:
     """Build a mock into a store, or finish one that was begun with the same recipe.
 
-    recipe   : name, path of a yaml file, or Recipe; `changes` replace its fields
+    recipe   : name, path of a yaml file, Recipe or its fields; `changes` replace fields
     path     : folder of the store; must not exist, or hold a build of the same recipe
     client   : a dask.distributed Client, whose workers see the same file system; else threads of this process
     workers  : tiles computed at a time without a client, default one per core
@@ -160,7 +162,7 @@ def complete(path: Path, part: Part) -> Tables:
             {
                 "name": known.name,
                 "parameters": {group: p._asdict() for group, p in known.parameters.items()},
-                "defaults": {kind.__name__: p._asdict() for kind, p in parts.model.defaults.items()},
+                "defaults": {kind_of(key).__name__: p._asdict() for key, p in parts.model.defaults.items()},
                 "replace": dict(parts.recipe.replace),
                 "add": list(parts.recipe.add),
                 "igm": parts.recipe.igm,

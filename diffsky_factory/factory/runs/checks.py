@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from diffsky_factory.core.columns import column
-from diffsky_factory.sky import coordinates
+from diffsky_factory.sky import boxes, coordinates
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.spaces import Box, Sky, Space
 
@@ -32,10 +32,14 @@ def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology, space: S
         return
     position = np.stack([columns[name] for name in POSITION], axis=-1).astype(np.float64)
     if isinstance(space, Box):
-        outside = ~((position >= 0.0) & (position <= space.size)).all(axis=-1)
-        _refuse(outside, "x", columns["x"], f"outside the box of {space.size:g} Mpc, or y or z is")
+        _refuse(
+            boxes.outside(position, space.size),
+            "x",
+            columns["x"],
+            f"outside the box of {space.size:g} Mpc, or y or z is",
+        )
         return
-    _refuse(~position.any(axis=-1), "x", columns["x"], "is that of the observer, as are y and z")
+    _refuse(np.all(position == 0.0, axis=-1), "x", columns["x"], "is that of the observer, as are y and z")
     if {"ra", "dec"} <= set(columns):
         _check_direction(columns, position)
     if "redshift" in columns:

@@ -19,13 +19,13 @@ from diffsky_factory.core.machine import cores
 from diffsky_factory.factory.fitting import fit_growth
 from diffsky_factory.factory.runs.job import Job, Progress, Tables, Tile, run
 from diffsky_factory.halos.open import open_histories
-from diffsky_factory.inputs.histories import MASSES, Histories, TabulatedHistories
+from diffsky_factory.inputs.tabulated_histories import MASSES, Histories, TabulatedHistories
 from diffsky_factory.outputs.layout import IS_ROW, Part, array_layouts, rows_of_pieces
 from diffsky_factory.outputs.store import Table
 from diffsky_factory.sky.cosmology import age_today_64
 
 CHUNK, LARGEST_SHARD = 8192, 131072  # rows of a chunk and of a file; chosen
-FITTED = ("mah_parameters", "mah_fit_loss", "mah_fit_points", "mah_fit_quality", "has_mah_fit")
+FIT_COLUMNS = ("mah_parameters", "mah_fit_loss", "mah_fit_points", "mah_fit_quality", "has_mah_fit")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def fit_histories(
 ) -> FitSummary:
     """Fit the growth of all halos of a source into a Zarr store, or finish a store that was begun.
 
-    histories : a source of histories (`inputs.simulations.histories.Histories`), or a dataset, lazy or not, with
+    histories : a source of histories (`inputs.tabulated_histories.Histories`), or a dataset, lazy or not, with
                 `log10_halo_mass_history` (halo, time), `halo_id` (halo) and `time` [Gyr], of the default cosmology,
                 or the name or path of merger trees, of which the objects that have merged are fitted too
     path      : folder of the store; must not exist, or hold fits of the same histories
@@ -74,9 +74,13 @@ def fit_histories(
     Raises InputError for anything wrong with histories or path; what was committed by then is kept.
     """
     path = Path(path)
+    source: Histories
     if isinstance(histories, str | Path):
-        histories = open_histories(histories)
-    source = TabulatedHistories(histories) if isinstance(histories, xr.Dataset) else histories
+        source = open_histories(histories)
+    elif isinstance(histories, xr.Dataset):
+        source = TabulatedHistories(histories)
+    else:
+        source = histories
     planned = plan_fits(source, lowest)
 
     def check(found: Part) -> None:
@@ -115,12 +119,12 @@ def plan_fits(histories: Histories, lowest: float = -np.inf) -> Part:
         raise InputError("histories: there are none to fit")
     first = histories.read(next(i for i, n in enumerate(counts) if n))
     passed = sorted(set(first) - {MASSES, "halo_id"})
-    unknown = [name for name in passed if name not in columns() or name in FITTED]
+    unknown = [name for name in passed if name not in columns() or name in FIT_COLUMNS]
     if unknown:
         raise InputError(
             f"histories: column '{unknown[0]}' cannot be passed on; leave it out, or use a name of docs/columns.md"
         )
-    arrays = array_layouts(("halo_id", *FITTED, *passed, IS_ROW))
+    arrays = array_layouts(("halo_id", *FIT_COLUMNS, *passed, IS_ROW))
     axes = dict.fromkeys(name for array in arrays for name in array.axes)
     lost = [name for name in axes if not axis(name).labels]
     if lost:

@@ -15,9 +15,8 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.runs.job import Job, Tables, Tile, run
 from diffsky_factory.factory.runs.tasks import alone
-from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, database, gathered_columns
+from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, Product, database, gathered_columns
 from diffsky_factory.halos.open import open_reader
-from diffsky_factory.inputs.readers.reader import Reader
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.halo_store import GROUP_CELL, PIECE, cell_index, is_halo_store, plan_halos
 from diffsky_factory.outputs.layout import Part
@@ -87,7 +86,8 @@ class InOrder:
 
     def __init__(self, gathering: Gathering) -> None:
         self._batches = gathering.batches(PIECE)
-        self._first, self._held = 0, []  # row of the table at which the batches in hand begin
+        self._first = 0  # row of the table at which the batches in hand begin
+        self._held: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
 
     def rows(self, first: int, last: int) -> dict[str, np.ndarray]:
         """The columns of a range of rows, the cells of their groups among them."""
@@ -142,7 +142,7 @@ def _make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); check its permissions") from error
 
 
-def _clear_of_others(folder: Path, reader: Reader) -> None:
+def _clear_of_others(folder: Path, reader: Product) -> None:
     """Keep what an earlier run of the same reader left in the folder, and nothing else; for who holds its lock."""
     known = folder / PIECES
     if known.exists() and known.read_text() == _fingerprint(reader):
@@ -155,7 +155,7 @@ def _clear_of_others(folder: Path, reader: Reader) -> None:
     known.write_text(_fingerprint(reader))
 
 
-def _fingerprint(reader: Reader) -> str:
+def _fingerprint(reader: Product) -> str:
     """What a run must share with an earlier one to go on where that stopped: files, and how they are read."""
     files = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in reader.files]
     return hashlib.sha256(

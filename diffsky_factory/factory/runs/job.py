@@ -123,7 +123,7 @@ def do_tile(compute: Callable[..., Tile], given: tuple, path: str, part: str, wr
 
 
 class Done(NamedTuple):
-    """Of one tile: its number, what it took, and why it was refused, if it was."""
+    """What became of one tile: its number, what it took, and why it was refused, if it was."""
 
     tile: int
     peak_memory: float

@@ -1,5 +1,6 @@
 """Stores as they stand: how far each part is, what is damaged, and finishing whatever is not whole."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part
 from diffsky_factory.outputs.reading import remedy
 
-FINISH = {"build": building.finish, "add": adding.finish}
+FINISH: dict[str, Callable[..., Any]] = {"build": building.finish, "add": adding.finish}
 """How `resume` finishes a part, by its job; other jobs need more than is in the store."""
 
 

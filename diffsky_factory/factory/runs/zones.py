@@ -1,8 +1,8 @@
 """Zone maps: the lowest and highest value of some columns in every block, so that cuts skip what they cannot need."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import zarr
@@ -25,7 +25,8 @@ Bounds = tuple[np.ndarray, np.ndarray]
 """Lowest and highest value, one of each per block."""
 
 
-class Blocks(NamedTuple):
+@dataclass(frozen=True)
+class Blocks:
     """Blocks of rows of a store, ascending, and what is known of each.
 
     first  : row of the store at which it begins
@@ -92,12 +93,19 @@ def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
         group = zarr.open_group(path / GROUP, mode="r")
         for name in (*COLUMNS, *IN_A_BOX):
             if f"{name}_min" in group:
-                zones[name, ""] = group[f"{name}_min"][:], group[f"{name}_max"][:]
+                zones[name, ""] = _values(group, f"{name}_min"), _values(group, f"{name}_max")
         if f"{BRIGHTEST}_min" in group:
             (labels,) = part.array(BRIGHTEST).axes
-            for label, low in zip(part.axes[labels], group[f"{BRIGHTEST}_min"][:].T):
+            for label, low in zip(part.axes[labels], _values(group, f"{BRIGHTEST}_min").T):
                 zones[BRIGHTEST, str(label)] = low, np.full(len(low), np.inf)
     return Blocks(first, count, tile, zones)
+
+
+def _values(group: zarr.Group, name: str) -> np.ndarray:
+    array = group[name]
+    if not isinstance(array, zarr.Array):
+        raise InputError(f"{group.name}/{name}: a group where an array is wanted")
+    return np.asarray(array[:])
 
 
 def _blocks(part: Part, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

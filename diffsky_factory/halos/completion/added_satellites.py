@@ -17,7 +17,7 @@ CONCENTRATIONS = 1.0, 100.0  # chosen: of NFW profiles
 
 
 class AddedSatellites(NamedTuple):
-    """What they follow from."""
+    """What added satellites follow from."""
 
     seed: int
     cosmology: Cosmology
@@ -55,7 +55,7 @@ def satellite_ids(host_id: np.ndarray, rank: np.ndarray) -> np.ndarray:
 
 
 def _hosts(known: AddedSatellites, hosts: Mapping[str, np.ndarray]) -> SatelliteHosts:
-    """Hosts of their own concentration where the simulation knows the scale radius, else of the median."""
+    """Hosts, with their own concentration where the simulation knows their scale radius, else with the median one."""
     redshift = hosts["redshift"]
     rate = known.distances.hubble(redshift)
     median = satellite_hosts(known.cosmology, hosts["log10_halo_mass"], redshift, rate)

@@ -47,7 +47,7 @@ class Completion(NamedTuple):
 
     @property
     def wanted(self) -> bool:
-        """Whether anything is."""
+        """Whether anything is asked for."""
         return self.to is not None or self.satellites != "simulation"
 
 
@@ -88,12 +88,12 @@ class CompletedHalos:
 
     @property
     def cosmology(self) -> Cosmology:
-        """That of the simulation."""
+        """The cosmology of the simulation."""
         return self.source.cosmology
 
     @property
     def columns(self) -> dict[str, type]:
-        """Those of the simulation that synthetic halos can have too, and `is_synthetic`."""
+        """The columns of the simulation that synthetic halos can have too, and `is_synthetic`."""
         return kept_columns(self.source.columns)
 
     @property
@@ -103,7 +103,7 @@ class CompletedHalos:
 
     @property
     def default_region(self) -> dict[str, Any]:
-        """All of the simulation."""
+        """The whole footprint of the simulation."""
         return self.source.default_region
 
     @property
@@ -163,13 +163,13 @@ class CompletedHalos:
     def halos(self, order: int, pixel: int, where: Mapping | Region | None = None) -> dict[str, np.ndarray]:
         """Halos whose host lies in a pixel, and in a region if one is given, arranged; columns as in `columns`.
 
-        halo_id, host_halo_id : the simulation's; of synthetic halos from 3 2^61 on
+        halo_id, host_halo_id : as the simulation has them; synthetic halos have ids from 3 2^61 on
         is_synthetic : the halo is not the simulation's
         """
         return arrange(self._tile(order, pixel, where))
 
     def _tile(self, order: int, pixel: int, where: Mapping | Region | None) -> dict[str, np.ndarray]:
-        """Rows of a tile, as they come."""
+        """Rows of a tile, in no order yet."""
         area = FullSky() if where is None else region(where)
         rows = self._tiles.get((order, pixel, area), lambda: tuple(self._joined(order, pixel, area).values()))
         return dict(zip(self.columns, rows, strict=True))
@@ -230,7 +230,7 @@ class CompletedHalos:
 
     @cached_property
     def _factor(self) -> Factor:
-        """Of the mass function, to meet the simulation's above its completeness."""
+        """The factor by which the mass function meets that of the simulation above its completeness."""
         lowest = self.completeness.log10_mass
         return factor(self._sample, self._expected, self._theory, (lowest, lowest + NEAR)).trusted()
 
@@ -254,7 +254,8 @@ class CompletedHalos:
 
     @cached_property
     def _unresolved(self) -> Unresolved:
-        between = float(np.log10(self.asked.to)), self.completeness.log10_mass
+        lowest = self.completeness.log10_mass if self.asked.to is None else float(np.log10(self.asked.to))
+        between = lowest, self.completeness.log10_mass
         return unresolved(self.asked.seed, self._field, self._expected, self._factor, between)
 
     @cached_property
@@ -263,7 +264,7 @@ class CompletedHalos:
 
     @property
     def _least_satellite(self) -> float:
-        """Least mass of drawn satellites: as asked for, else the completeness."""
+        """Least mass of drawn satellites: the one that is asked for, else that of the completeness."""
         if self.asked.to is None:
             return self.completeness.log10_mass if np.isneginf(self.least) else self.least
         return max(float(np.log10(self.asked.to)), self.least)

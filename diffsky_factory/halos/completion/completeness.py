@@ -19,7 +19,7 @@ MOST_ROWS = 3e6  # chosen: of a product, from evenly spread parts of it
 ROWS_AT_ONCE = 2**20
 PARTICLES = 100  # chosen: halos of fewer are found incompletely, Knebe et al. 2011, MNRAS 415, 2293
 MASS_BIN = 0.1  # dex, chosen
-GAP = 3  # bins, chosen: between a mass and those it is compared with
+GAP = 3  # bins, chosen: between a mass and the heavier ones that it is compared with
 MISSING = 0.9  # chosen: of the hosts expected, below which too few are there
 NEAR = 0.5  # dex, chosen: above the completeness, where the numbers of a simulation and of theory are compared
 LEAST_HOSTS = 30  # chosen: fewer trace nothing
@@ -50,14 +50,14 @@ class Factor(NamedTuple):
 
     log_z: np.ndarray
     ratio: np.ndarray
-    error: np.ndarray  # of ln(ratio): Poisson, and that the volume is denser or emptier than the universe
+    error: np.ndarray  # of ln(ratio): from counting, and from structure that makes the volume denser or emptier
 
     def __call__(self, redshift: np.ndarray) -> np.ndarray:
         """The factor at each redshift."""
         return np.interp(np.log1p(redshift), self.log_z, self.ratio)
 
     def trusted(self) -> "Factor":
-        """The factor as far as it is known better than the mass function is."""
+        """The factor, drawn towards 1 as far as it is known less well than the mass function."""
         share = MASS_FUNCTION_ERROR**2 / (MASS_FUNCTION_ERROR**2 + self.error**2)
         return self._replace(ratio=np.maximum(self.ratio, 1e-3) ** share)
 
@@ -120,8 +120,9 @@ def completeness(
 def falls_short(found: Sample, expected: ExpectedHosts, cosmology: Cosmology) -> float:
     """Mass [dex(Msun)] above which no tenth of the hosts is missing: lower edge of the lowest such bin.
 
-    Missing is what the mass function has more, brought to the numbers of all hosts heavier by a GAP, beyond twice the
-    noise: the mass function's own normalisation does not matter, and a slow decline shows.
+    Hosts are missing from a bin where they are fewer than nine tenths of what the mass function has, by more than
+    twice the noise. The mass function is scaled first to the number of all hosts that are heavier by GAP bins: then its
+    normalisation does not matter, and a slow decline shows.
     """
     edges = np.arange(np.round(expected.mass[0], 1), expected.mass[-1], MASS_BIN)
     number = np.histogram(found.log10_mass, edges)[0]
@@ -153,7 +154,7 @@ def factor(
 ) -> Factor:
     """Hosts found over hosts expected between two masses, each counted as its bias to some power.
 
-    At one redshift, or at several where there are hosts and volume enough.
+    The factor is found at one redshift, or at several where there are hosts and volume enough.
     Raises InputError where there are too few hosts to compare.
     """
     some = (found.log10_mass >= between[0]) & (found.log10_mass < between[1])

@@ -17,6 +17,7 @@ from diffsky_factory.halos.completion.completeness import hosts_inside
 from diffsky_factory.halos.gathered.stored import StoredHalos
 from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.cosmology import comoving_distance_64
+from diffsky_factory.sky.distance_table import CubicTable
 
 CELL = 5.0  # Mpc, chosen: halos are at random within a cell
 BLOCK = 16  # chosen: cells along a block
@@ -66,7 +67,7 @@ class TracedField:
     bias_at: Callable[[np.ndarray, np.ndarray], np.ndarray]
     expected: Callable[[np.ndarray], np.ndarray]
     effective_bias: Callable[[np.ndarray], np.ndarray]
-    redshift_at: Callable[[np.ndarray], np.ndarray]
+    redshift_at: CubicTable
     density: float
     speed: float
     _tracers: Recent = field(default_factory=lambda: Recent(2e8), repr=False)
@@ -117,7 +118,7 @@ class TracedField:
         return [np.bincount(at, weight, side**3).reshape((side,) * 3) for weight in weights]
 
     def _motion(self, number: np.ndarray, momentum: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean velocity and dispersion of the tracers around, with one that moves as all do among them."""
+        """Mean velocity and dispersion of the tracers around; some that move as all do on average are added to them."""
         around = (2.0 * np.sqrt(np.pi) * self.smoothing / CELL) ** 3  # cells that the Gaussian averages over
         total = number * around + UNKNOWN_SPEED
         mean = momentum * around / total[..., None]

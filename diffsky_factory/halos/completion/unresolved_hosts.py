@@ -52,7 +52,7 @@ class Unresolved(NamedTuple):
 def unresolved(
     seed: int, field: TracedField, expected: ExpectedHosts, factor: Factor, between: tuple[float, float]
 ) -> Unresolved:
-    """Hosts between two masses, in a field."""
+    """What the hosts between two masses follow from, in a density field."""
     number, masses = expected.masses(*between)
     some = (expected.mass >= between[0] - 0.02) & (expected.mass <= between[1] + 0.02)
     return Unresolved(seed, field, expected, factor, between, number, masses, expected.bias[:, some].max(axis=1))
@@ -83,7 +83,7 @@ def _blocks(look: Look) -> Iterator[tuple[int, int, int]]:
         if level == BLOCK_LEVEL:
             break
         places, level = (2 * places[:, None, :] + halves).reshape(-1, 3), level - 1
-    yield from (tuple(int(x) for x in place) for place in places)
+    yield from ((int(x), int(y), int(z)) for x, y, z in places)
 
 
 def _reached(look: Look, centre: np.ndarray, size: float) -> np.ndarray:
@@ -91,7 +91,7 @@ def _reached(look: Look, centre: np.ndarray, size: float) -> np.ndarray:
 
 
 def _of_block(known: Unresolved, look: Look, redshift: tuple[float, float], place) -> UnresolvedHosts:
-    """Hosts of the cells of a block, those that are looked at."""
+    """The hosts in the cells of a block that are looked at."""
     cells = np.stack(np.unravel_index(np.arange(BLOCK**3), (BLOCK,) * 3), axis=-1)
     cells = cells[_reached(look, (cells + BLOCK * np.asarray(place) + 0.5) * CELL, CELL)]
     block = known.field.block(place)
@@ -120,9 +120,9 @@ def _of_block(known: Unresolved, look: Look, redshift: tuple[float, float], plac
 
 
 def _numbered(known: Unresolved, place: np.ndarray, redshift: np.ndarray, overdensity: np.ndarray):
-    """Cell (row) and id of each candidate; and by how much a cell has more of them than a mean one.
+    """Cell (row) and id of each candidate; and how many more of them a cell has than one of mean density.
 
-    nbar V max(1, 1 + b_max delta), with b_max the highest bias of any: no kind of host is denser.
+    Their mean number is nbar V max(1, 1 + b_max delta), with b_max the highest bias: no kind of host is denser.
     """
     expected = known.expected
     most = np.maximum(1.0, 1.0 + expected.per_row(known.highest_bias, redshift) * overdensity)

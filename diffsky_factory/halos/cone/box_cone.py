@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.cone.replicas import Replicas
-from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
+from diffsky_factory.inputs.readers.reader import Geometry, Piece, Reader, Rows
 from diffsky_factory.sky.cosmology import Cosmology, age_64
 
-COPIES_AT_ONCE = 8  # chosen: of a piece of the box, put on the sky together
+COPIES_AT_ONCE = 8  # chosen: copies of a piece of the box that are put on the sky together
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class BoxCone:
     snapshots: tuple[Reader, ...]
     replicas: Replicas
 
-    geometry = "lightcone"
+    geometry: ClassVar[Geometry] = "lightcone"
 
     def __post_init__(self) -> None:
         for reader in self.snapshots:
@@ -49,29 +49,29 @@ class BoxCone:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Of all snapshots."""
+        """The files of all snapshots."""
         return tuple(file for reader in self.snapshots for file in reader.files)
 
     @property
     def cosmology(self) -> Cosmology:
-        """That of the snapshots."""
+        """The cosmology of the snapshots."""
         return self.snapshots[0].cosmology
 
     @property
     def columns(self) -> Mapping[str, type]:
-        """Those of the snapshots, and what tells the copies apart."""
+        """The columns of the snapshots, and those that tell the copies apart."""
         return {**self.snapshots[0].columns, "redshift": np.float64, "replica": np.int64, "snapshot": np.int64}
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The first snapshot's, with the geometry of the sky."""
+        """What the first snapshot says of itself, with the geometry of the sky."""
         redshifts = sorted(float(reader.attributes["redshift"]) for reader in self.snapshots)
         known = {name: value for name, value in self.snapshots[0].attributes.items() if name != "redshift"}
         return {**known, **self.replicas.attributes, "snapshot_redshifts": redshifts}
 
     @cached_property
     def times(self) -> list[tuple[float, float, float]]:
-        """Of each snapshot: its cosmic time, the earliest and the latest that it stands for [Gyr]."""
+        """The cosmic time of each snapshot, and the earliest and the latest time that it stands for [Gyr]."""
         scale = np.array([1.0 / (1.0 + reader.attributes["redshift"]) for reader in self.snapshots])
         ascending = np.sort(scale)
         middle = 1.0 / (0.5 * (ascending[1:] + ascending[:-1])) - 1.0
@@ -108,7 +108,7 @@ class BoxCone:
         return Rows(columns, rows.dropped if piece.first == 0 else {})
 
     def _rows_of(self, i: int, j: int) -> Rows:
-        """A piece of a snapshot; the last one is kept, as its copies come one after another."""
+        """The rows of a piece of a snapshot; the last ones are kept, as their copies come one after another."""
         kept = self.__dict__.get("_last")
         if kept is None or kept[0] != (i, j):
             reader = self.snapshots[i]

@@ -3,21 +3,22 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from diffsky_factory.core.cubic import cubic_step
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.cone.replicas import MPC_PER_GYR, Replicas
 from diffsky_factory.halos.cone.segments import Segments, segments
-from diffsky_factory.inputs.readers.reader import Piece, Rows
+from diffsky_factory.inputs.readers.reader import Geometry, Piece, Rows
 from diffsky_factory.inputs.trees.forest import Forest
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.histories import Objects, object_columns, seen_at, with_mass
 from diffsky_factory.inputs.trees.links import largest_along, link
 from diffsky_factory.sky.cosmology import Cosmology
 
-COPIES_AT_ONCE = 16  # chosen: of the box, for which the same segments are used
+COPIES_AT_ONCE = 16  # chosen: copies of the box for which the same segments are used
 CROSSING_STEPS = 6  # chosen: each shortens the error of the time of crossing by v/c, to below 1e-12 Gyr
 IDS = ("simulation_halo_id", "simulation_host_halo_id", "simulation_penultimate_host_halo_id")
 
@@ -34,24 +35,36 @@ class Paths(NamedTuple):
     start_scale: float
     end_scale: np.ndarray
 
+    def some(self, rows: np.ndarray) -> "Paths":
+        """The paths of some rows."""
+        return Paths(
+            start=self.start[rows],
+            end=self.end[rows],
+            start_velocity=self.start_velocity[rows],
+            end_velocity=self.end_velocity[rows],
+            start_time=self.start_time,
+            end_time=self.end_time[rows],
+            start_scale=self.start_scale,
+            end_scale=self.end_scale[rows],
+        )
+
     def at(self, time: np.ndarray) -> np.ndarray:
         """Positions (m, 3) at cosmic times (m,) [Gyr]: the cubic with the places and velocities of both ends."""
         span = self.end_time - self.start_time
         s = ((time - self.start_time) / span)[:, None]
         first = self.start_velocity * (MPC_PER_GYR / self.start_scale) * span[:, None]
         last = self.end_velocity * (MPC_PER_GYR / self.end_scale * span)[:, None]
-        rise = self.end - self.start
-        return self.start + s * (first + s * (3.0 * rise - 2.0 * first - last + s * (first + last - 2.0 * rise)))
+        return cubic_step(s, self.start, self.end - self.start, first, last)
 
 
 @dataclass(frozen=True)
 class ForestCone:
     """Halos of merger trees on the past light cone of an observer.
 
-    Between two snapshots an object moves along the cubic that has its places and velocities at both. It is seen where
-    its time is that at which light from there had to leave: on exactly one of its segments, as nothing is faster than
-    light, so that there are no seams between snapshots or copies. One that merges is seen until the merger. Its id is
-    that of the last node of its main branch, so that it has the same one in every copy and at every time.
+    Between two snapshots an object moves along the cubic that has its places and velocities at both. It is seen at the
+    point that it passes just when light from there has to leave. It passes one such point only, as nothing is faster
+    than light, so that there are no seams between snapshots or copies. An object that merges is seen until the merger.
+    Its id is that of the last node of its main branch, so that it has the same one in every copy and at every time.
 
     box : the merger trees, opened as a box; their snapshots must reach the redshifts of the light cone
     replicas : the observer's sky
@@ -60,7 +73,7 @@ class ForestCone:
     box: ForestBox
     replicas: Replicas
 
-    geometry = "lightcone"
+    geometry: ClassVar[Geometry] = "lightcone"
 
     def __post_init__(self) -> None:
         scale, (low, high) = self.box.forests.scale_factor, self.replicas.redshift
@@ -73,22 +86,22 @@ class ForestCone:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Of the merger trees."""
+        """The files of the merger trees."""
         return self.box.files
 
     @property
     def cosmology(self) -> Cosmology:
-        """Of the merger trees."""
+        """The cosmology of the merger trees."""
         return self.box.cosmology
 
     @property
     def columns(self) -> Mapping[str, type]:
-        """Those of the box, and what tells the copies apart."""
+        """The columns of the box, and those that tell the copies apart."""
         return {**self.box.columns, "redshift": np.float64, "replica": np.int64}
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The merger trees', with the geometry of the sky."""
+        """What the merger trees say of themselves, with the geometry of the sky."""
         return {**self.box.forests.attributes, **self.replicas.attributes}
 
     def pieces(self) -> Sequence[Piece]:
@@ -107,11 +120,11 @@ class ForestCone:
         offsets = self.replicas.offsets[piece.first : piece.last]
         parts = list(self._parts(forest, offsets, of_forests.file))
         empty = {name: np.empty((0, 5) if name == "fitted_mah_parameters" else 0) for name in self.columns}
-        columns = {
+        columns: dict[str, np.ndarray] = {
             name: np.concatenate([part[name] for part in (parts or [empty])]).astype(kind)
             for name, kind in self.columns.items()
         }
-        return Rows(columns, forest.dropped if piece.first == 0 else {})
+        return Rows(columns, dict(forest.dropped) if piece.first == 0 else {})
 
     def _parts(self, forest: Forest, offsets: np.ndarray, source: str) -> Iterator[dict[str, np.ndarray]]:
         """What is seen of a forest, snapshot by snapshot."""
@@ -139,12 +152,15 @@ class ForestCone:
 
     def _paths(self, forest: Forest, found: Segments, step: int) -> Paths:
         size, forests = self.replicas.box_size, self.box.forests
-        start, end = forest.position[found.start], forest.position[found.end]
+        position, velocity = forest.position, forest.velocity
+        if position is None or velocity is None:
+            raise InputError(f"{self.files[0]}: has no positions or no velocities, which a light cone needs")
+        start, end = position[found.start], position[found.end]
         return Paths(
             start=start,
             end=start + (end - start + 0.5 * size) % size - 0.5 * size,
-            start_velocity=forest.velocity[found.start],
-            end_velocity=forest.velocity[found.end],
+            start_velocity=velocity[found.start],
+            end_velocity=velocity[found.end],
             start_time=float(forests.time[step]),
             end_time=forests.time[found.end_step],
             start_scale=float(forests.scale_factor[step]),
@@ -173,12 +189,12 @@ class ForestCone:
         sky = self.replicas
 
         def late(time: np.ndarray) -> np.ndarray:
-            """By how much light that leaves where it is then must have left later [Gyr]."""
+            """How much later than then light from there must leave to be seen [Gyr]; negative after the crossing."""
             return sky.time(np.linalg.norm(sky.seen(paths.at(time), offset), axis=-1)) - time
 
         begin = np.full(len(paths.end_time), paths.start_time)
         crosses = np.flatnonzero((late(begin) > 0.0) & (late(paths.end_time) <= 0.0))
-        path = Paths(*(values[crosses] if np.ndim(values) else values for values in paths))
+        path = paths.some(crosses)
         time = path.end_time
         for _ in range(CROSSING_STEPS):
             position = sky.seen(path.at(time), offset)

@@ -14,9 +14,9 @@ from diffsky_factory.sky.regions import FullSky, region
 
 MPC_PER_GYR = 1.0227121650537077e-3  # per km/s: a Gyr of 31557600e9 s over a Mpc of 3.0856775814913673e19 km
 MARGIN = 10.0  # Mpc, chosen: halos just outside are kept too, as satellites of hosts inside
-COARSE = 4  # HEALPix order, chosen: at which copies that miss a region are told
+COARSE = 4  # HEALPix order, chosen: its pixels decide which copies miss a region
 STEPS = 4  # chosen: each shortens the error of the crossing by v/c, to 1e-12 of the first
-BITS = 6  # of a packed offset along each axis
+BITS = 6  # bits of a packed offset along each axis
 UNSKEWED = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -52,7 +52,7 @@ class Replicas:
 
     @property
     def where(self) -> Mapping:
-        """The region, all of the sky where none is given."""
+        """The region; the whole sky where none is given."""
         return self.region or {"full_sky": True}
 
     @property

@@ -1,21 +1,23 @@
 """The halos of a product gathered from its pieces: linked to their hosts and put in order, in bounded memory."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from diffsky_factory.core.counters import GOLDEN, mixed
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Reader
+from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows
 from diffsky_factory.sky import boxes, coordinates, tiles
-from diffsky_factory.sky.cosmology import comoving_distance_64
-from diffsky_factory.sky.distance_table import redshift_table
+from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+from diffsky_factory.sky.distance_table import CubicTable, redshift_table
 from diffsky_factory.sky.regions import region
 
 HOST_REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, and no copy of a box nearer
-LONGEST_CHAIN = 64  # of hosts, chosen: each pass doubles what is followed, so only a circle is longer
+LONGEST_CHAIN = 64  # hosts in a chain, chosen: each pass doubles how far it is followed, so only a circle is longer
 PACKED_ID, PACKED_REPLICA = 2**36, 2**25  # chosen: what fits beside each other below 2^61
 REPLICAS_OF_A_SNAPSHOT = 2**18  # chosen: 64 copies of a box along each axis
 PACKED, HASHED = 2**62, 2**61  # chosen: where ids of copies begin, of either kind
@@ -33,21 +35,44 @@ def replica_ids(simulation_id: np.ndarray, replica: np.ndarray) -> np.ndarray:
     """
     ids, replica = np.asarray(simulation_id, np.int64), np.asarray(replica, np.int64)
     packed = PACKED + replica * PACKED_ID + ids
-    hashed = HASHED + (_mixed(ids.view(np.uint64) ^ _mixed(replica.view(np.uint64))) >> np.uint64(3)).astype(np.int64)
+    word = mixed((ids.view(np.uint64) ^ mixed(replica.view(np.uint64) + GOLDEN)) + GOLDEN)
+    hashed = HASHED + (word >> np.uint64(3)).astype(np.int64)
     kept = (replica == 0) & (ids >= 0) & (ids < HASHED)
     fits = (replica > 0) & (replica < PACKED_REPLICA) & (ids >= 0) & (ids < PACKED_ID)
     return np.where(kept, ids, np.where(fits, packed, hashed))
 
 
-def _mixed(x: np.ndarray) -> np.ndarray:
-    """Every bit of each 64-bit number spread over all: splitmix64 (Steele, Lea & Flood 2014, OOPSLA, Fig. 17)."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+class Product(Protocol):
+    """What is gathered: what a reader opens, or a light cone that is made of such."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Whether positions are those of a box, or of the sky around an observer."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read."""
+
+    @property
+    def cosmology(self) -> Cosmology:
+        """The cosmology of the simulation."""
+
+    @property
+    def columns(self) -> Mapping[str, type]:
+        """Name and type of each column."""
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What it says of itself."""
+
+    def pieces(self) -> Sequence[Piece]:
+        """Its pieces; together they are the product."""
+
+    def read(self, piece: Piece) -> Rows:
+        """One piece, converted."""
 
 
-def gathered_columns(reader: Reader) -> dict[str, type]:
+def gathered_columns(reader: Product) -> dict[str, type]:
     """Name and type of each column that gathering the halos of a reader gives."""
     of_links = {"halo_id": np.int64, "host_halo_id": np.int64, "is_central": np.bool_, "host_in_catalog": np.bool_}
     given = {name: kind for name, kind in reader.columns.items() if name not in NOT_KEPT}
@@ -60,7 +85,7 @@ def gathered_columns(reader: Reader) -> dict[str, type]:
 NOT_KEPT = ("simulation_host_halo_id", "simulation_penultimate_host_halo_id")
 
 
-def database(reader: Reader) -> Any:
+def database(reader: Product) -> Any:
     """The module of the database in which halos are gathered; raises InputError where it is not installed."""
     try:
         import duckdb
@@ -77,7 +102,7 @@ class Gathering:
     Usage: `add` each piece that is not in `done`, then `link`, then `batches`.
     """
 
-    def __init__(self, reader: Reader, folder: Path | None = None, memory: str = MEMORY) -> None:
+    def __init__(self, reader: Product, folder: Path | None = None, memory: str = MEMORY) -> None:
         absent = sorted(set(REQUIRED) - set(reader.columns))
         if absent:
             raise InputError(f"{reader.files[0]}: its reader gives no {', '.join(absent)}")
@@ -86,9 +111,6 @@ class Gathering:
         self._run("SET enable_progress_bar = false")
         self._run(f"SET memory_limit = '{memory}'")
         self._run("CREATE TABLE IF NOT EXISTS pieces (file TEXT, first BIGINT, last BIGINT, rows BIGINT, dropped TEXT)")
-        self._redshift = None
-        if reader.geometry == "lightcone":
-            self._redshift = redshift_table(reader.cosmology, reader.attributes.get("redshift_max", 20.0))
 
     def close(self) -> None:
         self._connection.close()
@@ -124,7 +146,7 @@ class Gathering:
             raise InputError(
                 f"{piece.file}: columns {sorted(set(given) ^ set(wanted))} are given or promised, not both"
             )
-        columns = {name: np.ascontiguousarray(given[name], wanted[name]) for name in wanted}
+        columns: dict[str, np.ndarray] = {name: np.ascontiguousarray(given[name], wanted[name]) for name in wanted}
         lengths = {len(values) for values in columns.values()}
         if len(lengths) > 1:
             raise InputError(f"{piece.file}: the columns differ in length: {sorted(lengths)}; the file is damaged")
@@ -152,7 +174,14 @@ class Gathering:
             )
         return boxes.finest_cell(position, size)
 
-    def _on_the_sky(self, columns, position: np.ndarray, piece: Piece) -> dict[str, np.ndarray]:
+    @cached_property
+    def _redshift_at(self) -> CubicTable:
+        """Redshift as a function of comoving distance [Mpc]."""
+        return redshift_table(self.reader.cosmology, self.reader.attributes.get("redshift_max", 20.0))
+
+    def _on_the_sky(
+        self, columns: Mapping[str, np.ndarray], position: np.ndarray, piece: Piece
+    ) -> dict[str, np.ndarray]:
         """ra, dec, redshift, redshift_obs, and the order-29 pixel; the file's redshift is kept where it has one."""
         if not len(position):
             return {
@@ -161,7 +190,7 @@ class Gathering:
                 "is_inside": np.empty(0, bool),
             }
         ra, dec, radius = coordinates.sky(position)
-        redshift = columns.get("redshift", self._redshift(radius))
+        redshift = columns.get("redshift", self._redshift_at(radius))
         expected = comoving_distance_64(self.reader.cosmology, redshift)
         off = np.abs(expected - radius) > REDSHIFT_TOLERANCE * np.maximum(radius, 3000.0)
         if off.any():
@@ -181,7 +210,7 @@ class Gathering:
         }
 
     def _inside(self, ra: np.ndarray, dec: np.ndarray, redshift: np.ndarray) -> np.ndarray:
-        """Whether hosts there are meant, where the reader goes a margin beyond what is."""
+        """Whether hosts at these places belong to the product, where its reader reads a margin around it too."""
         cut = self.reader.attributes.get("cut")
         if not cut:
             return np.ones(len(ra), bool)
@@ -321,7 +350,7 @@ class Gathering:
         return self._connection.execute(query, values) if values else self._connection.execute(query)
 
 
-def _stated(reader: Reader) -> dict[str, Any]:
+def _stated(reader: Product) -> dict[str, Any]:
     """What the entry of a reader, or of its first snapshot, says of the resolution; of a light cone, its footprint."""
     first = getattr(reader, "snapshots", (getattr(reader, "box", reader),))[0]
     entry = getattr(first, "entry", None)

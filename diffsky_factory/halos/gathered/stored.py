@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from diffsky_factory.halos.gathered.gathering import Gathering, gathered_columns
-from diffsky_factory.inputs.readers.reader import Reader
+from diffsky_factory.halos.gathered.gathering import Gathering, Product, gathered_columns
 from diffsky_factory.sky.boxes import BoxPart
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.groups import arrange, arrange_in_box, find_hosts
@@ -21,10 +20,21 @@ ROWS_AT_ONCE = 2**20
 class HaloTable(Protocol):
     """Rows of halos in the order of the cells of their groups."""
 
-    attributes: dict[str, Any]
-    columns: dict[str, type]
-    occupied: np.ndarray  # cells of the index order of its space that hold groups, ascending
-    first_row: np.ndarray  # of each of them, and the number of rows
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the table says of itself: geometry, cosmology, and more."""
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Name and type of each column."""
+
+    @property
+    def occupied(self) -> np.ndarray:
+        """Cells of the index order of its space that hold groups, ascending."""
+
+    @property
+    def first_row(self) -> np.ndarray:
+        """First row of each of them, and the number of rows."""
 
     def group_cell(self, first: int, last: int) -> np.ndarray:
         """Cell of the group of each row of a range."""
@@ -61,7 +71,7 @@ class TableInMemory:
         return {name: values[first:last] for name, values in self.values.items()}
 
 
-def gather_in_memory(reader: Reader) -> TableInMemory:
+def gather_in_memory(reader: Product) -> TableInMemory:
     """All halos of a small product."""
     gathering = Gathering(reader)
     for piece in reader.pieces():
@@ -84,7 +94,7 @@ class GatheredHalos:
 
     @property
     def cosmology(self) -> Cosmology:
-        """That of the product."""
+        """The cosmology of the product."""
         return Cosmology(**self.table.attributes["cosmology"])
 
     @property
@@ -161,7 +171,7 @@ class StoredHalos(GatheredHalos):
 
     @property
     def default_region(self) -> dict[str, Any]:
-        """All of it."""
+        """The whole footprint."""
         return dict(Sky.whole)
 
     @cached_property
@@ -268,7 +278,8 @@ class StoredBox(GatheredHalos):
             return self.space.part(where).inside(rows["x"], rows["y"], rows["z"])[host]
 
         rows = self.rows_of(order, cell, kept)
-        return arrange_in_box({**rows, "redshift": np.full(len(rows["halo_id"]), self.redshift)}, self.space.size)
+        redshift = np.full(len(rows["halo_id"]), self.redshift)
+        return arrange_in_box({**rows, "redshift": redshift}, float(self.table.attributes["box_size"]))
 
 
 def with_first_hosts(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

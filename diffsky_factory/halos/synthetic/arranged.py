@@ -28,7 +28,7 @@ class Groups(NamedTuple):
     size: np.ndarray  # (hosts,) int64, host and satellites
 
     def column(self, of_hosts: np.ndarray, of_satellites: np.ndarray | bool) -> np.ndarray:
-        """A column from that of the hosts and that of the satellites, or their common value."""
+        """One column of all from that of the hosts and that of the satellites, or the one value of these."""
         found = np.empty(len(self.host) + len(self.satellite), of_hosts.dtype)
         found[self.host], found[self.satellite] = of_hosts, of_satellites
         return found
@@ -44,7 +44,7 @@ def groups(satellites: np.ndarray) -> Groups:
 def halos_of_patch(known: Structure, patch: Patch, log10_mass_min: float) -> dict[str, np.ndarray]:
     """Columns of the hosts of a patch and their satellites, in the order that `arrange` would bring them to.
 
-    Hosts of a patch are by pixel and id: with a stable order by shell of redshift, nothing else is to be sorted.
+    Hosts of a patch are sorted by pixel and id already, so that a stable sort by shell of redshift is all it takes.
     """
     by_shell = np.argsort(redshift_shell(patch.redshift), kind="stable")
     patch = Patch(*(column[by_shell] for column in patch))

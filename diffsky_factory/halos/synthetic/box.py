@@ -168,8 +168,9 @@ def synthetic_box(universe: Synthetic, size: float, redshift: float) -> Syntheti
     if not 0.0 <= redshift <= 15.0 - NEAR:
         raise InputError(f"redshift = {redshift:g}: of a synthetic box, 0 to 15 is wanted")
     period = max(1, round(size / (CELLS * CELL)))
-    near = {"redshift_min": max(redshift - NEAR, 1e-3), "redshift_max": redshift + NEAR}
-    return SyntheticBox(replace(universe, cell=size / (CELLS * period), **near), float(size), float(redshift))
+    low, high = max(redshift - NEAR, 1e-3), redshift + NEAR
+    fitting = replace(universe, cell=size / (CELLS * period), redshift_min=low, redshift_max=high)
+    return SyntheticBox(fitting, float(size), float(redshift))
 
 
 @lru_cache(maxsize=4)

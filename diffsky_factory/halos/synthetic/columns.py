@@ -1,4 +1,4 @@
-"""Columns of halos that were drawn: those that all halos have, and what they have in the others of a simulation."""
+"""Columns of halos that were drawn: those that all halos have, and values for the further ones of a simulation."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple

@@ -5,8 +5,10 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.machine import cores
 from diffsky_factory.halos.synthetic import patches as synthetic_patches
 from diffsky_factory.halos.synthetic import structure as synthetic_structure
 from diffsky_factory.halos.synthetic.structure import Structure
@@ -26,7 +28,7 @@ class MatterShells(NamedTuple):
     distance: np.ndarray  # (shell + 1,) comoving Mpc, of the edges
 
 
-def matter_shells(known: Structure, edges: np.ndarray, nside: int, region: Region) -> MatterShells:
+def matter_shells(known: Structure, edges: ArrayLike, nside: int, region: Region) -> MatterShells:
     """Matter between edges in redshift (ascending), in the pixels of a map that overlap a region, chunk by chunk.
 
     Particles start on a regular grid and are where the observer sees them; none is lost or counted twice.
@@ -47,7 +49,7 @@ def matter_shells(known: Structure, edges: np.ndarray, nside: int, region: Regio
             np.add.at(counts, at, 1)
 
     look = _look(known, region, order, edges)
-    with ThreadPoolExecutor(synthetic_patches.threads()) as pool:
+    with ThreadPoolExecutor(cores(synthetic_patches.SIDE_BY_SIDE)) as pool:
         list(pool.map(add, synthetic_patches.chunks_in_reach(known, look)))
     steradian = tiles.pixel_area(order) * np.deg2rad(1.0) ** 2
     mean = steradian * np.diff(distance**3) / 3.0 * (PARTICLES / known.cell) ** 3

@@ -16,6 +16,7 @@ from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.regions import FullSky, Region
 
+SIDE_BY_SIDE = 8  # chosen: chunks that are made at a time at the most; each takes memory of its own
 CAPS = 3  # chosen: orders by which the pixels that stand for a patch are finer than it
 PATCHES = Recent(2.0e8)  # chosen: bytes; neighbouring tiles then share their hosts
 CHUNKS = Recent(2.5e8)  # chosen: bytes; those of some 170 chunks, which neighbouring patches share
@@ -37,7 +38,7 @@ class Patch(NamedTuple):
     environment: np.ndarray
 
     def part(self, order: int, pixel: int) -> "Patch":
-        """Those in one pixel."""
+        """The hosts in one pixel."""
         shift = 2 * (tiles.FINEST - order)
         first, last = np.searchsorted(self.pixel, [pixel << shift, (pixel + 1) << shift])
         return Patch(*(column[first:last] for column in self))
@@ -56,7 +57,7 @@ class Look(NamedTuple):
 
 
 def patch(key, known: Structure, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Patch:
-    """Hosts of a pixel and region, kept for the next that asks; key names the universe."""
+    """Hosts of a pixel and region, kept for whoever asks next; key names the universe."""
     make = partial(_patch, key, known, order, pixel, region, redshift)
     return PATCHES.get((key, order, pixel, region), make)
 
@@ -64,7 +65,7 @@ def patch(key, known: Structure, order: int, pixel: int, region: Region, redshif
 def _patch(key, known: Structure, order: int, pixel: int, region: Region, redshift: tuple[float, float]) -> Patch:
     look = look_at(known.theory.cosmology, order, pixel, region, redshift)
     places = chunks_in_reach(known, look)
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(cores(SIDE_BY_SIDE)) as pool:
         found = list(pool.map(partial(_seen, key, known, look, redshift), places))
     every = [np.concatenate(column) for column in zip(*found)] if found else _nothing()
     order_on_sky = np.lexsort((every[4], every[0]))
@@ -77,11 +78,6 @@ def joined(patches: Iterable[Patch]) -> Patch:
     if len(found) == 1:
         return found[0]
     return Patch(*(np.concatenate(column) for column in zip(*found))) if found else Patch(*_nothing())
-
-
-def threads() -> int:
-    """How many chunks are made side by side."""
-    return min(8, cores())
 
 
 def _nothing() -> list[np.ndarray]:
@@ -135,12 +131,13 @@ def chunks_in_reach(known: Structure, look: Look) -> list[tuple[int, int, int]]:
     whole = Look(*look[:3], _middle(look.caps), _spread(look), look.near, look.far)
     places = places[reached(whole, centre, half + _margin(known, centre, half))]
     half = 0.5 * np.sqrt(3.0) * synthetic_structure.BLOCK * known.cell
-    found = []
+    blocks: list[tuple[int, int, int]] = []
     for place in places:
         centre = synthetic_structure.block_centres(known.cell, place)
         if reached(look, centre, half + _margin(known, centre, half)).any():
-            found.append(tuple(int(x) for x in place))
-    return found
+            x, y, z = (int(coordinate) for coordinate in place)
+            blocks.append((x, y, z))
+    return blocks
 
 
 def _margin(known: Structure, centre: np.ndarray, half: float) -> np.ndarray:

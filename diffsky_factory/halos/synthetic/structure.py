@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
 from diffsky_factory.core import counters
@@ -120,13 +121,13 @@ def _long_waves(seed: int, theory: LinearTheory, f_nl: float, ratio: Callable, b
     """The long waves, made once per machine."""
     how = (box, long_waves.NODES, long_waves.SPLIT, long_waves.STEEPNESS, long_waves.DEGREE)
     parts = [seed, f_nl, theory.power.power, theory.power.transfer, *how, *LongWaves._fields]
-    kept = kept_arrays(
-        "long-waves", parts, lambda: long_waves.long_waves(seed, theory.power, f_nl, ratio, box)._asdict()
-    )
-    return LongWaves(**kept)
+    make = partial(long_waves.long_waves, seed, theory.power, f_nl, ratio, box)
+    kept = kept_arrays("long-waves", parts, lambda: make()._asdict())
+    step, variance, moved = (float(kept[name]) for name in ("step", "overdensity_variance", "displacement_variance"))
+    return LongWaves(step, kept["potential"], variance, moved, kept["primordial"])
 
 
-def largest_move(known: Structure, redshift: np.ndarray) -> np.ndarray:
+def largest_move(known: Structure, redshift: ArrayLike) -> np.ndarray:
     """Bound of the displacement [comoving Mpc] of anything at a redshift."""
     return LARGEST * known.displacement * known.rates.first(redshift)
 
@@ -157,7 +158,7 @@ def _redshift(known: Structure, position: np.ndarray) -> np.ndarray:
 
 
 def _cells(known: Structure, place, linear, moved_at: np.ndarray, drawn_at: np.ndarray) -> Cells:
-    """Cells from a linear chunk; nodes move until one redshift, hosts are numbered as of another (34, 34, 34)."""
+    """Cells from a linear chunk; nodes move until one redshift, and hosts are as many as at another (34, 34, 34)."""
     return Cells(
         place=place,
         score=linear.overdensity.ravel()[CELL_NUMBERS] / known.sigma,
@@ -185,7 +186,7 @@ def block_centres(cell: float, place: tuple[int, int, int]) -> np.ndarray:
 
 
 def hosts(known: Structure, tables: HostTables, cells: Cells, blocks: np.ndarray, wanted: Callable) -> Hosts:
-    """Hosts of some blocks (512,) bool of a chunk, those whose position (n, 3) is wanted, a function to bool.
+    """The hosts of some blocks (512,) bool of a chunk whose position (n, 3) is wanted, as a function tells (bool).
 
     A host is the same whichever blocks and positions are wanted.
     """
@@ -231,7 +232,7 @@ def drawn_masses(known: Structure, tables: HostTables, cells: Cells, cell: np.nd
 
 
 def _stays(known: Structure, tables: HostTables, cells: Cells, cell: np.ndarray, halo_id: np.ndarray, mass: np.ndarray):
-    """Which of twice too many hosts a long primordial potential leaves: half, and more or fewer as it asks, bool."""
+    """Which hosts stay, bool: twice too many are drawn; a long primordial potential keeps half, or more or fewer."""
     redshift = cells.redshift[cell]
     resolved = known.short_share * tables.at_mass("resolved", redshift, mass)
     response = primordial_response(tables.at_mass("first_bias", redshift, mass), resolved)
@@ -285,7 +286,7 @@ def moved_points(cell: float, cells: Cells, place: np.ndarray) -> tuple[np.ndarr
 
 
 def _first_satellites(halo_id: np.ndarray, satellites: np.ndarray) -> np.ndarray:
-    """Id of the first satellite of each host: after the hosts of its block, and the satellites of those before it."""
+    """Id of the first satellite of each host; it follows the hosts of the block and the satellites of earlier hosts."""
     block = halo_id // IDS_PER_BLOCK
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     number = np.diff(np.append(starts, len(block)))

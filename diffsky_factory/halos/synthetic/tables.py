@@ -60,8 +60,8 @@ class HostTables(NamedTuple):
     def corners(self, redshift: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First of the four rows of masses around each cell, and the mean number per Mpc^3 from each row, (n, 4).
 
-        A host takes its mass from one of the rows, by these numbers, so that its mass function is between theirs: a
-        step between the masses themselves would make some where neither row has any.
+        A host takes its mass from one of the rows, with a chance that goes as these numbers, so that the mass
+        function is between those of the rows. Interpolated masses could be such as neither row has.
         """
         rows = self.number.shape[1]
         i, s = self.rows(redshift)
@@ -131,7 +131,7 @@ def place(at: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blend(flat: np.ndarray, i: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Linear steps between the values of a table."""
+    """The values of a table, linear between its nodes."""
     return _between(flat[i].astype(np.float64), flat[i + 1], t)
 
 
@@ -247,7 +247,7 @@ def check_falls(density: np.ndarray, log10_mass: np.ndarray, redshift: np.ndarra
 def _ratio_table(subhalos: SubhaloMassFunctionParameters, log10_mass_min: float) -> QuantileTable:
     """log10 of the mass of a satellite over that of its host, at a host mass."""
     hosts = np.arange(log10_mass_min, HIGHEST_MASS + HOST_STEP, HOST_STEP)
-    # even steps down to the cut, and ever finer ones towards ratio 1, where the number goes to zero
+    # steps are even down to the cut, and ever finer towards ratio 1, where the number goes to zero
     shape = np.unique(np.concatenate([np.linspace(0.0, 1.0, 513)[1:], np.geomspace(1e-9, 1.0, 200)]))[::-1]
     ratio = (log10_mass_min - hosts[1:, None]) * shape
     above = mean_satellites_64(subhalos, ratio, hosts[1:, None])

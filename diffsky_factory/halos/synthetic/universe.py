@@ -1,8 +1,7 @@
 """The embedded universe: halos of any part of the sky, clustered as they should be, without a file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -10,7 +9,8 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 
 from diffsky_factory.core import counters
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.halos import synthetic
 from diffsky_factory.halos.synthetic import matter as synthetic_matter
 from diffsky_factory.halos.synthetic import patches as synthetic_patches
 from diffsky_factory.halos.synthetic import structure as synthetic_structure
@@ -18,7 +18,7 @@ from diffsky_factory.halos.synthetic import tables as synthetic_tables
 from diffsky_factory.halos.synthetic.arranged import COLUMNS, halos_of_patch
 from diffsky_factory.halos.synthetic.structure import Structure
 from diffsky_factory.halos.synthetic.tables import HostTables
-from diffsky_factory.physics.halos import satellites as satellites_of_hosts
+from diffsky_factory.physics import halos, structure
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunctionParameters
 from diffsky_factory.physics.structure import abundance
@@ -36,8 +36,10 @@ PATCH_FINER = 2  # chosen: orders by which a patch is coarser than the tile it i
 MOST_HOSTS = 1.5e6  # chosen: in a patch, 200 MB
 MARGIN = 0.12  # chosen: redshift by which hosts may come from beyond, or satellites lie beyond, the farthest host
 REACH = 100.0  # Mpc, chosen: more than anything moves
-_FOLDERS = [Path(module.__file__).parent for module in (synthetic_structure, abundance, satellites_of_hosts)]
-CODE = (*(file for folder in _FOLDERS for file in sorted(folder.glob("*.py"))), Path(counters.__file__))
+CODE = (
+    *(file for part in (synthetic, structure, halos) for file in sorted(Path(part.__path__[0]).glob("*.py"))),
+    Path(counters.__file__),
+)
 """Files whose change may make other halos."""
 SHELLS = 512  # chosen: of the integral over redshift of mean numbers
 
@@ -79,17 +81,17 @@ class Synthetic:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Synthetic":
-        """From plain options, as recipes write them; parameters and cosmology as mappings of names to numbers.
+        """The universe of options as recipes write them: parameters and cosmology are mappings of names to numbers.
 
         Raises InputError for an unknown name, with those that are like it.
         """
-        _known(options, [field.name for field in fields(cls)], "option of the synthetic universe")
+        _check_names(options, [field.name for field in fields(cls)], "option of the synthetic universe")
         hints, values = get_type_hints(cls), dict(options)
         for name, value in options.items():
             if isinstance(value, Mapping):
                 kinds = [kind for kind in (hints[name], *get_args(hints[name])) if hasattr(kind, "_fields")]
                 _require(bool(kinds), name, dict(value), "a plain value")
-                _known(value, kinds[0]._fields, name)
+                _check_names(value, kinds[0]._fields, name)
                 values[name] = kinds[0](**{each: float(x) for each, x in value.items()})
         return cls(**values)
 
@@ -212,7 +214,7 @@ class Synthetic:
 
 @lru_cache(maxsize=4)
 def _structure(universe: Synthetic) -> Structure:
-    """What the hosts of a universe follow from: once per process, so that a universe is small to send."""
+    """What the hosts of a universe follow from; made once per process, so that a universe is small to send."""
     return structure_of(universe, lambda sigma: _tables(universe, _drawn_between(universe), sigma))
 
 
@@ -261,7 +263,8 @@ def densities_at(universe: Synthetic, redshift: float) -> tuple[float, float]:
     found = synthetic_tables.mean_densities(
         _theory(universe), kind, universe.subhalo_mass_function, universe.log10_mass_min, at
     )
-    return tuple(float(one[0]) for one in found)
+    hosts, satellites = (float(one[0]) for one in found)
+    return hosts, satellites
 
 
 def _drawn_between(universe: Synthetic) -> tuple[float, float]:
@@ -269,7 +272,7 @@ def _drawn_between(universe: Synthetic) -> tuple[float, float]:
     c = universe.cosmology
     near = max(comoving_distance_64(c, universe.redshift_min) - REACH, 0.0)
     far = comoving_distance_64(c, universe.redshift_max) + REACH
-    return tuple(float(redshift_at_distance_64(c, x)) for x in (near, far))
+    return float(redshift_at_distance_64(c, near)), float(redshift_at_distance_64(c, far))
 
 
 @lru_cache(maxsize=16)
@@ -279,9 +282,10 @@ def _mean_numbers(universe: Synthetic) -> tuple[float, float]:
     volume = np.diff(comoving_distance_64(universe.cosmology, z) ** 3) / 3.0
     log_z, means = _mean_densities(universe)
     middle = np.log1p(0.5 * (z[1:] + z[:-1]))
-    return tuple(
+    hosts, satellites = (
         float(np.sum(volume * np.exp(np.interp(middle, log_z, np.log(np.maximum(mean, 1e-300)))))) for mean in means
     )
+    return hosts, satellites
 
 
 def _mean_densities(universe: Synthetic) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -294,7 +298,7 @@ def _mean_densities(universe: Synthetic) -> tuple[np.ndarray, tuple[np.ndarray, 
 
 
 def _patch_order(universe: Synthetic) -> int:
-    """Order of the patches in which hosts are made: not too many in one."""
+    """Order of the patches in which hosts are made, such that none has too many."""
     hosts = _mean_numbers(universe)[0] * np.deg2rad(1.0) ** 2
     order = PATCH_ORDER
     while hosts * tiles.pixel_area(order) > MOST_HOSTS:
@@ -312,13 +316,11 @@ def _check_pixel(order: int, pixel: int) -> None:
         raise InputError(f"no pixel {pixel} at HEALPix order {order}: 0 to {12 * 4**order - 1}")
 
 
-def _known(given: Mapping, names, what: str) -> None:
-    """Refuse a name that is not among the known ones, with those that are like it."""
+def _check_names(given: Mapping, names: Collection[str], what: str) -> None:
+    """Refuse a name that is not among some, with those that are like it."""
     for name in given:
         if name not in names:
-            near = get_close_matches(str(name), names, n=3)
-            hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names)}"
-            raise InputError(f"'{name}' is no {what}: {hint}")
+            raise InputError(f"'{name}' is no {what}; {near(name, names)}")
 
 
 def _require(holds: bool, name: str, value: Any, wanted: str) -> None:

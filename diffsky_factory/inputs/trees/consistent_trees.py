@@ -163,10 +163,12 @@ class ConsistentTrees:
             header = by_path[piece.file]
             return [(header, read_text(header.path, *(next_tree(header.path, byte) for byte in piece[1:])))]
         places = self._places
+        if places is None:
+            raise InputError(f"{piece.file}: is none of these trees, and no lists say where its forests are")
         chosen = slice(*np.searchsorted(places.forest, [piece.first, piece.last]))
         order = np.lexsort((places.first[chosen], places.file[chosen]))
         found = {header.path.resolve(): header for header in self._headers}
-        texts = {}
+        texts: dict[Path, tuple[Header, list[bytes]]] = {}
         for number, first, last in zip(
             *(values[chosen][order].tolist() for values in (places.file, places.first, places.last))
         ):

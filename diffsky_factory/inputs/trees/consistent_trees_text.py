@@ -59,12 +59,13 @@ def read_header(path: Path) -> Header:
 
 def column_numbers(line: str) -> dict[str, int]:
     """Name -> number of the columns of the first line, `#name(0) name(1) ..`; one without a number follows the last."""
-    found, number = {}, -1
+    numbers: dict[str, int] = {}
+    number = -1
     for word in line.lstrip("#").split():
         match = re.fullmatch(r"(.+)\((\d+)\)", word)
         number = int(match[2]) if match else number + 1
-        found.setdefault((match[1] if match else word).lower(), number)
-    return found
+        numbers.setdefault((match[1] if match else word).lower(), number)
+    return numbers
 
 
 def _check_units(path: Path, lines: list[str]) -> None:

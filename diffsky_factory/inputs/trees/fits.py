@@ -10,7 +10,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.physics.halos.growth import HaloGrowth
 
 IDS = ("simulation_halo_id", "halo_id")
-PARAMETERS, FITTED = "mah_parameters", "has_mah_fit"
+PARAMETERS, HAS_FIT = "mah_parameters", "has_mah_fit"
 
 
 class Fits(NamedTuple):
@@ -48,12 +48,12 @@ def _read(path: str, modified: int) -> Fits:
     if root.attrs.get("state", "complete") != "complete":
         raise InputError(f"{path}: is not complete; finish the fits first")
     group = _group_with(root, PARAMETERS)
-    if group is None or FITTED not in group or not any(name in group for name in IDS):
+    if group is None or HAS_FIT not in group or not any(name in group for name in IDS):
         raise InputError(
-            f"{path}: has no {PARAMETERS}, {FITTED} and {' or '.join(IDS)} together; it is no store of fits"
+            f"{path}: has no {PARAMETERS}, {HAS_FIT} and {' or '.join(IDS)} together; it is no store of fits"
         )
     ids = np.asarray(group[next(name for name in IDS if name in group)][:])
-    fitted = np.asarray(group[FITTED][:]).astype(bool)
+    fitted = np.asarray(group[HAS_FIT][:]).astype(bool)
     values = np.asarray(group[PARAMETERS][:], np.float32)
     if ids.dtype != np.int64 or values.shape != (len(ids), len(HaloGrowth._fields)) or len(fitted) != len(ids):
         raise InputError(

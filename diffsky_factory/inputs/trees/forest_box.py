@@ -95,7 +95,7 @@ class ForestBox(Reader):
         return max(1.0 / float(self.forests.scale_factor[self.step]) - 1.0, 0.0)
 
     @cached_property
-    def extra_columns(self) -> Sequence[str]:
+    def extra_columns(self) -> Sequence[str]:  # type: ignore[override]
         """Those that follow from the links, those of the forest, and fits where there are some."""
         fitted = FITTED if self.fits is not None else ()
         return [name for name in dict.fromkeys((*FOLLOWING, *self.forests.columns, *fitted)) if name not in REQUIRED]
@@ -125,7 +125,9 @@ class ForestBox(Reader):
         if self.fits is not None:
             found |= self.fits.of(found["simulation_halo_id"], _last_names(objects))
         kept, lacking = with_mass({name: found[name] for name in self.columns})
-        columns = {name: np.ascontiguousarray(kept[name], kind) for name, kind in self.columns.items()}
+        columns: dict[str, np.ndarray] = {
+            name: np.ascontiguousarray(kept[name], kind) for name, kind in self.columns.items()
+        }
         return Rows(columns, {**objects.forest.dropped, **lacking})
 
     def counts(self, piece: Piece) -> dict[str, int]:

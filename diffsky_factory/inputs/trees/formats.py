@@ -1,5 +1,6 @@
 """Formats of merger trees by name, and which of them a file is in."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from diffsky_factory.core.errors import InputError
@@ -8,7 +9,7 @@ from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import consistent_trees, galacticus_forest, hacc_core_forest, sublink
 from diffsky_factory.inputs.trees.forest import ForestReader
 
-FORMATS = {
+FORMATS: dict[str, tuple[Callable[[tuple[Path, ...], SimulationEntry], ForestReader], Callable[[Path], bool]]] = {
     galacticus_forest.FORMAT: (galacticus_forest.GalacticusForest, galacticus_forest.recognises),
     consistent_trees.FORMAT: (consistent_trees.ConsistentTrees, consistent_trees.recognises),
     sublink.FORMAT: (sublink.SubLink, sublink.recognises),

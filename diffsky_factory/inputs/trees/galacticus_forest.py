@@ -78,7 +78,7 @@ class GalacticusForest:
     @cached_property
     def cosmology(self) -> Cosmology:
         """As in the first file; all must agree with it."""
-        found = {}
+        found: dict[str, float] = {}
         for path in self.files:
             with opened(path) as file:
                 values = _cosmology(file, path)
@@ -96,7 +96,8 @@ class GalacticusForest:
             found = None
             if "simulation" in file and "boxSize" in file["simulation"].attrs:
                 unit = _unit(file, "length", path)
-                found = _number(file["simulation"].attrs["boxSize"]) * unit.scale * self.cosmology.h**unit.hubble
+                size = _number(file["simulation"].attrs["boxSize"])
+                found = size * unit.scale * float(self.cosmology.h) ** unit.hubble
         if found is None and self.entry.box_size is None:
             return None
         return agreed("box size", self.entry.box_size, found, path)
@@ -235,7 +236,7 @@ def _unit(file: Any, of: str, path: Path) -> Unit:
         raise InputError(f"{path}: its units have no {missing[0]}; restore it from the original")
     ours = {"length": MPC, "mass": SOLAR_MASS, "velocity": 1e3}[of]
     scale = _number(attributes[f"{of}UnitsInSI"]) / ours
-    power = np.round(np.log10(scale)) if scale > 0.0 else np.nan
+    power = float(np.round(np.log10(scale))) if scale > 0.0 else np.nan
     if not abs(scale / 10.0**power - 1.0) < UNIT_ROUNDING:
         raise InputError(f"{path}: {of}UnitsInSI is {scale * ours:g}, no power of ten of {ours:g}; correct the unit")
     expansion = _number(attributes.get(f"{of}ScaleFactorExponent", 1.0 if of == "length" else 0.0))

@@ -112,7 +112,7 @@ def _id_columns(objects: Objects) -> dict[str, np.ndarray]:
 
 
 def _vectors(forest: Forest, rows: np.ndarray) -> dict[str, np.ndarray]:
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for names, values in ((("x", "y", "z"), forest.position), (("vx", "vy", "vz"), forest.velocity)):
         if values is not None:
             columns |= {name: np.ascontiguousarray(values[rows, axis]) for axis, name in enumerate(names)}
@@ -139,7 +139,7 @@ class ForestHistories:
 
     @property
     def cosmology(self) -> Cosmology:
-        """Of the simulation."""
+        """The cosmology of the simulation."""
         return self.forests.cosmology
 
     @cached_property
@@ -189,10 +189,16 @@ class ForestHistories:
         return with_mass(found)[0]
 
 
+MASSES = (
+    *("log10_halo_mass", "log10_halo_mass_now", "log10_halo_mass_at_infall", "log10_host_mass_at_infall"),
+    *("log10_halo_mass_at_penultimate_infall", "log10_host_mass_at_penultimate_infall"),
+)
+"""Columns of `object_columns` that are masses: one number of each object, which an object that is kept must have."""
+
+
 def with_mass(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """The objects that have a mass, now and at their infalls, and how many do not."""
-    masses = [values for name, values in columns.items() if name.startswith("log10_") and values.ndim == 1]
-    known = np.isfinite(masses).all(axis=0)
-    lacking = int(np.count_nonzero(~known))
-    kept = dict(columns) if not lacking else {name: values[known] for name, values in columns.items()}
+    """The objects that have all of MASSES that are among the columns, and how many do not."""
+    has_mass = np.isfinite([columns[name] for name in MASSES if name in columns]).all(axis=0)
+    lacking = int(np.count_nonzero(~has_mass))
+    kept = dict(columns) if not lacking else {name: values[has_mass] for name, values in columns.items()}
     return kept, {NO_MASS: lacking} if lacking else {}

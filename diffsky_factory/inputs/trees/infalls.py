@@ -89,7 +89,8 @@ def _host_on_top(links: Links, branches: Branches) -> np.ndarray:
 def _in_present_host(links: Links, branches: Branches, host: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """(inside,) bool: nodes whose host on top is the present one of their object, on its main branch.
 
-    Of objects that have ended also those whose host has become part of it: they may never have been in another.
+    For objects that have ended, hosts that have become part of the present one count too: such an object may never
+    have been in another.
     """
     of, top = branches.of[inside], links.top[inside]
     part = branches.ended[of] & (branches.becomes[top] == host[of])

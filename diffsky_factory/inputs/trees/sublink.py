@@ -139,7 +139,7 @@ class SubLink:
 
     def _steps(self, snapshot: np.ndarray, path: Path) -> np.ndarray:
         """(n,) number among the snapshots of the entry."""
-        known = np.array(sorted(self.entry.steps, key=self.entry.steps.get))
+        known = np.array(sorted(self.entry.steps, key=lambda step: self.entry.steps[step]))
         order = np.argsort(known)
         at = order[np.minimum(np.searchsorted(known[order], snapshot), len(known) - 1)]
         if (known[at] != snapshot).any():

@@ -24,11 +24,11 @@ MASS_RANGE = 2.5  # dex below the largest mass; Hearin et al. 2021, OJAp 4, 7, S
 FIRST_TIME = 1.0  # Gyr; ibid.
 FEWEST_POINTS = 3  # below the largest mass; chosen: with the largest mass itself, as many as there are numbers
 MARGIN = 1e-4  # of the range of a number; chosen: kept from its bounds, so that unbounded coordinates are finite
-SCANNED = 48  # values of logtc; chosen: 0.04 dex apart, where the transition is 0.3 dex wide
-FIRST_STEPS = 2  # of all; chosen: four of five fits take no more
-PARTS = 8  # of a block, in which the others are gathered; chosen
+SCANNED = 48  # values of logtc that are tried; chosen: 0.04 dex apart, where the transition is 0.3 dex wide
+FIRST_STEPS = 2  # steps that every fit takes; chosen: four of five fits take no more
+PARTS = 8  # groups of a block in which the other fits are gathered; chosen
 MOST_STEPS = 12  # chosen: half of the fits take one, the slowest of 1,239 real histories take 10
-TOLERANCE = 3e-4  # of the loss, that the next step may gain; chosen
+TOLERANCE = 3e-4  # of the loss: a fit ends where the next step may gain no more; chosen
 FLOOR = 1e-9  # dex^2, likewise; chosen: 3e-5 dex, a few roundings of a mass in 32 bits
 CLOSE = 0.01  # dex, chosen: of a history that is followed this closely, no more is asked
 COLLINEAR = 1e-6  # of the product of two variances, below which they are one direction; chosen: the rounding of 32 bits
@@ -218,7 +218,7 @@ def _within_bounds(m: Moments) -> tuple[Scalar, Scalar]:
     lo, hi = limits("late_index")
     top = limits("early_index")[1]
     gap = MARGIN * top
-    tiny = jnp.finfo(m.ee.dtype).tiny
+    tiny = jnp.finfo(jnp.result_type(m.ee)).tiny
     determinant = m.ee * m.ll - m.el**2
     apart = determinant > COLLINEAR * m.ee * m.ll
     determinant = jnp.where(apart, determinant, 1.0)
@@ -270,14 +270,16 @@ class Search(NamedTuple):
     done: Vector
 
 
-def refine(target: Target, x: Vector, today: Scalar, logtc: Vector, curvature: Vector, bracket) -> tuple:
+def refine(
+    target: Target, x: Vector, today: Scalar, logtc: Vector, curvature: Vector, bracket: tuple[Vector, Vector]
+) -> tuple[Vector, Indices, Vector]:
     """logtc of the least loss in a bracket, its Indices, and whether it was reached, each (n,): the secant method."""
     zero = jnp.zeros_like(logtc)
     nothing = Indices(zero, zero, zero, jnp.full_like(zero, jnp.inf))
     s = Search(logtc, logtc, zero, curvature, *bracket, logtc, nothing, ~target.enough)
     s = _searched(target, x, today, s, 0, FIRST_STEPS)
 
-    def more(target, s):
+    def more(target: Target, s: Search) -> Search:
         return _searched(target, x, today, s, FIRST_STEPS, MOST_STEPS)
 
     s = advance_unfinished(more, target, s, s.done, PARTS)

@@ -11,9 +11,9 @@ from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mas
 
 
 class Infall(NamedTuple):
-    infall_time: Vector
-    log10_halo_mass_at_infall: Vector
-    log10_host_mass_at_infall: Vector
+    infall_time: Scalar
+    log10_halo_mass_at_infall: Scalar
+    log10_host_mass_at_infall: Scalar
 
 
 @stage(of="block")

@@ -4,7 +4,7 @@ Two sub-populations, early and late forming, share the time of peak mass and the
 Source: calibration published with diffmah 0.7.3; the form of one history is of Hearin et al. 2021, OJAp 4, 7.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -78,8 +78,8 @@ class LateIndexBlock(NamedTuple):
     yhi: Scalar
 
 
-def block(kind: type, p: DiffmahPopParameters, prefix: str, suffix: str):
-    """The parameters of one sub-population, picked from all by the two ends of their names."""
+def block(kind: Any, p: DiffmahPopParameters, prefix: str, suffix: str) -> Any:
+    """The parameters of one sub-population, a NamedTuple, picked from all by the two ends of their names."""
     return kind(*[getattr(p, f"{prefix}{name}{suffix}") for name in kind._fields])
 
 
@@ -154,7 +154,7 @@ def mean_late_index(b: LateIndexBlock, m: Scalar) -> Scalar:
 
 
 def mean_growth(
-    p: DiffmahPopParameters, early: jax.Array, central: jax.Array, m: Scalar, t: Scalar, t_peak: Scalar
+    p: DiffmahPopParameters, early: Scalar, central: Scalar, m: Scalar, t: Scalar, t_peak: Scalar
 ) -> HaloGrowth:
     """Mean history of one sub-population: early or late forming, central or satellite (both booleans)."""
 
@@ -260,7 +260,7 @@ def halo_growth_diffmahpop(
     mean = unbounded_growth(mean_growth(p, early, is_central, m, cosmic_time, t_peak))
     # a sum, not a matrix product: accelerators round the latter to 10 bits
     offset = scatter(p, m) * jnp.sum(lower_factor(correlation(p)) * draw_growth, axis=-1)
-    drawn = bounded_growth(HaloGrowth(*[u + du for u, du in zip(mean[:4], offset, strict=True)], mean.t_peak))
-    drawn = drawn._replace(t_peak=t_peak)
+    numbers = [*(u + du for u, du in zip(mean[:4], offset, strict=True)), mean.t_peak]
+    drawn = bounded_growth(HaloGrowth(*numbers))._replace(t_peak=t_peak)
     shift = log10_halo_mass - log10_mass(drawn, cosmic_time, today)
     return DiffmahPopGrowth(jnp.stack(drawn._replace(logm0=drawn.logm0 + shift)))

@@ -3,8 +3,12 @@
 In numpy float64 and without gradients: only the generator of synthetic halos needs it, on the host.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.special import lambertw
+
+from diffsky_factory.core.types import Scalar
 
 GRAVITY = 4.30091727e-9  # Mpc (km/s)^2 / Msun; CODATA 2018 with the IAU solar mass parameter
 CRITICAL_DENSITY = 2.77536627e11  # h^2 Msun / Mpc^3, at z = 0: 3 (100 km/s/Mpc)^2 / (8 pi G)
@@ -20,7 +24,7 @@ def virial_overdensity(omega_matter: np.ndarray) -> np.ndarray:
     return 18.0 * np.pi**2 + 82.0 * x - 39.0 * x**2
 
 
-def virial_radius(log10_mass: np.ndarray, hubble_ratio: np.ndarray, omega_matter: np.ndarray, h: float) -> np.ndarray:
+def virial_radius(log10_mass: np.ndarray, hubble_ratio: np.ndarray, omega_matter: Any, h: Scalar) -> np.ndarray:
     """Physical radius [Mpc] of halos of virial mass [dex(Msun)].
 
     R = (3 M / (4 pi Delta rho_c))^(1/3),  rho_c = 2.775e11 h^2 E(z)^2 Msun / Mpc^3
@@ -29,7 +33,7 @@ def virial_radius(log10_mass: np.ndarray, hubble_ratio: np.ndarray, omega_matter
     return np.cbrt(3.0 * 10.0**log10_mass / (4.0 * np.pi * density))
 
 
-def concentration(log10_mass: np.ndarray, redshift: np.ndarray, h: float) -> np.ndarray:
+def concentration(log10_mass: np.ndarray, redshift: np.ndarray, h: Scalar) -> np.ndarray:
     """Virial radius over NFW scale radius, the median of its mass and redshift.
 
     log c = a + b log(M h / 1e12 Msun),  a = 0.537 + 0.488 exp(-0.718 z^1.08),  b = -0.097 + 0.024 z

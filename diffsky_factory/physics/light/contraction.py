@@ -4,7 +4,7 @@ A galaxy may have several age distributions (its components, with and without a 
 metallicity: they share the sum over metallicities and the dust, which cost most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -47,16 +47,37 @@ def over_metallicities(weights: jax.Array, table: jax.Array) -> jax.Array:
     return (weights @ table.reshape(n_met, n_wave * n_age)).reshape(-1, n_wave, n_age)
 
 
-def age_columns(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns that `age_distributions` needs."""
-    return (*names, "component_fraction") if names == ("component_age_weights",) else names
+class Ages(NamedTuple):
+    """Where the age distributions of a galaxy, one or several, are found.
+
+    columns : one column (n, age) for each distribution; a single one (n, part, age) where there are shares
+    shares  : the column (n, part) of the fraction of the stars that each distribution has; without it each has all
+    """
+
+    columns: tuple[str, ...]
+    shares: str | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All columns that `distributions` needs."""
+        return self.columns if self.shares is None else (*self.columns, self.shares)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one distribution, so that light has no axis of distributions."""
+        return self.shares is None and len(self.columns) == 1
+
+    def distributions(self, given: Mapping[str, jax.Array]) -> jax.Array:
+        """Age weights (n, distribution, age) from the columns that are given."""
+        if self.shares is None:
+            return jnp.stack([given[name] for name in self.columns], axis=1)
+        (of_parts,) = self.columns
+        return given[self.shares][..., None] * given[of_parts]
 
 
-def age_distributions(columns: dict, names: tuple[str, ...]) -> jax.Array:
-    """Age weights (n, distribution, age) from one column (n, age) or several, or from those of components."""
-    if names == ("component_age_weights",):
-        return columns["component_fraction"][..., None] * columns["component_age_weights"]
-    return jnp.stack([columns[name] for name in names], axis=1)
+OF_GALAXY = Ages(("age_weights",))
+WITHOUT_AND_WITH_BURST = Ages(("age_weights_smooth", "age_weights_bursty"))
+OF_COMPONENTS = Ages(("component_age_weights",), shares="component_fraction")
 
 
 class Chunks(NamedTuple):
@@ -108,7 +129,7 @@ def in_chunks(contract: Callable, interval: jax.Array, n_interval: int, rows: tu
     return checkpoint_name(out.reshape(-1, *shape.shape[1:])[chunks.slot_of_row], KEPT)
 
 
-def node_position(nodes: Vector, x: Scalar) -> tuple[Scalar, Scalar]:
+def node_position(nodes: Vector, x: Scalar) -> tuple[jax.Array, jax.Array]:
     """The interval of ascending nodes that holds x, and the fraction of the way through it, clamped to the nodes."""
     upper = jnp.clip(jnp.searchsorted(nodes, x), 1, nodes.shape[0] - 1)
     lower = nodes[upper - 1]

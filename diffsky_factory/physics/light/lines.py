@@ -13,9 +13,10 @@ from diffsky_factory.core.smooth import LN10, exp10
 from diffsky_factory.core.stage import Stage, made_stage, stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.light.contraction import (
+    OF_COMPONENTS,
+    OF_GALAXY,
+    Ages,
     Stars,
-    age_columns,
-    age_distributions,
     in_chunks,
     over_metallicities,
     through_dust,
@@ -39,11 +40,11 @@ class LineTable(NamedTuple):
     luminosity: jax.Array
 
 
-def line_luminosities(name: str, ages: str, writes: str) -> Stage:
-    """A stage that gives the lines of the stars whose age distribution, or distributions, a column has."""
+def line_luminosities(name: str, ages: Ages, writes: str) -> Stage:
+    """A stage that gives the lines of the stars of one or more age distributions of each galaxy."""
 
-    def function(lines: LineTable, **columns):
-        weights = age_distributions(columns, (ages,))
+    def function(lines: LineTable, **columns: jax.Array) -> tuple[jax.Array]:
+        weights = ages.distributions(columns)
         n_age = lines.luminosity.shape[2]
         stars = Stars(
             columns["metallicity_weights"],
@@ -53,15 +54,15 @@ def line_luminosities(name: str, ages: str, writes: str) -> Stage:
             columns["dust_unobscured_fraction"],
         )
 
-        def contract(_, stars):
+        def contract(_: jax.Array, stars: Stars) -> jax.Array:
             return through_dust(over_metallicities(stars.metallicity_weights, lines.luminosity), stars)
 
         light = in_chunks(contract, jnp.zeros(len(weights), int), 1, stars)
         light = exp10(columns["log10_stellar_mass_in_situ"])[:, None, None] * light
-        return (light if writes.startswith("component") else light[:, 0],)
+        return (light[:, 0] if ages.is_one else light,)
 
     dust = ("dust_av_by_age", "line_dust_curve", "dust_unobscured_fraction")
-    reads = ("log10_stellar_mass_in_situ", *age_columns((ages,)), "metallicity_weights", *dust)
+    reads = ("log10_stellar_mass_in_situ", *ages.reads, "metallicity_weights", *dust)
     return made_stage(
         name,
         function,
@@ -73,9 +74,9 @@ def line_luminosities(name: str, ages: str, writes: str) -> Stage:
     )
 
 
-line_photometry = line_luminosities("line_photometry", "age_weights", "line_luminosity_in_situ")
+line_photometry = line_luminosities("line_photometry", OF_GALAXY, "line_luminosity_in_situ")
 component_line_photometry = line_luminosities(
-    "component_line_photometry", "component_age_weights", "component_line_luminosity_in_situ"
+    "component_line_photometry", OF_COMPONENTS, "component_line_luminosity_in_situ"
 )
 
 

@@ -12,9 +12,11 @@ from diffsky_factory.core.smooth import exp10
 from diffsky_factory.core.stage import Stage, made_stage, stage
 from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.light.contraction import (
+    OF_COMPONENTS,
+    OF_GALAXY,
+    WITHOUT_AND_WITH_BURST,
+    Ages,
     Stars,
-    age_columns,
-    age_distributions,
     in_chunks,
     node_position,
     over_metallicities,
@@ -86,7 +88,7 @@ def _linear_magnitude(bands: BandTable, redshift: Vector, stars: Stars) -> jax.A
     return in_chunks(contract, at, bands.redshift.shape[0] - 1, (fraction, stars))
 
 
-def dimming(cosmology: Cosmology, redshift: Vector) -> Vector:
+def dimming(cosmology: Cosmology, redshift: Scalar) -> Scalar:
     """Apparent magnitude of a source of absolute magnitude 0 whose band is already that of its rest frame."""
     return distance_modulus(cosmology, redshift) - 2.5 * jnp.log10(1.0 + redshift)
 
@@ -95,18 +97,18 @@ def _dimming_between_nodes(cosmology: Cosmology, redshift: Vector, nodes: Vector
     return jnp.interp(redshift, nodes, dimming(cosmology, nodes))
 
 
-def band_fluxes(name: str, ages: tuple[str, ...], writes: str, *, as_diffsky: bool = False) -> Stage:
+def band_fluxes(name: str, ages: Ages, writes: str, *, as_diffsky: bool = False) -> Stage:
     """A stage that lights one or more age distributions of each galaxy in the bands.
 
-    ages       : columns with the age distributions, see `age_distributions`
-    writes     : its column, (block, band) for the galaxy's own ages, (block, distribution, band) for others
+    writes     : its column, (block, band) of one distribution, (block, distribution, band) of several
     as_diffsky : with apparent magnitudes of the templates, dimming included, linear in redshift between the nodes
     """
 
-    def function(bands: BandTable, cosmology: Cosmology, **columns):
+    def function(bands: BandTable, cosmology: Cosmology, **columns: jax.Array) -> tuple[jax.Array]:
         redshift = columns["redshift"]
-        given = {**columns, "age_weights": age_distributions(columns, ages)}
+        given = {**columns, "age_weights": ages.distributions(columns)}
         stars = Stars(*[given[field] for field in Stars._fields])
+        shift: Scalar
         if as_diffsky:
             light = _linear_magnitude(bands, redshift, stars)
             shift = _dimming_between_nodes(cosmology, redshift, bands.redshift)
@@ -115,14 +117,14 @@ def band_fluxes(name: str, ages: tuple[str, ...], writes: str, *, as_diffsky: bo
             shift = dimming(cosmology, redshift)
         scale = exp10(columns["log10_stellar_mass_in_situ"] - 0.4 * (shift - AB_ZERO_POINT))
         flux = (scale[:, None] * columns["template_flux_factor"])[:, None, :] * light
-        return (flux[:, 0] if ages == ("age_weights",) else flux,)
+        return (flux[:, 0] if ages.is_one else flux,)
 
     rule = "apparent magnitudes of the templates, dimming included," if as_diffsky else "table luminosities"
     return made_stage(
         name,
         function,
         constants={"bands": BandTable, "cosmology": Cosmology},
-        reads=("redshift", "log10_stellar_mass_in_situ", *age_columns(ages), *_DUST_AND_METALS, "template_flux_factor"),
+        reads=("redshift", "log10_stellar_mass_in_situ", *ages.reads, *_DUST_AND_METALS, "template_flux_factor"),
         writes=(writes,),
         says=f"Flux of the stars that formed in the galaxy, with {rule} linear in redshift between nodes.\n{FLUX}",
     )
@@ -135,21 +137,19 @@ Holds for redshifts within the table; clamped to its ends beyond.
 Source: Hearin et al. 2023, MNRAS 521, 1741.
 """
 
-photometry = band_fluxes("photometry", ("age_weights",), "flux_in_situ")
+photometry = band_fluxes("photometry", OF_GALAXY, "flux_in_situ")
 photometry_interpolating_magnitudes = band_fluxes(
-    "photometry_interpolating_magnitudes", ("age_weights",), "flux_in_situ", as_diffsky=True
+    "photometry_interpolating_magnitudes", OF_GALAXY, "flux_in_situ", as_diffsky=True
 )
 
-BURST_AGES = ("age_weights_smooth", "age_weights_bursty")
-burst_photometry = band_fluxes("burst_photometry", BURST_AGES, "flux_without_and_with_burst")
+burst_photometry = band_fluxes("burst_photometry", WITHOUT_AND_WITH_BURST, "flux_without_and_with_burst")
 burst_photometry_interpolating_magnitudes = band_fluxes(
-    "burst_photometry_interpolating_magnitudes", BURST_AGES, "flux_without_and_with_burst", as_diffsky=True
+    "burst_photometry_interpolating_magnitudes", WITHOUT_AND_WITH_BURST, "flux_without_and_with_burst", as_diffsky=True
 )
 
-COMPONENT_AGES = ("component_age_weights",)
-component_photometry = band_fluxes("component_photometry", COMPONENT_AGES, "component_flux_in_situ")
+component_photometry = band_fluxes("component_photometry", OF_COMPONENTS, "component_flux_in_situ")
 component_photometry_interpolating_magnitudes = band_fluxes(
-    "component_photometry_interpolating_magnitudes", COMPONENT_AGES, "component_flux_in_situ", as_diffsky=True
+    "component_photometry_interpolating_magnitudes", OF_COMPONENTS, "component_flux_in_situ", as_diffsky=True
 )
 
 

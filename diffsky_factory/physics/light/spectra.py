@@ -116,9 +116,9 @@ def spectrum_observed(
 ) -> ObservedSpectrum:
     """Flux density as observed, around the wavelengths where spectra are given; after absorption between galaxies.
 
-    f_nu(l) = (1 + z) L_nu(l / (1 + z)) / (4 pi d_L^2), as its mean from half way to the point before to half way to the
-    point after, so that a line keeps its flux where points are farther apart than those it comes from; half of that
-    at the first and the last point. None beyond the templates.
+    f_nu(l) = (1 + z) L_nu(l / (1 + z)) / (4 pi d_L^2), averaged from half way to the point before until half way to
+    the point after, so that a line keeps its flux where points are farther apart than those it comes from. The first
+    and the last point have half of that range. There is no flux beyond the templates.
 
     Reads
         spectrum_merged : solLum / Hz

@@ -67,7 +67,7 @@ def alignment_strength(*, is_central: Scalar) -> AlignmentStrength:
     Used by `orientation_aligned` alone; a column given with the halos takes its place.
     Source: Okumura et al. 2009, ApJ 694, 214; Sifon et al. 2015, A&A 575, A48.
     """
-    return AlignmentStrength(jnp.where(is_central.astype(bool), ALIGNMENT_OF_CENTRALS, ALIGNMENT_OF_SATELLITES))
+    return AlignmentStrength(jnp.where(jnp.asarray(is_central, bool), ALIGNMENT_OF_CENTRALS, ALIGNMENT_OF_SATELLITES))
 
 
 @stage

@@ -187,9 +187,16 @@ def projected_shapes_along_z(
     )
 
 
-def _seen(frame: SkyFrame, axes: tuple, disk_3d: tuple, bulge_3d: tuple, twist: Scalar) -> ProjectedShapes:
+def _seen(
+    frame: SkyFrame,
+    axes: tuple[Vector, Vector],
+    disk_3d: tuple[Scalar, Scalar, Scalar],
+    bulge_3d: tuple[Scalar, Scalar, Scalar],
+    twist: Scalar,
+) -> ProjectedShapes:
     """Outlines of disk and bulge, each (half-light radius, b/a, c/a) in three dimensions."""
-    disk, bulge = (projected_ellipse(ba, ca, *axes, frame) for _, ba, ca in (disk_3d, bulge_3d))
+    major, minor = axes
+    disk, bulge = (projected_ellipse(ba, ca, major, minor, frame) for _, ba, ca in (disk_3d, bulge_3d))
     return ProjectedShapes(
         HALF_LIGHT_OF_OUTLINE * disk_3d[0] * disk.semi_major,
         *disk[1:],

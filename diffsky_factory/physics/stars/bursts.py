@@ -259,7 +259,7 @@ def burst(*, burst_probability: Scalar, is_quenched: Scalar, draw_burst: Uniform
     Writes
         is_bursty : -
     """
-    return Burst((draw_burst < burst_probability) & ~is_quenched.astype(bool))
+    return Burst((draw_burst < burst_probability) & ~jnp.asarray(is_quenched, bool))
 
 
 def burst_age_weights(log10_peak_age: Scalar, log10_max_age: Scalar, log10_age: Vector) -> Vector:
@@ -325,8 +325,8 @@ def ages(
         log10_burst_fraction : dex
         star_formation_type : -
     """
-    bursty = is_bursty.astype(bool)
-    kind = jnp.where(bursty, 2, jnp.where(is_quenched.astype(bool), 0, 1)).astype(jnp.int8)
+    bursty = jnp.asarray(is_bursty, bool)
+    kind = jnp.where(bursty, 2, jnp.where(jnp.asarray(is_quenched, bool), 0, 1)).astype(jnp.int8)
     return Ages(
         jnp.where(bursty, age_weights_bursty, age_weights_smooth),
         jnp.where(bursty, log10_burst_fraction_if_any, NO_BURST),

@@ -139,7 +139,7 @@ def component_ages(
     share, ages_of_bulge = _bulge(times.time, exp10(log10_sfr_history), efficiency, cosmic_time, grid)
     ages_of_bulge = without_young_stars(ages_of_bulge, merging_probability_mean, grid.log10_age)
 
-    burst = jnp.where(is_bursty.astype(bool), exp10(log10_burst_fraction_if_any), 0.0)
+    burst = jnp.where(jnp.asarray(is_bursty, bool), exp10(log10_burst_fraction_if_any), 0.0)
     outside_burst = (1.0 - burst) * age_weights_smooth
     # two histories on one time grid, each interpolated, may cross by a little; and a burst leaves less to the bulge
     bulge = jnp.minimum(share * ages_of_bulge, outside_burst)

@@ -3,6 +3,7 @@
 Source: Alarcon et al. 2023, MNRAS 518, 562, Sect. 4; the loss as diffstar 1.0 evaluates it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 from diffsky_factory.core.parameters import bounds
 from diffsky_factory.core.small_systems import solve_positive
 from diffsky_factory.core.smooth import LN10
-from diffsky_factory.core.types import Scalar, Vector
+from diffsky_factory.core.types import Scalar, Vector, vector
 from diffsky_factory.physics.halos.growth import HaloGrowth, log10_mass
 from diffsky_factory.physics.halos.growth_fit import FitQuality
 from diffsky_factory.physics.stars.star_formation import (
@@ -64,8 +65,8 @@ def fit_star_formation(grid: "StellarGrid", rate: Vector, mah_parameters: Vector
     mah_parameters : (n, 5), see HaloGrowth
     today          : Gyr, the age at z = 0 that the growth refers to
 
-    Of TRIED starts around one that follows from the halo's mass, the STARTS with the least loss are followed to their
-    minimum, and the lower one is taken. There is no fit where a rate is missing or where there are fewer than
+    TRIED starts lie around one that follows from the halo's mass; the STARTS with the least loss are followed to their
+    minima, and the lowest minimum is taken. There is no fit where a rate is missing or where there are fewer than
     FEWEST_POINTS times with mass enough.
     Holds for galaxies of more than 10^7 Msun; the baryon fraction is BARYON_FRACTION, absorbed in lgy_at_mcrit.
     Error: the median loss is that of diffstar's own fits; of 40, one in ten is above twice that
@@ -120,14 +121,14 @@ def stellar_grid(time: np.ndarray, size: int | None = None) -> StellarGrid:
     earlier = np.stack([np.interp(t[1:] - DELAY, t[1:], column) for column in formed.T], axis=1)
     recent = (formed - earlier) / 1e9
 
-    def padded(table):
+    def padded(table: np.ndarray) -> np.ndarray:
         return np.pad(table[:, 1:], (0, size - n)).astype(np.float32)
 
     times = np.pad(t[1:], (0, size - n), mode="edge").astype(np.float32)
     number = np.arange(size)
     used, last = (number < n).astype(np.float32), (number == n - 1).astype(np.float32)
     seed = np.float32(formed[0, 0] * LOWEST_RATE)
-    return StellarGrid(times, np.log10(times), padded(formed), padded(recent), seed, used, last)
+    return StellarGrid(*map(vector, (times, np.log10(times), padded(formed), padded(recent), seed, used, last)))
 
 
 class StellarTarget(NamedTuple):
@@ -182,7 +183,8 @@ class _Model(NamedTuple):
     recent: Vector
 
 
-def _model(grid: StellarGrid, rate: Vector) -> _Model:
+def _model(grid: StellarGrid, rate: Scalar) -> _Model:
+    rate = jnp.asarray(rate)
     return _Model(rate, _product(grid.formed, rate) + grid.seed_mass, _product(grid.recent, rate))
 
 
@@ -200,8 +202,9 @@ def _residuals(
     return MASS_ROOT * mass, target.recent_root * recent, target.mass_root * rate, last, early
 
 
-def _sum_of_squares(residuals) -> Vector:
-    return sum(jnp.sum(r * r, axis=0) if r.ndim == 2 else r * r for r in residuals)
+def _sum_of_squares(residuals: Sequence[Vector]) -> Vector:
+    squares = [jnp.sum(r * r, axis=0) if r.ndim == 2 else r * r for r in residuals]
+    return sum(squares[1:], start=squares[0])
 
 
 def loss(grid: StellarGrid, target: StellarTarget, halo: Vector, u: Vector) -> Vector:
@@ -228,15 +231,18 @@ def linearized(grid: StellarGrid, target: StellarTarget, halo: Vector, u: Vector
     last = FINAL_ROOT * jnp.sum(grid.last[:, None, None] * jacobian[3], axis=0)
     j, r = jnp.concatenate(jacobian[:3]), jnp.concatenate(residuals[:3])
     gradient = jnp.sum(j * r[:, None], axis=0) + last * residuals[3] + basis[4] * (moved * residuals[4])
-    half = [[None] * 8 for _ in range(8)]
+    half: dict[tuple[int, int], Vector] = {}
     for i in range(8):
         for k in range(i + 1):
             at = jnp.sum(j[:, i] * j[:, k], axis=0) + last[i] * last[k]
-            half[i][k] = half[k][i] = at + moved**2 if i == k == 4 else at
-    return _sum_of_squares(residuals), gradient, jnp.stack([jnp.stack(row) for row in half])
+            half[i, k] = half[k, i] = at + moved**2 if i == k == 4 else at
+    curvature = jnp.stack([jnp.stack([half[i, k] for k in range(8)]) for i in range(8)])
+    return _sum_of_squares(residuals), gradient, curvature
 
 
-def _jacobian(grid, target, model, slopes, free):
+def _jacobian(
+    grid: StellarGrid, target: StellarTarget, model: _Model, slopes: Vector, free: Vector
+) -> tuple[Vector, Vector, Vector, Vector]:
     """Derivatives (T, 8, n) of the first three residuals, and of the logarithm of the averaged rate."""
     flat = slopes.reshape(slopes.shape[0], -1)
     of_mass = _product(grid.formed, flat).reshape(slopes.shape)

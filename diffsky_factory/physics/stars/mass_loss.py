@@ -46,4 +46,5 @@ merged_surviving_mass = merged(
     "log10_surviving_mass_in_situ",
     "log10_surviving_mass",
     "Mass of the stars that still shine, after merging.",
+    logarithmic=True,
 )

@@ -80,15 +80,15 @@ def received(given: jax.Array, host_row: Vector) -> jax.Array:
     return jnp.zeros_like(given).at[host_row].add(given)
 
 
-def merged(name: str, in_situ: str, final: str, meaning: str) -> Stage:
+def merged(name: str, in_situ: str, final: str, meaning: str, *, logarithmic: bool = False) -> Stage:
     """The stage that takes a quantity of the stars formed in each galaxy to that after merging.
 
-    in_situ, final : columns, linear or, where their names say log10, logarithms
+    in_situ, final : columns
     meaning        : of what it writes, one sentence
+    logarithmic    : whether both columns are decimal logarithms of what is merged
     """
-    logarithmic = in_situ.startswith("log10_")
 
-    def function(**columns: jax.Array):
+    def function(**columns: jax.Array) -> tuple[jax.Array]:
         amount = exp10(columns[in_situ]) if logarithmic else columns[in_situ]
         held = deposit(amount, *(columns[name] for name in MERGER))
         return (jnp.log10(held) if logarithmic else held,)
@@ -107,4 +107,5 @@ merged_mass = merged(
     "log10_stellar_mass_in_situ",
     "log10_stellar_mass",
     "Mass of stars formed, after merging.",
+    logarithmic=True,
 )

@@ -187,7 +187,7 @@ def mass_nodes(
 def merged_at_nodes(name: str, in_situ: str, final: str, meaning: str) -> Stage:
     """The stage that takes a linear quantity of the stars formed in each galaxy to that at the nodes of its mass."""
 
-    def function(**columns: jax.Array):
+    def function(**columns: jax.Array) -> tuple[jax.Array]:
         held = outcomes(columns[in_situ], *(columns[name] for name in MERGER))
         return (at_nodes(held, columns["merging_node_weights"]),)
 

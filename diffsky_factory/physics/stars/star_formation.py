@@ -55,7 +55,7 @@ _REJUVENATION = (-1.5, 4.0 / 3.0)  # mid and k of lg_rejuv, whose lower bound is
 def bounded(u: Vector) -> StarFormation:
     """A history from its unbounded coordinates (8,)."""
     first = [sigmoid(u[i], 0.5 * (lo + hi), 4.0 / (hi - lo), lo, hi) for i, (lo, hi) in enumerate(_BOUNDS)]
-    return StarFormation(*first, sigmoid(u[7], *_REJUVENATION, first[6], 0.0))
+    return StarFormation(*[*first, sigmoid(u[7], *_REJUVENATION, first[6], 0.0)])
 
 
 def unbounded(sfh: StarFormation) -> Vector:
@@ -125,7 +125,7 @@ def stellar_history(times: TimeGrid, *, mah_parameters: Vector, sfh_parameters: 
     Source: Alarcon et al. 2023, MNRAS 518, 562.
     """
     halo = log10_mass(HaloGrowth(*mah_parameters), times.time, times.time[-1])
-    rate = star_formation_rate(StarFormation(*sfh_parameters), halo, times.time)
+    rate = jnp.asarray(star_formation_rate(StarFormation(*sfh_parameters), halo, times.time))
     steps = stellar_mass_steps(rate, times.time)
     mass = running_sum(steps)
     return StellarHistory(jnp.log10(rate), jnp.log10(mass), log10_fraction_formed(steps, mass))
@@ -161,7 +161,7 @@ def stellar_mass_at_observation(
     return StellarMassAtObservation(mass, at(log10_sfr_history) - mass)
 
 
-def uniform_grid_position(grid: Vector, x: Scalar) -> tuple[Scalar, Scalar]:
+def uniform_grid_position(grid: Vector, x: Scalar) -> tuple[Vector, Vector]:
     """Interval of a uniform grid that holds x, and the fraction of the way through it; clamped to the grid."""
     step = (grid[-1] - grid[0]) / (grid.shape[0] - 1)
     position = jnp.clip((x - grid[0]) / step, 0.0, grid.shape[0] - 1.0)

@@ -14,7 +14,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.physics.halos import mass_function as smdpl
 from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.halos.satellites import virial_overdensity
-from diffsky_factory.physics.structure.growth import Growth, growth
+from diffsky_factory.physics.structure.linear_growth import Growth, growth
 from diffsky_factory.physics.structure.power import (
     LinearPower,
     linear_power,

@@ -13,7 +13,7 @@ import scipy.fft
 
 from diffsky_factory.core.counters import philox
 from diffsky_factory.physics.structure import long_waves
-from diffsky_factory.physics.structure.growth import Growth
+from diffsky_factory.physics.structure.linear_growth import Growth
 from diffsky_factory.physics.structure.long_waves import FIRST, SECOND, LongWaves, Wavenumbers, wavenumbers
 from diffsky_factory.physics.structure.power import LinearPower
 from diffsky_factory.sky.cosmology import Cosmology
@@ -168,13 +168,20 @@ def linear_chunk(
     return LinearChunk(overdensity, first, second, primordial)
 
 
-def _coupled(known: Filters, long: LongWaves, chunk: tuple[int, int, int], short: np.ndarray):
+def _corner(known: Filters, chunk: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Place [Mpc] of the first node of a chunk with its border."""
+    x, y, z = ((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
+    return x, y, z
+
+
+def _coupled(
+    known: Filters, long: LongWaves, chunk: tuple[int, int, int], short: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Long primordial potential (32, 32, 32), and waves of overdensity that its product with the short one adds.
 
     phi^2 = phi_L^2 + 2 phi_L phi_S + phi_S^2, of which the first is among the long waves.
     """
-    corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
-    at = long_waves.window(long.primordial, long.step, corner, PADDED, known.cell)
+    at = long_waves.window(long.primordial, long.step, _corner(known, chunk), PADDED, known.cell)
     (far,) = long_waves.derivatives(at, ((0, 0, 0),))
     near = scipy.fft.irfftn(short / known.per_potential, s=(PADDED,) * 3)
     added = scipy.fft.rfftn((2.0 * far + near) * near, overwrite_x=True) * known.per_potential
@@ -182,17 +189,16 @@ def _coupled(known: Filters, long: LongWaves, chunk: tuple[int, int, int], short
     return far[CENTRE, CENTRE, CENTRE], added
 
 
-def _second_order(known: Filters, long: LongWaves, chunk: tuple[int, int, int], smooth: np.ndarray):
+def _second_order(known: Filters, long: LongWaves, chunk: tuple[int, int, int], smooth: np.ndarray) -> np.ndarray:
     """-phi2 as waves (64, 64, 33), from smoothed short waves and the long ones, on every other node.
 
-    Every other, as the waves are smooth and their source has little on the shortest scales.
+    Every other node is enough, as the waves are smooth and their source has little on the shortest scales.
     """
     n, step = PADDED // 2, 2.0 * known.cell
     waves = wavenumbers(n, step)
     over = smooth[_KEPT] / (8.0 * waves.squared)  # 8: transforms back are means over the nodes
     over[_HIGHEST] = 0.0
-    corner = tuple((CELLS * place - PADDING + 0.5) * known.cell for place in chunk)
-    far = long_waves.derivatives(long_waves.window(long.potential, long.step, corner, n, step), SECOND)
+    far = long_waves.derivatives(long_waves.window(long.potential, long.step, _corner(known, chunk), n, step), SECOND)
     k, pairs = waves[:3], ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     # derivatives of -phi: -phi(k) = delta(k) / k^2
     bend = [scipy.fft.irfftn(over * (k[i] * k[j]), s=(n,) * 3) + mine for (i, j), mine in zip(pairs, far)]

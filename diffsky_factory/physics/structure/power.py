@@ -74,7 +74,7 @@ def sigma_sphere(power: LinearPower, radius: np.ndarray) -> np.ndarray:
 
 def mean_density(cosmology: Cosmology) -> float:
     """Comoving density of matter [Msun / Mpc^3]."""
-    return CRITICAL_DENSITY * cosmology.h**2 * cosmology.Om0
+    return CRITICAL_DENSITY * float(cosmology.h) ** 2 * float(cosmology.Om0)
 
 
 def sphere_of_mass(cosmology: Cosmology, log10_mass: np.ndarray) -> np.ndarray:

@@ -16,7 +16,9 @@ MASSES = "log10_halo_mass_history"
 class Histories(Protocol):
     """What a fit asks of any source of histories; it is sent to the workers of a cluster, so let it be small."""
 
-    cosmology: Cosmology
+    @property
+    def cosmology(self) -> Cosmology:
+        """The cosmology in which times are ages."""
 
     @property
     def time(self) -> np.ndarray:
