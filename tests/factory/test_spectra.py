@@ -5,7 +5,7 @@ import pytest
 
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory import sizes
+from diffsky_factory.factory import spectra_memory
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.recipe import load_recipe
@@ -69,7 +69,7 @@ def test_spectra_read_back_as_they_were_built(store):
 @pytest.mark.thorough
 def test_tiles_with_too_many_spectra_are_refused_in_a_mock_and_before_a_build(monkeypatch, tmp_path):
     points = len(load_templates("bc03_miles_kroupa").wavelength)
-    monkeypatch.setattr(sizes, "LARGEST_SPECTRA", 50 * points * 4)
+    monkeypatch.setattr(spectra_memory, "LARGEST_SPECTRA", 50 * points * 4)
     whole = {**SMALL, "wavelengths": None}
     mock = dff.make_mock("example", **whole)
     rows = mock.sky.tile_rows[0]

@@ -127,7 +127,7 @@ def halo_growth_history(
     Writes
         mah_parameters : see HaloGrowth; logm0 may exceed its bound 17 for massive halos at early times
     Holds for 10 < log10_halo_mass < 14.5 and 1.2 < cosmic_time < 13.8; beyond, the coordinates of the edge.
-    Error: log10_halo_mass at cosmic_time is met to 1e-4 dex in 32 bit (tests/physics/test_mixture.py)
+    Error: log10_halo_mass at cosmic_time is met to 1e-4 dex in 32 bit (tests/physics/halos/test_mixture.py)
     Source: the fit in catalogs/halo_growth; the form of one history of Hearin et al. 2021, OJAp 4, 7.
     """
     given = _given(log10_halo_mass, cosmic_time)

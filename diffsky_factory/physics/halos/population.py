@@ -246,7 +246,7 @@ def halo_growth_diffmahpop(
     Writes
         mah_parameters : see HaloGrowth; logm0 may exceed its bound 17 for massive halos at early times
     Holds for 10 < log10_halo_mass < 14.5; beyond, the history of the edge, rescaled.
-    Error: log10_halo_mass at cosmic_time is met to 1e-4 dex in 32 bit (tests/physics/test_population.py)
+    Error: log10_halo_mass at cosmic_time is met to 1e-4 dex in 32 bit (tests/physics/halos/test_population.py)
     Source: DiffmahPop, diffmah 0.7.3; the form of one history of Hearin et al. 2021, OJAp 4, 7.
     """
     today = times.time[-1]

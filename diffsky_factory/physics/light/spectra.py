@@ -65,7 +65,7 @@ def spectrum_in_situ(
     Writes
         spectrum_in_situ : solLum / Hz
     Shapes: (block,) scalars, (block, age), (block, metallicity), (block, wavelength).
-    Error: 1e-5 in 32 bits (tests/physics/test_spectra.py).
+    Error: 1e-5 in 32 bits (tests/physics/light/test_spectra.py).
     Source: Hearin et al. 2023, MNRAS 521, 1741.
     """
 

@@ -131,7 +131,7 @@ def component_ages(
         component_age_weights : -
     Shapes: (age,) to (), (component,) and (component, age).
     Error: sum over components of fraction times weights within 1e-6 of age_weights in 32 bits
-    (tests/physics/test_components.py).
+    (tests/physics/stars/test_components.py).
     """
     efficiency = bulge_efficiency(
         times.time, bulge_formation_time, bulge_formation_duration, bulge_efficiency_early, bulge_efficiency_late

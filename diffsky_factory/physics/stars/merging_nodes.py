@@ -174,7 +174,7 @@ def mass_nodes(
     Writes
         merging_node_weights : -
         log10_stellar_mass_nodes : dex(solMass)
-    Error: < 1e-9 in the three moments against all outcomes enumerated (tests/physics/test_merging_nodes.py), of a
+    Error: < 1e-9 in the three moments against all outcomes enumerated (tests/physics/stars/test_merging_nodes.py), of a
     satellite that may merge twice only where its low node is above one millionth of its mass.
     """
     mass = exp10(log10_stellar_mass_in_situ - LOG10_MASS_UNIT)

@@ -31,7 +31,7 @@ def growth(cosmology: Cosmology) -> Growth:
 
     D1'' + (2 + H'/H) D1' = 3/2 Om(a) D1;   D2'' + (2 + H'/H) D2' = 3/2 Om(a) (D2 - D1^2)
     starting from D1 = a, D2 = -3/7 a^2.
-    Error: < 1e-6 against a solver of adaptive steps (tests/physics/test_structure.py)
+    Error: < 1e-6 against a solver of adaptive steps (tests/physics/structure/test_structure.py)
     Source: Bouchet et al. 1995, A&A 296, 575, Eqs. 12 and 13; Linder & Jenkins 2003, MNRAS 346, 573 (w0, wa).
     """
     x = np.linspace(EARLIEST, 0.0, 2 * STEPS + 1)  # every other is the middle of a step

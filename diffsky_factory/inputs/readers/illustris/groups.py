@@ -10,10 +10,10 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import near
-from diffsky_factory.inputs.readers.common.boxes import BEYOND
 from diffsky_factory.inputs.readers.common.dropping import kept
 from diffsky_factory.inputs.readers.common.hdf5 import holds, opened
 from diffsky_factory.inputs.readers.common.ids import integers
+from diffsky_factory.inputs.readers.common.snapshots import BEYOND
 from diffsky_factory.inputs.readers.illustris.chunks import Chunks, open_chunks
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 

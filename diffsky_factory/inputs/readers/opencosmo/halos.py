@@ -14,11 +14,11 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common import hdf5
-from diffsky_factory.inputs.readers.common.boxes import inside_box
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
 from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
+from diffsky_factory.inputs.readers.common.snapshots import inside_box
 from diffsky_factory.inputs.readers.opencosmo import files as opencosmo_files
 from diffsky_factory.inputs.readers.opencosmo.files import Dataset, data_types, datasets
 from diffsky_factory.inputs.readers.opencosmo.units import Factor, factor

@@ -14,8 +14,8 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common import text_rows
-from diffsky_factory.inputs.readers.common.boxes import inside_box, redshift_of, scale_in_name
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
+from diffsky_factory.inputs.readers.common.snapshots import inside_box, redshift_of, scale_in_name
 from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Reader, Rows
 from diffsky_factory.inputs.readers.rockstar.header import check_units, header_box, header_cosmology, positions_of
 from diffsky_factory.sky.cosmology import age_64, age_today_64

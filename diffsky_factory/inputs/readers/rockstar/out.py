@@ -15,8 +15,8 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common import text_rows
-from diffsky_factory.inputs.readers.common.boxes import inside_box, redshift_of
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
+from diffsky_factory.inputs.readers.common.snapshots import inside_box, redshift_of
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 from diffsky_factory.inputs.readers.rockstar.header import (
     check_units,

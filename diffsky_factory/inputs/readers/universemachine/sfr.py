@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.common.boxes import inside_box, redshift_of, scale_in_name
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
+from diffsky_factory.inputs.readers.common.snapshots import inside_box, redshift_of, scale_in_name
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 
 NAME = r"sfr_catalog_(\d+\.\d+)\.bin"

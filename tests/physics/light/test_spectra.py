@@ -11,7 +11,7 @@ import pytest
 
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory import sizes
+from diffsky_factory.factory import spectra_memory
 from diffsky_factory.factory.tables import spectrum_table, spectrum_wavelengths, tables
 from diffsky_factory.inputs.band_tables import band_projection
 from diffsky_factory.inputs.calibrations import load_calibration
@@ -236,7 +236,7 @@ def test_gradients_of_spectra_are_finite_and_those_of_finite_differences():
 
 @pytest.mark.thorough
 def test_more_spectra_than_memory_holds_are_refused(halos, monkeypatch):
-    monkeypatch.setattr(sizes, "LARGEST_SPECTRA", 100_000)
+    monkeypatch.setattr(spectra_memory, "LARGEST_SPECTRA", 100_000)
     taken = N * len(load_templates(TEMPLATES).wavelength) * 4
     with pytest.raises(InputError, match=rf"spectrum_rest of {N} galaxies take {taken:,} bytes .*fewer galaxies"):
         dff.evaluate(halos, ["spectrum_rest"])

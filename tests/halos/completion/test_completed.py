@@ -19,7 +19,7 @@ from diffsky_factory.physics.halos.subhalo_mass_function import SubhaloMassFunct
 from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import comoving_distance_64, hubble_ratio, in_float64
 from diffsky_factory.sky.regions import region
-from tests.halos import clustered
+from tests.halos.completion import clustered
 from tests.inputs.readers.inspected import COSMOLOGY, MadeUp, on_a_cone
 
 LIMIT, TO = 12.0, 11.5  # dex(Msun)
