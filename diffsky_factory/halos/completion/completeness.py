@@ -121,8 +121,8 @@ def falls_short(found: Sample, expected: ExpectedHosts, cosmology: Cosmology) ->
     """Mass [dex(Msun)] above which no tenth of the hosts is missing: lower edge of the lowest such bin.
 
     Hosts are missing from a bin where they are fewer than nine tenths of what the mass function has, by more than
-    twice the noise. The mass function is scaled first to the number of all hosts that are heavier by GAP bins: then its normalisation does
-    not matter, and a slow decline shows.
+    twice the noise. The mass function is scaled first to the number of all hosts that are heavier by GAP bins: then its
+    normalisation does not matter, and a slow decline shows.
     """
     edges = np.arange(np.round(expected.mass[0], 1), expected.mass[-1], MASS_BIN)
     number = np.histogram(found.log10_mass, edges)[0]
