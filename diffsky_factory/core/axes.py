@@ -55,10 +55,10 @@ def _axes(users: tuple[Path, ...]) -> dict[str, Axis]:
 
 def axis(name: str) -> Axis:
     """The axis of this name; raises KeyError that lists near matches."""
-    known = axes()
-    if name not in known:
-        raise KeyError(f"no axis '{name}' in schemas/axes.yaml{did_you_mean(name, known)}")
-    return known[name]
+    all_axes = axes()
+    if name not in all_axes:
+        raise KeyError(f"no axis '{name}' in schemas/axes.yaml{did_you_mean(name, all_axes)}")
+    return all_axes[name]
 
 
 def axis_read_alone(names: Iterable[str]) -> str | None:

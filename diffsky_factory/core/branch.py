@@ -36,7 +36,9 @@ class Branch(Stage):
         """The stacked columns, (block, case, ...)."""
         n = next(iter(rows.values())).shape[0]
         rows = self.taken(rows)
-        known = {inner: constant(key, constants) for inner, key in zip(self.inner.constants, self.constants.values())}
+        own_constants = {
+            inner: constant(key, constants) for inner, key in zip(self.inner.constants, self.constants.values())
+        }
 
         def replaced(value):  # the name of a column, or one value for all rows
             return rows[value] if isinstance(value, str) else jnp.full(n, value)
@@ -48,7 +50,7 @@ class Branch(Stage):
         # one case after another: compiled once, and no more memory than one, also in the gradient
         @partial(jax.checkpoint, prevent_cse=False, policy=jax.checkpoint_policies.save_only_these_names(KEPT))
         def one(case):
-            return self.inner.run({**shared, **case}, known, draws)
+            return self.inner.run({**shared, **case}, own_constants, draws)
 
         out = jax.lax.map(one, stacked)
         return {column: jnp.moveaxis(out[name], 0, 1) for name, column in zip(self.outputs, self.writes)}

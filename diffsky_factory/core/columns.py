@@ -81,13 +81,13 @@ def column(name: str) -> Column:
 
     Raises KeyError that lists near matches.
     """
-    known, (scope, last) = columns(), split(name)
-    if last not in known:
-        raise KeyError(f"no column '{last}' in schemas/columns{did_you_mean(last, known)}")
-    return known[last].model_copy(update={"name": name}) if scope else known[last]
+    schema, (scope, last) = columns(), split(name)
+    if last not in schema:
+        raise KeyError(f"no column '{last}' in schemas/columns{did_you_mean(last, schema)}")
+    return schema[last].model_copy(update={"name": name}) if scope else schema[last]
 
 
 def row_numbers(names: Iterable[str]) -> list[str]:
     """The names that are columns of row numbers."""
-    known = columns()
-    return [name for name in names if (last := split(name)[1]) in known and known[last].row_number]
+    schema = columns()
+    return [name for name in names if (last := split(name)[1]) in schema and schema[last].row_number]

@@ -28,14 +28,14 @@ def said(key: Key) -> str:
     return f"{kind_of(key).__name__} of {scope}" if scope else kind_of(key).__name__
 
 
-def held(key: Key, known: Container[Key]) -> Key | None:
+def held(key: Key, keys: Container[Key]) -> Key | None:
     """The key under which a constant is known: its own, or that of its type alone; None where neither is."""
-    return next((one for one in (key, kind_of(key)) if one in known), None)
+    return next((one for one in (key, kind_of(key)) if one in keys), None)
 
 
-def constant(key: Key, known: Mapping[Key, Any]) -> Any:
+def constant(key: Key, constants: Mapping[Key, Any]) -> Any:
     """The constant of a key, that of its scope before that of its type; raises KeyError where neither is known."""
-    found = held(key, known)
-    if found is None:
+    own = held(key, constants)
+    if own is None:
         raise KeyError(f"no {said(key)} among the constants")
-    return known[found]
+    return constants[own]

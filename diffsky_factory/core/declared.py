@@ -45,8 +45,8 @@ class Declared:
     def path(self) -> str:
         """Its name as a recipe writes it, `module:attribute` or `scope/module:attribute`; `declared_at` finds it."""
         name, module = split(self.name)[1], self.function.__module__
-        found = getattr(sys.modules.get(module), name, None)  # it may have another name than its function
-        same = isinstance(found, Declared) and found.function is self.function and module != "__main__"
+        named = getattr(sys.modules.get(module), name, None)  # it may have another name than its function
+        same = isinstance(named, Declared) and named.function is self.function and module != "__main__"
         return scoped(self.scope, f"{module}:{name}" if same else path_of(self.name, self.function))
 
     def under(self, scope: str) -> Self:
@@ -58,16 +58,16 @@ class Declared:
         return cast(Self, _under(self, check_scope(scope)))
 
     def among(self, columns: Container[str]) -> Self:
-        """The same with what it reads found: columns of its own scope that others write, else plain ones."""
+        """The same, reading the columns of its own scope that others write, and else plain ones."""
         if not self.scope:
             return self
 
-        def found(name: str) -> str:
+        def in_scope(name: str) -> str:
             plain = name.removeprefix(f"{self.scope}/")
             own = scoped(self.scope, plain)
             return own if own in columns and own not in self.writes else plain
 
-        return cast(Self, _reading(self, tuple(map(found, self.reads))))
+        return cast(Self, _reading(self, tuple(map(in_scope, self.reads))))
 
     def held(self, constants: Mapping[Key, Any]) -> list[Any]:
         """Its constants in the order of its arguments."""
@@ -113,13 +113,13 @@ def declared_at(path: str) -> Declared:
     Raises InputError where there is none.
     """
     scope, place = split(path)
-    found = imported(place)
-    if not isinstance(found, Declared):
+    declared = imported(place)
+    if not isinstance(declared, Declared):
         raise InputError(
             f"{path!r} is neither a stage nor a provider: declare the function with diffsky_factory.core.stage.stage "
             "or diffsky_factory.core.provider.provider"
         )
-    return found.under(scope) if scope else found
+    return declared.under(scope) if scope else declared
 
 
 @cache  # so that the same stage is the same object each time, and a plan made again is the same plan

@@ -32,9 +32,9 @@ SIGNS: dict[type[ast.AST], str] = {
 }
 
 
-def read(text: str, known: Mapping[str, Axes], dtypes: Mapping[str, str]) -> Term:
+def read(text: str, axes_of: Mapping[str, Axes], dtypes: Mapping[str, str]) -> Term:
     """The statement that a text makes; raises InputError that shows where it makes none, and says what to do."""
-    words = words_of(text, known)
+    words = words_of(text, axes_of)
     python, begins = words.python()
     try:
         body = ast.parse(python, mode="eval").body
@@ -44,14 +44,14 @@ def read(text: str, known: Mapping[str, Axes], dtypes: Mapping[str, str]) -> Ter
         words.wrong(at, at, "cannot be read here; a condition is such as 'mag_true[lsst_i] < 24 & is_central'")
     except (ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"condition {text[:60]!r}...: nested too deep; write it in parts") from error
-    return _Reader(words, begins, known, dtypes).statement(body, 0)
+    return _Reader(words, begins, axes_of, dtypes).statement(body, 0)
 
 
 class _Reader:
     """Turns the nodes that Python's parser gives into terms, and refuses all that are not of the grammar."""
 
-    def __init__(self, words: Words, begins: list[int], known: Mapping[str, Axes], dtypes: Mapping[str, str]) -> None:
-        self.words, self.begins, self.known, self.dtypes = words, begins, known, dtypes
+    def __init__(self, words: Words, begins: list[int], axes_of: Mapping[str, Axes], dtypes: Mapping[str, str]) -> None:
+        self.words, self.begins, self.axes_of, self.dtypes = words, begins, axes_of, dtypes
 
     def statement(self, node: ast.expr, depth: int) -> Term:
         """The term of a node that is true or false."""
@@ -91,10 +91,10 @@ class _Reader:
 
     def _column(self, node: ast.Name, labels: tuple[ast.expr, ...]) -> Variable:
         name = self._word(node).text
-        if name not in self.known:
-            hint = did_you_mean(name, [*self.known, *FUNCTIONS])
-            self._wrong(node, f"no column '{name}'{hint or '; there are ' + _some(self.known)}")
-        axes = tuple(self.known[name])
+        if name not in self.axes_of:
+            hint = did_you_mean(name, [*self.axes_of, *FUNCTIONS])
+            self._wrong(node, f"no column '{name}'{hint or '; there are ' + _some(self.axes_of)}")
+        axes = tuple(self.axes_of[name])
         if len(labels) != len(axes):
             named = {0: "no axis", 1: "an axis"}.get(len(axes), "axes") + "".join(f" '{axis}'" for axis, _ in axes)
             self._wrong(node, f"'{name}' has {named}: write {_example(name, axes)}")
@@ -170,8 +170,8 @@ class _Reader:
         for one in node.comparators[0].elts:
             value = self._flag(one, flags) or self._term(one, depth)
             if not isinstance(value, Constant):
-                known = f" or one of {', '.join(flags)}" if flags else ""
-                self._wrong(one, f"a number{known} is wanted")
+                flags_too = f" or one of {', '.join(flags)}" if flags else ""
+                self._wrong(one, f"a number{flags_too} is wanted")
             parts.append(self._compared(sign, (node.left, one), (left, value)))
         return parts[0] if len(parts) == 1 else Operation(join, tuple(parts))
 
@@ -183,12 +183,12 @@ class _Reader:
     def _flags(self, node: ast.expr) -> dict[str, int]:
         """Names of the values of a column, where the schema has them."""
         word = self._word(node) if isinstance(node, ast.Name) else None
-        plain = split(word.text)[1] if word and word.text in self.known else ""
+        plain = split(word.text)[1] if word and word.text in self.axes_of else ""
         return columns()[plain].flags if plain in columns() else {}
 
     def _flag(self, node: ast.expr, flags: Mapping[str, int]) -> Constant | None:
         word = self._word(node) if isinstance(node, ast.Name) else None
-        if word is None or word.kind == "number" or (word.kind == "name" and word.text in self.known):
+        if word is None or word.kind == "number" or (word.kind == "name" and word.text in self.axes_of):
             return None
         name = word.text.strip("'\"")
         if flags and name not in flags:

@@ -141,10 +141,10 @@ def _as_kind(column: Any, kind: Kind) -> np.ndarray:
     return column if kind == "integer" and column.dtype.kind in "iu" else column.astype(float)
 
 
-def _bounds_of_column(found: Any, kind: Kind, nan: bool) -> Interval | Truth:
-    if found is None:
+def _bounds_of_column(low_and_high: Any, kind: Kind, nan: bool) -> Interval | Truth:
+    if low_and_high is None:
         return Truth(True, True) if kind == "truth" else intervals.everything(nan=kind == "number")
-    low, high = map(np.asarray, found)
+    low, high = map(np.asarray, low_and_high)
     unknown = (low != low) | (high != high)  # NaN: as bounds are where a block holds one
     if kind == "truth":
         return Truth(unknown | (high != 0), unknown | (low == 0))

@@ -68,7 +68,7 @@ def refuse(text: str, start: int, stop: int, what: str) -> NoReturn:
     raise InputError(f"condition {shown!r}, character {start + 1}, {text[start:stop]!r}: {what}")
 
 
-def words_of(text: str, known: Collection[str]) -> Words:
+def words_of(text: str, columns: Collection[str]) -> Words:
     """The words of a text, with names that a slash joins to that of a known column; raises InputError."""
     if not isinstance(text, str) or not text.strip():
         raise InputError(f"condition {text!r}: a condition on columns is wanted, such as 'redshift < 0.5'")
@@ -79,7 +79,7 @@ def words_of(text: str, known: Collection[str]) -> Words:
     for word in _split(text):
         brackets += {"[": 1, "]": -1}.get(word.text, 0)
         words.append(replace(word, label=brackets > 0))
-    return Words(text, tuple(_joined(words, known)))
+    return Words(text, tuple(_joined(words, columns)))
 
 
 def _split(text: str) -> Iterator[Word]:
@@ -97,16 +97,16 @@ def _split(text: str) -> Iterator[Word]:
         place = word.end()
 
 
-def _joined(words: list[Word], known: Collection[str]) -> Iterator[Word]:
+def _joined(words: list[Word], columns: Collection[str]) -> Iterator[Word]:
     """The words with paths in one: names joined by slashes, of which the first is a scope and no column."""
     i = 0
     while i < len(words):
         length = 1
-        if _is_name(words, i) and words[i].text not in known:
+        if _is_name(words, i) and words[i].text not in columns:
             ends = [1]
             while _is_slash(words, i + ends[-1]) and _is_name(words, i + ends[-1] + 1):
                 ends.append(ends[-1] + 2)
-            paths = [end for end in ends[1:] if _path(words[i : i + end]) in known]
+            paths = [end for end in ends[1:] if _path(words[i : i + end]) in columns]
             length = max(paths) if paths else min(ends[-1], 3)
         part = words[i : i + length]
         yield replace(words[i], text=_path(part), stop=part[-1].stop)

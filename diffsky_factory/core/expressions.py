@@ -43,29 +43,29 @@ class Condition:
             return np.asarray(values(self.term, cache(get)), bool)
 
     def possible(
-        self, known: Callable[[str, tuple[Label, ...]], Any], *, nan: bool = False
+        self, ranges: Callable[[str, tuple[Label, ...]], Any], *, nan: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whether the condition may hold, and may fail, for a row of each block: two bool arrays.
 
-        known : `known(name, labels)` gives the least and the greatest value of a column in all blocks, as arrays, or
+        ranges : `ranges(name, labels)` gives the least and the greatest value of a column in all blocks, as arrays, or
                 None where they are unknown. Bounds that are NaN say nothing of their block.
-        nan   : whether columns of floats may hold NaN besides the values within their bounds; tiles never do
+        nan    : whether columns of floats may hold NaN besides the values within their bounds; tiles never do
         Both are true where nothing can be said. Arrays are of shape () where the bounds of no column are known.
         """
         with np.errstate(all="ignore"):
-            may_hold, may_fail = np.broadcast_arrays(*bounds(self.term, cache(known), nan))
+            may_hold, may_fail = np.broadcast_arrays(*bounds(self.term, cache(ranges), nan))
         return may_hold.astype(bool), may_fail.astype(bool)
 
 
-def condition(text: str, known: Mapping[str, Axes], dtypes: Mapping[str, str] | None = None) -> Condition:
+def condition(text: str, axes: Mapping[str, Axes], dtypes: Mapping[str, str] | None = None) -> Condition:
     """The condition that a text states.
 
-    known  : by the name of each column its axes besides the rows, each with its labels: (("band", ("lsst_i",)),)
+    axes   : by the name of each column its axes besides the rows, each with its labels: (("band", ("lsst_i",)),)
     dtypes : types of columns that the schema does not have, or that are held in another; else they are floats
     Raises InputError that shows the place in the text and says what to do.
     """
-    term = read(text, known, dtypes or {})
-    found = tuple(variables(term))
-    if not found:
-        raise InputError(f"condition {text!r}: it reads no column; there are {', '.join(sorted(known)[:8])}")
-    return Condition(text, found, term)
+    term = read(text, axes, dtypes or {})
+    names = tuple(variables(term))
+    if not names:
+        raise InputError(f"condition {text!r}: it reads no column; there are {', '.join(sorted(axes)[:8])}")
+    return Condition(text, names, term)

@@ -37,7 +37,7 @@ def changed(files: Mapping[Path, State]) -> list[Path]:
 def state(file: Path) -> State:
     """How a file is now."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns

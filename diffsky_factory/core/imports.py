@@ -15,14 +15,14 @@ def imported(path: str) -> Any:
     """The attribute of a module; raises InputError that says which of the two cannot be had, and why."""
     module, _, attribute = path.partition(":")
     try:
-        found = import_module(module)
+        loaded = import_module(module)
     except (ImportError, ValueError) as error:
         raise InputError(
             f"'{path}': module '{module}' cannot be imported ({error}); install it where the mock is computed"
         ) from error
-    if not hasattr(found, attribute):
+    if not hasattr(loaded, attribute):
         raise InputError(f"'{path}': module '{module}' has no '{attribute}'")
-    return getattr(found, attribute)
+    return getattr(loaded, attribute)
 
 
 def path_of(name: str, function: Any) -> str:

@@ -72,22 +72,22 @@ def divide(x: Interval, y: Interval) -> Interval:
     """x / y"""
     through_zero = _holds_zero(y)
     undefined = through_zero | (_reaches_infinity(x) & _reaches_infinity(y))
-    found = _hull(np.divide, x, y, x.nan | y.nan | undefined)
-    return _where(through_zero, everything(), found)
+    quotient = _hull(np.divide, x, y, x.nan | y.nan | undefined)
+    return _where(through_zero, everything(), quotient)
 
 
 def power(x: Interval, y: Interval) -> Interval:
     """x^y: of numbers that are not negative, and of all numbers to one whole power."""
-    found = _widened(_hull(np.power, x, y, x.nan | y.nan))
+    of_positive = _widened(_hull(np.power, x, y, x.nan | y.nan))
     whole = (y.low == y.high) & (np.floor(y.low) == y.low) & np.isfinite(y.low)
     even = np.mod(np.where(whole, y.low, 0.0), 2.0) == 0.0
     size = absolute(x)
     to_even = _widened(_hull(np.power, size, y, x.nan | y.nan))
     # an odd power keeps the order of numbers, unless it is negative and they change sign
     ordered = (y.low > 0.0) | (np.asarray(x.high) < 0.0)
-    below = _where(whole & even, to_even, _where(whole & ordered, found, everything()))
+    below = _where(whole & even, to_even, _where(whole & ordered, of_positive, everything()))
     positive = (np.asarray(x.low) > 0.0) | ((x.low >= 0.0) & (y.low >= 0.0))  # a negative power of -0.0 is -inf
-    return _where(positive, found, below)
+    return _where(positive, of_positive, below)
 
 
 def absolute(x: Interval) -> Interval:

@@ -42,13 +42,13 @@ class Within(NamedTuple):
 def bounds(kind: type[NamedTuple]) -> dict[str, Within]:
     """Bounds of every field of a parameter class, in the order of its fields."""
     hints = get_type_hints(kind, include_extras=True)
-    found = {}
+    by_name = {}
     for name in kind._fields:
         within = [item for item in getattr(hints[name], "__metadata__", ()) if isinstance(item, Within)]
         if len(within) != 1:
             raise TypeError(f"{kind.__name__}.{name} has no bounds: annotate it with Within(lo, hi)")
-        found[name] = within[0]
-    return found
+        by_name[name] = within[0]
+    return by_name
 
 
 def to_unbounded(p: Any) -> Any:

@@ -118,6 +118,6 @@ def writers_of(declared: Iterable[AnyDeclared]) -> dict[str, AnyDeclared]:
     return writers
 
 
-def _no_writer(column: str, reader: str, known: set[str]) -> str:
-    hint = did_you_mean(column, known)
+def _no_writer(column: str, reader: str, columns: set[str]) -> str:
+    hint = did_you_mean(column, columns)
     return f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}"

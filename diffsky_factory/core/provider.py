@@ -79,7 +79,9 @@ def provided(
     wanted: Iterable[str],
 ) -> dict[str, np.ndarray]:
     """The columns, and those of the wanted that they lead to."""
-    found = dict(columns)
+    values_of = dict(columns)
     for one in needed(order, columns, wanted):
-        found.update({name: values for name, values in one.apply(constants, found).items() if name not in columns})
-    return found
+        values_of.update(
+            {name: values for name, values in one.apply(constants, values_of).items() if name not in columns}
+        )
+    return values_of

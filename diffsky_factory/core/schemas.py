@@ -21,7 +21,7 @@ Entry = TypeVar("Entry", bound=Named)
 
 def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:
     """Entries of a kind by name; raises InputError, naming the file and the entry, for one that is none or not new."""
-    found: dict[str, Entry] = {}
+    by_name: dict[str, Entry] = {}
     for file in files:
         for entry in _entries(file):
             try:
@@ -30,10 +30,10 @@ def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:
                 wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
                 name = entry.get("name", "?")
                 raise InputError(f"{file}: '{name}' is no {kind.__name__.lower()} ({wrong})") from error
-            if one.name in found:
+            if one.name in by_name:
                 raise InputError(f"{file}: '{one.name}' is defined already; give yours another name")
-            found[one.name] = one
-    return found
+            by_name[one.name] = one
+    return by_name
 
 
 def _entries(file: Path) -> list[dict]:

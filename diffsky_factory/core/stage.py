@@ -45,10 +45,10 @@ class Stage(Declared):
 
     def apply(self, constants: Mapping[Key, Any], rows: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """The columns it writes, for all rows of a block; `rows` holds columns by name and its draws by argument."""
-        known, taken = self.held(constants), self.taken(rows)
+        own, taken = self.held(constants), self.taken(rows)
 
         def one(taken):
-            return self.function(*known, **taken)
+            return self.function(*own, **taken)
 
         # of the one galaxy, or of the whole block where a host group or a contraction is the point
         n = next(iter(rows.values())).shape[0]  # a stage may read nothing: the same for every galaxy

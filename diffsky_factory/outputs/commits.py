@@ -33,13 +33,13 @@ def sealed(content: Mapping[str, Any]) -> str:
 
 def unsealed(text: str) -> dict[str, Any]:
     """The content of a sealed text; raises ValueError where it is not what was sealed."""
-    found = json.loads(text)
-    if not (isinstance(found, dict) and isinstance(found.get("content"), dict)):
+    sealed_content = json.loads(text)
+    if not (isinstance(sealed_content, dict) and isinstance(sealed_content.get("content"), dict)):
         raise ValueError("it holds no content and checksum")
-    expected = hashlib.sha256(json.dumps(found["content"], sort_keys=True).encode()).hexdigest()
-    if found.get("sha256") != expected:
+    expected = hashlib.sha256(json.dumps(sealed_content["content"], sort_keys=True).encode()).hexdigest()
+    if sealed_content.get("sha256") != expected:
         raise ValueError("its checksum is another")
-    return found["content"]
+    return sealed_content["content"]
 
 
 def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
@@ -48,12 +48,12 @@ def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
     Raises InputError for one that may not be read.
     """
     try:
-        found = unsealed(path.read_text())
+        content = unsealed(path.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    return found if found.get("part") == owner else None
+    return content if content.get("part") == owner else None
 
 
 Known = Mapping[str, list[int] | None]
@@ -71,16 +71,16 @@ def fingerprint(path: Path) -> list[int]:
 
 def damage(folder: Path, files: Known, *, sizes_only: bool = False) -> str | None:
     """The first file in a folder that is not as it was committed, in words; None where all are."""
-    for name, known in files.items():
+    for name, committed in files.items():
         file = folder / name
-        if known is None:
+        if committed is None:
             if file.exists():
                 return f"{name} holds data, and was committed as empty"
             continue
         if not file.is_file():
             return f"{name} is missing"
         try:
-            if file.stat().st_size != known[0] or (not sizes_only and fingerprint(file) != known):
+            if file.stat().st_size != committed[0] or (not sizes_only and fingerprint(file) != committed):
                 return f"{name} is damaged"
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error

@@ -180,8 +180,8 @@ def rows_of_pieces(made_from: str, counts: tuple[int, ...], *, block: int, shard
 
 def array_layouts(names: Iterable[str]) -> tuple[ArrayLayout, ...]:
     """Layout of the array of each column, from the schema."""
-    known = [column(name) for name in names]
-    return tuple(ArrayLayout(one.name, one.dtype, one.axes, one.attributes) for one in known)
+    schema = [column(name) for name in names]
+    return tuple(ArrayLayout(one.name, one.dtype, one.axes, one.attributes) for one in schema)
 
 
 def label_array(labels: Sequence[str | float]) -> np.ndarray:
@@ -214,9 +214,9 @@ def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _checked(content: Mapping[str, Any]) -> dict[str, Any]:
     content = dict(content)
-    found = content.pop("format", None)
-    if found != FORMAT:
-        raise ValueError(f"its format is {found!r}, and this version reads {FORMAT!r}")
+    version = content.pop("format", None)
+    if version != FORMAT:
+        raise ValueError(f"its format is {version!r}, and this version reads {FORMAT!r}")
     return content
 
 

@@ -44,10 +44,10 @@ def all_rows(path: Path, part: Part, tiles: np.ndarray) -> da.Array:
     rows = part.rows
     starts, counts = rows.starts[tiles], np.asarray(rows.counts, np.int64)[tiles]
     size, total = chunk_rows(rows.shard), int(counts.sum())
-    known = {"starts": starts[counts > 0], "before": (np.cumsum(counts) - counts)[counts > 0]}
+    places = {"starts": starts[counts > 0], "before": (np.cumsum(counts) - counts)[counts > 0]}
     name = f"{ROW}-{tokenize(str(path), rows.hash, starts, counts)}"
     exact = da.arange(total, chunks=size, dtype=np.int64)
-    return exact.map_blocks(_rows_on_disk, dtype=np.int64, name=name, meta=np.empty(0, np.int64), **known)
+    return exact.map_blocks(_rows_on_disk, dtype=np.int64, name=name, meta=np.empty(0, np.int64), **places)
 
 
 def some_rows(rows: np.ndarray, shard: int) -> da.Array:
@@ -60,14 +60,14 @@ def columns(path: Path, part: Part, rows: da.Array, names: Iterable[str]) -> dic
 
     A column with an axis of which one label is read alone has one chunk per label.
     """
-    found = {}
+    variables = {}
     for name in names:
         array = part.array(name)
         how = {"dtype": array.dtype, "name": lazy_name(path, part, array, rows)}
-        known = {"path": str(path), "part": part.name, "layout": part.hash, "array": array.name}
-        values = mapped(_read, rows, rows.chunks[0], array.axes, part.tail(array), **how, **known)
-        found[name] = xr.Variable((part.rows.dimension, *array.axes), values, dict(array.attributes))
-    return found
+        where = {"path": str(path), "part": part.name, "layout": part.hash, "array": array.name}
+        values = mapped(_read, rows, rows.chunks[0], array.axes, part.tail(array), **how, **where)
+        variables[name] = xr.Variable((part.rows.dimension, *array.axes), values, dict(array.attributes))
+    return variables
 
 
 def column_names(part: Part) -> list[str]:
@@ -77,8 +77,8 @@ def column_names(part: Part) -> list[str]:
 
 def coordinates(part: Part, rows: da.Array) -> dict[str, xr.Variable]:
     """Labels of the axes of a part, and its rows."""
-    found = {name: label_variable(name, labels) for name, labels in part.axes.items()}
-    return {**found, ROW: xr.Variable((part.rows.dimension,), rows, column(ROW).attributes)}
+    variables = {name: label_variable(name, labels) for name, labels in part.axes.items()}
+    return {**variables, ROW: xr.Variable((part.rows.dimension,), rows, column(ROW).attributes)}
 
 
 def label_variable(name: str, labels: Sequence[str | float]) -> xr.Variable:
@@ -148,12 +148,12 @@ def _rows_on_disk(exact: np.ndarray, starts: np.ndarray, before: np.ndarray) -> 
 
 def _read(rows: np.ndarray, label: np.ndarray | None, path: str, part: str, layout: str, array: str) -> np.ndarray:
     try:
-        known, stored = _opened(path, part, layout, array)
-        found = known.array(array)
+        opened_part, stored = _opened(path, part, layout, array)
+        of_array = opened_part.array(array)
         one = int(label.flat[0]) if label is not None else 0
-        of_one = label is not None and found.axes
-        which = tuple(slice(one, one + 1) if of_one and axis(n).read_alone else slice(None) for n in found.axes)
-        return read_rows(Path(path), known, found, stored, rows.ravel(), which)
+        of_one = label is not None and of_array.axes
+        which = tuple(slice(one, one + 1) if of_one and axis(n).read_alone else slice(None) for n in of_array.axes)
+        return read_rows(Path(path), opened_part, of_array, stored, rows.ravel(), which)
     except InputError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:  # raised by zarr, its codecs or the disk
@@ -207,14 +207,14 @@ def _damaged(path: Path, part: Part, tile: int, problem: str) -> str:
 
 def _lost(path: Path, part: Part, tile: int, array: ArrayLayout) -> str | None:
     """What is wrong with the files of one array of a tile as far as names and sizes tell, or None."""
-    found = store.commit(path, part, tile)
-    if found is None:
+    committed = store.commit(path, part, tile)
+    if committed is None:
         return "its commit is missing or damaged"
     files = [store.shard_file(part, array, shard) for shard, _ in part.rows.shards(tile)]
-    absent = [file for file in files if file not in found["files"]]
+    absent = [file for file in files if file not in committed["files"]]
     if absent:
         return f"{absent[0]} is not in its commit"
-    return commits.damage(path, {file: found["files"][file] for file in files}, sizes_only=True)
+    return commits.damage(path, {file: committed["files"][file] for file in files}, sizes_only=True)
 
 
 def _mending(path: str | Path, part: str) -> str:

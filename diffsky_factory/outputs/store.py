@@ -165,10 +165,10 @@ def read_part(path: str | Path, name: str | None = None) -> Part:
     name = first_part(path) if name is None else name
     file = path / PARTS / f"{name}.json"
     if not file.is_file():
-        known = part_names(path)
-        if name in (*known, first_part(path)):
+        names = part_names(path)
+        if name in (*names, first_part(path)):
             raise InputError(f"{file}: is missing; restore it from a copy, or build the store anew in another place")
-        raise InputError(f"{path}: has no part '{name}'; there are {', '.join(known)}")
+        raise InputError(f"{path}: has no part '{name}'; there are {', '.join(names)}")
     with _readable(file):
         return _read_part(str(file), _stamp(file), read_rows(path))
 
@@ -228,11 +228,11 @@ def commit(path: Path, part: Part, tile: int) -> dict[str, Any] | None:
 
 def damage(path: Path, part: Part, tile: int) -> str | None:
     """What is wrong with a tile of a part, or None where every file is there with its size and checksum."""
-    found = commit(path, part, tile)
-    if found is None:
+    committed = commit(path, part, tile)
+    if committed is None:
         return "its commit is damaged" if _commit_file(path, part, tile).exists() else "not built"
-    missing = sorted(set(_expected(part, tile)) - set(found["files"]))
-    return f"{missing[0]} is not in its commit" if missing else commits.damage(path, found["files"])
+    missing = sorted(set(_expected(part, tile)) - set(committed["files"]))
+    return f"{missing[0]} is not in its commit" if missing else commits.damage(path, committed["files"])
 
 
 def metadata_damage(path: Path, part: Part) -> str | None:
@@ -242,14 +242,16 @@ def metadata_damage(path: Path, part: Part) -> str | None:
 
 def tables_damage(path: Path, part: Part, prefix: str) -> str | None:
     """What is wrong with the tables of a part below a path, as far as sizes and checksums tell, or None."""
-    found = commits.read_commit(path / _metadata_file(part.name), part.hash) or {"files": {}}
-    return commits.damage(path, {file: known for file, known in found["files"].items() if file.startswith(prefix)})
+    committed = commits.read_commit(path / _metadata_file(part.name), part.hash) or {"files": {}}
+    return commits.damage(
+        path, {file: fingerprint for file, fingerprint in committed["files"].items() if file.startswith(prefix)}
+    )
 
 
 def root_damage(path: Path) -> str | None:
     """What is wrong with the root's metadata, or None."""
-    found = commits.read_commit(path / ROOT_COMMIT, read_rows(path).hash)
-    if found is not None and found["complete"] != [part.name for part in _complete_parts(path)]:
+    committed = commits.read_commit(path / ROOT_COMMIT, read_rows(path).hash)
+    if committed is not None and committed["complete"] != [part.name for part in _complete_parts(path)]:
         return f"{ROOT} lists other parts than those that are complete"  # killed between a part's commit and the root's
     return _damage_of(path, ROOT_COMMIT, read_rows(path).hash)
 
@@ -262,8 +264,8 @@ def mend_root(path: Path) -> None:
 
 def is_complete(path: str | Path, part: Part) -> bool:
     """Whether a part has been finalized."""
-    found = commits.read_commit(Path(path) / _metadata_file(part.name), part.hash)
-    return found is not None and found["state"] == "complete"
+    committed = commits.read_commit(Path(path) / _metadata_file(part.name), part.hash)
+    return committed is not None and committed["state"] == "complete"
 
 
 def shard_file(part: Part, array: ArrayLayout, shard: int) -> str:
@@ -301,14 +303,16 @@ def _write_metadata(
         for name, values in attributes.items():
             root.require_group(name).attrs.update(values)
         files = sorted(str(file.relative_to(made)) for file in made.rglob("*") if file.is_file())
-        known = {file: commits.fingerprint(made / file) for file in files if file != ROOT}
+        fingerprints = {file: commits.fingerprint(made / file) for file in files if file != ROOT}
         if state == "building":
             (path / _metadata_file(part.name)).unlink(missing_ok=True)
             _write_root(path)
-        for file in known:
+        for file in fingerprints:
             (path / file).parent.mkdir(parents=True, exist_ok=True)
             _move(made / file, path / file)
-        commits.write_sealed(path / _metadata_file(part.name), {"part": part.hash, "state": state, "files": known})
+        commits.write_sealed(
+            path / _metadata_file(part.name), {"part": part.hash, "state": state, "files": fingerprints}
+        )
         if state == "complete":
             _write_root(path)
     finally:
@@ -324,17 +328,19 @@ def _write_root(path: Path) -> None:
     try:
         zarr.create_group(made, attributes={**plain(first.attributes), "state": state})
         for part in done if state == "complete" else ():
-            found = commits.read_commit(path / _metadata_file(part.name), part.hash) or {"files": {}}
-            for file in found["files"]:
+            committed = commits.read_commit(path / _metadata_file(part.name), part.hash) or {"files": {}}
+            for file in committed["files"]:
                 if file.endswith(ROOT) and (path / file).is_file():
                     (made / file).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path / file, made / file)
         _consolidate(made)
-        known = commits.fingerprint(made / ROOT)
-        if not (path / ROOT).is_file() or commits.fingerprint(path / ROOT) != known:
+        fingerprint = commits.fingerprint(made / ROOT)
+        if not (path / ROOT).is_file() or commits.fingerprint(path / ROOT) != fingerprint:
             _move(made / ROOT, path / ROOT)
         names = [part.name for part in done]
-        commits.write_sealed(path / ROOT_COMMIT, {"part": first.rows.hash, "complete": names, "files": {ROOT: known}})
+        commits.write_sealed(
+            path / ROOT_COMMIT, {"part": first.rows.hash, "complete": names, "files": {ROOT: fingerprint}}
+        )
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -396,10 +402,10 @@ def _commit_file(path: Path, part: Part, tile: int) -> Path:
 
 
 def _damage_of(path: Path, file: str, owner: str) -> str | None:
-    found = commits.read_commit(path / file, owner)
-    if found is None:
+    committed = commits.read_commit(path / file, owner)
+    if committed is None:
         return f"{file} is {'damaged' if (path / file).exists() else 'missing'}"
-    return commits.damage(path, found["files"])
+    return commits.damage(path, committed["files"])
 
 
 def _check_writer(path: Path, writer: str | None) -> None:
@@ -418,14 +424,14 @@ def _plan(path: Path) -> tuple[Rows, str]:
 
 def _stamp(file: Path) -> tuple[int, int, int]:
     """What tells a file from another that took its place."""
-    found = file.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=16)
 def _read_plan(file: str, stamp: tuple) -> tuple[Rows, str]:
-    found = commits.unsealed(Path(file).read_text())
-    return rows_from_content(found["rows"]), found["first"]
+    content = commits.unsealed(Path(file).read_text())
+    return rows_from_content(content["rows"]), content["first"]
 
 
 @lru_cache(maxsize=64)

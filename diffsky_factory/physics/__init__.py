@@ -273,16 +273,16 @@ def _found(given: str | Declared, what: str) -> Stage:
     if not isinstance(given, str):
         raise InputError(f"{given!r} is no stage: declare the function with diffsky_factory.core.stage.stage")
     if is_path(given):
-        found = declared_at(given)
-        if not isinstance(found, Stage):
-            raise InputError(f"{given!r} is a {type(found).__name__.lower()}, and a stage is wanted; give it to add")
-        return found
+        declared = declared_at(given)
+        if not isinstance(declared, Stage):
+            raise InputError(f"{given!r} is a {type(declared).__name__.lower()}, and a stage is wanted; give it to add")
+        return declared
     scope, name = split(given)
-    known = {stage.name: stage for stage in (*STAGES, *RIVALS)}
-    _known(name, known, what)
-    return known[name].under(scope) if scope else known[name]
+    by_name = {stage.name: stage for stage in (*STAGES, *RIVALS)}
+    _known(name, by_name, what)
+    return by_name[name].under(scope) if scope else by_name[name]
 
 
-def _known(name: str, known: Mapping[str, Stage], what: str) -> None:
-    if name not in known:
-        raise InputError(f"no {what} '{name}'{did_you_mean(name, known)}")
+def _known(name: str, by_name: Mapping[str, Stage], what: str) -> None:
+    if name not in by_name:
+        raise InputError(f"no {what} '{name}'{did_you_mean(name, by_name)}")

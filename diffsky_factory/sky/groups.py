@@ -40,11 +40,11 @@ def find_hosts(halo_id: np.ndarray, host_halo_id: np.ndarray, is_central: np.nda
     top = last_of_chain(parent)
     closed = (parent[top] != top) | (~is_central & (host_halo_id == halo_id))
     _refuse(closed, "host_halo_id", host_halo_id, "its chain of hosts returns to itself", "mend the links")
-    found = is_central[top]
+    there = is_central[top]
     return Hosts(
-        row=np.where(found, top, own),
-        halo_id=np.where(found, halo_id[top], host_halo_id[top]),
-        found=found,
+        row=np.where(there, top, own),
+        halo_id=np.where(there, halo_id[top], host_halo_id[top]),
+        found=there,
         nested=has_parent & ~is_central[parent],
     )
 

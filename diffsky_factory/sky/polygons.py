@@ -72,13 +72,13 @@ class Polygon(Part):
         """Whether each position [deg] lies in the polygon made wider by a rim [deg], bool; exact for any rim."""
         shape = np.broadcast_shapes(np.shape(ra), np.shape(dec), np.shape(rim))
         position = _unit(np.broadcast_to(ra, shape).ravel(), np.broadcast_to(dec, shape).ravel())
-        found = _inside(self.edges, self.ray, position)
+        within = _inside(self.edges, self.ray, position)
         rim = np.broadcast_to(rim, shape).ravel()
         moved = np.flatnonzero(rim)
         if len(moved):
             near = _near(self.edges, position[moved], np.abs(rim[moved]) + SLACK)
-            found[moved] = np.where(rim[moved] > 0.0, found[moved] | near, found[moved] & ~near)
-        return found.reshape(shape)
+            within[moved] = np.where(rim[moved] > 0.0, within[moved] | near, within[moved] & ~near)
+        return within.reshape(shape)
 
     def cells(self, order: int, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some pixels overlap the polygon, and which lie wholly inside, bool; a few at the border err."""
@@ -141,13 +141,13 @@ def _crossings(edges: Edges, ray: Ray, position: np.ndarray, without: int = -1) 
     first, end = np.searchsorted(azimuth, ray.first), np.searchsorted(azimuth, ray.end)
     over_zero = ray.end < ray.first
     slices = [(first, np.where(over_zero, len(azimuth), end)), (np.zeros_like(end), np.where(over_zero, end, 0))]
-    towards, found = _side(edges.normal, ray.frame[2]) > 0.0, np.zeros(len(position), np.int64)
+    towards, number = _side(edges.normal, ray.frame[2]) > 0.0, np.zeros(len(position), np.int64)
     for low, high in slices:
         for i in np.flatnonzero((high > low) & (np.arange(len(end)) != without)):
             part = slice(low[i], high[i])
-            found[part] += (_side(edges.normal[i], position[part]) > 0.0) != towards[i]
-    crossings = np.empty_like(found)
-    crossings[order] = found
+            number[part] += (_side(edges.normal[i], position[part]) > 0.0) != towards[i]
+    crossings = np.empty_like(number)
+    crossings[order] = number
     return crossings
 
 
@@ -159,15 +159,15 @@ def _near(edges: Edges, position: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Whether each position is within an angle [deg] of an edge; angles near 180 deg are of all."""
     radius, chord = np.deg2rad(angle), _chord(edges.start, position)
     to_vertex = 2.0 * np.arcsin(np.minimum(0.5 * chord, 1.0))
-    found = (to_vertex <= radius) | (angle > 179.0)
+    is_near = (to_vertex <= radius) | (angle > 179.0)
     longest = np.arccos(np.clip(_side(edges.start, edges.end).min(), -1.0, 1.0))
-    open_ = np.flatnonzero(~found & (to_vertex <= radius + 0.5 * longest + 1e-7))
+    open_ = np.flatnonzero(~is_near & (to_vertex <= radius + 0.5 * longest + 1e-7))
     for rows, some in _neighbourhoods(edges, position[open_], radius[open_]):
         step = max(1, PAIRS_AT_ONCE // max(1, len(some.start)))
         for first in range(0, len(rows), step):
             part = open_[rows[first : first + step]]
-            found[part] = (np.abs(_beside(some, position[part])) <= radius[part, None]).any(axis=1)
-    return found
+            is_near[part] = (np.abs(_beside(some, position[part])) <= radius[part, None]).any(axis=1)
+    return is_near
 
 
 def _neighbourhoods(edges: Edges, position: np.ndarray, radius: np.ndarray) -> Iterator[tuple[np.ndarray, Edges]]:

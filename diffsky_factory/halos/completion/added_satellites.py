@@ -27,24 +27,24 @@ class AddedSatellites(NamedTuple):
     below: float  # dex(Msun), of satellites of the simulation's own hosts; inf where it has no satellites
 
 
-def added_satellites(known: AddedSatellites, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def added_satellites(law: AddedSatellites, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Satellites of the hosts among some rows, which have `is_synthetic`: columns that all halos have."""
     hosts = {name: values[rows["is_central"]] for name, values in rows.items()}
-    mean = known.tables.mean_number(hosts["log10_halo_mass"])
-    number = counters.poisson(mean, counters.uniform(known.seed, "satellite number", hosts["halo_id"]))
+    mean = law.tables.mean_number(hosts["log10_halo_mass"])
+    number = counters.poisson(mean, counters.uniform(law.seed, "satellite number", hosts["halo_id"]))
     host = np.repeat(np.arange(len(number)), number)
     rank = np.arange(len(host)) - np.repeat(np.cumsum(number) - number, number)
     halo_id = satellite_ids(hosts["halo_id"][host], rank)
-    found = satellites_around(known.seed, known.tables, _hosts(known, hosts), host, halo_id, known.least)
+    satellites = satellites_around(law.seed, law.tables, _hosts(law, hosts), host, halo_id, law.least)
 
-    keep = hosts["is_synthetic"][host] | (found.log10_mass < known.below)
+    keep = hosts["is_synthetic"][host] | (satellites.log10_mass < law.below)
     host, halo_id = host[keep], halo_id[keep]
-    position = np.stack([hosts[axis][host] for axis in "xyz"], axis=-1) + found.offset[keep]
-    velocity = np.stack([hosts[f"v{axis}"][host] for axis in "xyz"], axis=-1) + found.velocity[keep]
+    position = np.stack([hosts[axis][host] for axis in "xyz"], axis=-1) + satellites.offset[keep]
+    velocity = np.stack([hosts[f"v{axis}"][host] for axis in "xyz"], axis=-1) + satellites.velocity[keep]
     ra, dec, distance = coordinates.sky(position) if len(position) else (np.empty(0),) * 3
-    redshift, central = known.distances.redshift(distance), np.zeros(len(host), bool)
+    redshift, central = law.distances.redshift(distance), np.zeros(len(host), bool)
     ids = halo_id, hosts["halo_id"][host]
-    return columns_of(*ids, central, ra, dec, redshift, position, velocity, found.log10_mass[keep])
+    return columns_of(*ids, central, ra, dec, redshift, position, velocity, satellites.log10_mass[keep])
 
 
 def satellite_ids(host_id: np.ndarray, rank: np.ndarray) -> np.ndarray:
@@ -54,11 +54,11 @@ def satellite_ids(host_id: np.ndarray, rank: np.ndarray) -> np.ndarray:
     return SYNTHETIC_SATELLITES + (word >> np.uint64(4)).astype(np.int64)
 
 
-def _hosts(known: AddedSatellites, hosts: Mapping[str, np.ndarray]) -> SatelliteHosts:
+def _hosts(law: AddedSatellites, hosts: Mapping[str, np.ndarray]) -> SatelliteHosts:
     """Hosts, with their own concentration where the simulation knows their scale radius, else with the median one."""
     redshift = hosts["redshift"]
-    rate = known.distances.hubble(redshift)
-    median = satellite_hosts(known.cosmology, hosts["log10_halo_mass"], redshift, rate)
+    rate = law.distances.hubble(redshift)
+    median = satellite_hosts(law.cosmology, hosts["log10_halo_mass"], redshift, rate)
     if "halo_scale_radius" not in hosts:
         return median
     scale = hosts["halo_scale_radius"]

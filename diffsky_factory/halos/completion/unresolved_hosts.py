@@ -59,11 +59,11 @@ def unresolved(
 
 
 def unresolved_hosts(
-    known: Unresolved, order: int, pixel: int, region: Region, redshift: tuple[float, float]
+    law: Unresolved, order: int, pixel: int, region: Region, redshift: tuple[float, float]
 ) -> UnresolvedHosts:
     """Hosts whose direction lies in a pixel, a region and the footprint, between two redshifts."""
-    look = look_at(known.field.source.cosmology, order, pixel, region, redshift)
-    parts = [_of_block(known, look, redshift, place) for place in _blocks(look)]
+    look = look_at(law.field.source.cosmology, order, pixel, region, redshift)
+    parts = [_of_block(law, look, redshift, place) for place in _blocks(look)]
     if not parts:
         floats, vectors = np.empty(0), np.empty((0, 3))
         return UnresolvedHosts(np.empty(0, np.int64), floats, floats, floats, vectors, vectors, floats)
@@ -90,45 +90,45 @@ def _reached(look: Look, centre: np.ndarray, size: float) -> np.ndarray:
     return reached(look, centre, np.full(len(centre), 0.5 * np.sqrt(3.0) * size))
 
 
-def _of_block(known: Unresolved, look: Look, redshift: tuple[float, float], place) -> UnresolvedHosts:
+def _of_block(law: Unresolved, look: Look, redshift: tuple[float, float], place) -> UnresolvedHosts:
     """The hosts in the cells of a block that are looked at."""
     cells = np.stack(np.unravel_index(np.arange(BLOCK**3), (BLOCK,) * 3), axis=-1)
     cells = cells[_reached(look, (cells + BLOCK * np.asarray(place) + 0.5) * CELL, CELL)]
-    block = known.field.block(place)
+    block = law.field.block(place)
     overdensity = block.overdensity[tuple(cells.T)]
     place_of = cells + BLOCK * np.asarray(place)
-    at = known.field.redshift_at(np.linalg.norm((place_of + 0.5) * CELL, axis=1))
-    cell, halo_id, most = _numbered(known, place_of, at, overdensity)
+    at = law.field.redshift_at(np.linalg.norm((place_of + 0.5) * CELL, axis=1))
+    cell, halo_id, most = _numbered(law, place_of, at, overdensity)
 
-    within = np.stack([counters.uniform(known.seed, f"unresolved {axis}", halo_id) for axis in "xyz"], axis=-1)
+    within = np.stack([counters.uniform(law.seed, f"unresolved {axis}", halo_id) for axis in "xyz"], axis=-1)
     position = (place_of[cell] + within) * CELL
     ra, dec, distance = coordinates.sky(position) if len(position) else (np.empty(0),) * 3
-    z = known.field.redshift_at(distance)
-    mass = known.masses(np.log1p(z), counters.uniform(known.seed, "unresolved mass", halo_id))
+    z = law.field.redshift_at(distance)
+    mass = law.masses(np.log1p(z), counters.uniform(law.seed, "unresolved mass", halo_id))
     # as many are drawn as the densest kind would have, and each stays by the density of its own kind
-    share = (1.0 + known.expected.bias_at(z, mass) * overdensity[cell]) / most[cell]
-    keep = counters.uniform(known.seed, "unresolved share", halo_id) < share
-    keep &= (mass >= known.between[0]) & (mass < known.between[1]) & (z >= redshift[0]) & (z <= redshift[1])
+    share = (1.0 + law.expected.bias_at(z, mass) * overdensity[cell]) / most[cell]
+    keep = counters.uniform(law.seed, "unresolved share", halo_id) < share
+    keep &= (mass >= law.between[0]) & (mass < law.between[1]) & (z >= redshift[0]) & (z <= redshift[1])
     keep &= tiles.pixel(ra, dec, look.order) == look.pixel
-    keep &= look.region.inside(ra, dec) & known.field.source.covers(ra, dec)
+    keep &= look.region.inside(ra, dec) & law.field.source.covers(ra, dec)
 
     cell, halo_id = cell[keep], halo_id[keep]
     row = tuple(cells[cell].T)
-    kick = np.stack([counters.normal(known.seed, f"unresolved v{axis}", halo_id) for axis in "xyz"], axis=-1)
+    kick = np.stack([counters.normal(law.seed, f"unresolved v{axis}", halo_id) for axis in "xyz"], axis=-1)
     velocity = block.velocity[row] + block.dispersion[row][:, None] * kick
     return UnresolvedHosts(halo_id, ra[keep], dec[keep], z[keep], position[keep], velocity, mass[keep])
 
 
-def _numbered(known: Unresolved, place: np.ndarray, redshift: np.ndarray, overdensity: np.ndarray):
+def _numbered(law: Unresolved, place: np.ndarray, redshift: np.ndarray, overdensity: np.ndarray):
     """Cell (row) and id of each candidate; and how many more of them a cell has than one of mean density.
 
     Their mean number is nbar V max(1, 1 + b_max delta), with b_max the highest bias: no kind of host is denser.
     """
-    expected = known.expected
-    most = np.maximum(1.0, 1.0 + expected.per_row(known.highest_bias, redshift) * overdensity)
-    mean = expected.per_row(known.number, redshift) * known.factor(redshift) * CELL**3 * most
+    expected = law.expected
+    most = np.maximum(1.0, 1.0 + expected.per_row(law.highest_bias, redshift) * overdensity)
+    mean = expected.per_row(law.number, redshift) * law.factor(redshift) * CELL**3 * most
     cell_number = _cell_number(place)
-    number = counters.poisson(mean, counters.uniform(known.seed, "unresolved number", cell_number))
+    number = counters.poisson(mean, counters.uniform(law.seed, "unresolved number", cell_number))
     if number.max(initial=0) >= 2**COUNTER_BITS:
         raise InputError(f"{number.max()} hosts in a cell of {CELL:g} Mpc are too many to number: raise complete_to")
     cell = np.repeat(np.arange(len(place)), number)

@@ -134,10 +134,10 @@ class ForestCone:
             reached = [offset for offset in offsets if self._reaches(step, offset)]
             if not reached:
                 continue
-            found = segments(forest, step, links)
-            if len(found.start):
+            begun = segments(forest, step, links)
+            if len(begun.start):
                 objects = seen_at(forest, links, step, peak)
-                paths, columns = self._paths(forest, found, step), self._columns(objects, found)
+                paths, columns = self._paths(forest, begun, step), self._columns(objects, begun)
                 yield from (self._seen(paths, columns, offset) for offset in reached)
 
     def _reaches(self, step: int, offset: np.ndarray) -> bool:
@@ -150,39 +150,39 @@ class ForestCone:
         end = self.replicas.time(np.array([max(distance - size, near)]))[0]
         return bool(time[step] <= end and time[min(step + 3, len(time) - 1)] >= begin)
 
-    def _paths(self, forest: Forest, found: Segments, step: int) -> Paths:
+    def _paths(self, forest: Forest, begun: Segments, step: int) -> Paths:
         size, forests = self.replicas.box_size, self.box.forests
         position, velocity = forest.position, forest.velocity
         if position is None or velocity is None:
             raise InputError(f"{self.files[0]}: has no positions or no velocities, which a light cone needs")
-        start, end = position[found.start], position[found.end]
+        start, end = position[begun.start], position[begun.end]
         return Paths(
             start=start,
             end=start + (end - start + 0.5 * size) % size - 0.5 * size,
-            start_velocity=velocity[found.start],
-            end_velocity=velocity[found.end],
+            start_velocity=velocity[begun.start],
+            end_velocity=velocity[begun.end],
             start_time=float(forests.time[step]),
-            end_time=forests.time[found.end_step],
+            end_time=forests.time[begun.end_step],
             start_scale=float(forests.scale_factor[step]),
-            end_scale=forests.scale_factor[found.end_step],
+            end_scale=forests.scale_factor[begun.end_step],
         )
 
-    def _columns(self, objects: Objects, found: Segments) -> dict[str, np.ndarray]:
+    def _columns(self, objects: Objects, begun: Segments) -> dict[str, np.ndarray]:
         """Columns of the object that begins each segment, and at its end: mass, and where it continues."""
         forest, links = objects.forest, objects.links
-        row = objects.branches.of[found.start]
-        known = {name: values[row] for name, values in object_columns(objects, self.box.forests.time).items()}
+        row = objects.branches.of[begun.start]
+        columns = {name: values[row] for name, values in object_columns(objects, self.box.forests.time).items()}
         names = forest.node_id if forest.halo_id is None else forest.halo_id
-        host, first = links.top[found.start], objects.branches.last[objects.infalls.first_host[row]]
-        lost = ~links.host_found[found.start]
-        ids = [names[links.last[node]] for node in (found.start, host, first)]
-        known |= dict(zip(IDS, [ids[0], *(np.where(lost, forest.host_id[host], of) for of in ids[1:])]))
+        host, first = links.top[begun.start], objects.branches.last[objects.infalls.first_host[row]]
+        lost = ~links.host_found[begun.start]
+        ids = [names[links.last[node]] for node in (begun.start, host, first)]
+        columns |= dict(zip(IDS, [ids[0], *(np.where(lost, forest.host_id[host], of) for of in ids[1:])]))
         if self.box.fits is not None:
-            known |= self.box.fits.of(ids[0])
+            columns |= self.box.fits.of(ids[0])
         for name, values in (("log10_halo_mass", objects.log10_peak_mass), ("log10_halo_mass_now", forest.log10_mass)):
-            at_end = np.where(found.continues, values[found.end], known[name])
-            known[f"{name} at the end"] = np.where(np.isfinite(at_end), at_end, known[name])
-        return known
+            at_end = np.where(begun.continues, values[begun.end], columns[name])
+            columns[f"{name} at the end"] = np.where(np.isfinite(at_end), at_end, columns[name])
+        return columns
 
     def _seen(self, paths: Paths, columns: Mapping[str, np.ndarray], offset: np.ndarray) -> dict[str, np.ndarray]:
         """Columns of what crosses in a copy of the box."""

@@ -136,13 +136,13 @@ class Replicas:
         ra = np.rad2deg(np.arctan2(position[:, 1], position[:, 0])) % 360.0
         dec = np.rad2deg(np.arctan2(position[:, 2], np.hypot(position[:, 0], position[:, 1])))
         angle = np.rad2deg(MARGIN / radius)
-        found = where.inside(ra, dec)
+        near = where.inside(ra, dec)
         for east, north in product((-1, 0, 1), repeat=2):
             if (east, north) != (0, 0):
                 at = np.clip(dec + north * angle, -90.0, 90.0)
                 wide = np.minimum(angle / np.maximum(np.cos(np.deg2rad(dec)), 1e-3), 180.0)
-                found |= where.inside((ra + east * wide) % 360.0, at)
-        return found
+                near |= where.inside((ra + east * wide) % 360.0, at)
+        return near
 
     def crossing(self, position: np.ndarray, velocity: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
         """Where and when halos that keep their comoving velocity cross the light cone.

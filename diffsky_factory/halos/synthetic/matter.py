@@ -28,7 +28,7 @@ class MatterShells(NamedTuple):
     distance: np.ndarray  # (shell + 1,) comoving Mpc, of the edges
 
 
-def matter_shells(known: Structure, edges: ArrayLike, nside: int, region: Region) -> MatterShells:
+def matter_shells(structure: Structure, edges: ArrayLike, nside: int, region: Region) -> MatterShells:
     """Matter between edges in redshift (ascending), in the pixels of a map that overlap a region, chunk by chunk.
 
     Particles start on a regular grid and are where the observer sees them; none is lost or counted twice.
@@ -40,37 +40,39 @@ def matter_shells(known: Structure, edges: ArrayLike, nside: int, region: Region
     if nside < 1 or nside & (nside - 1):
         raise InputError(f"nside {nside}: give a power of two")
     order = nside.bit_length() - 1
-    pixels, distance = region.pixels(order), comoving_distance_64(known.theory.cosmology, edges)
+    pixels, distance = region.pixels(order), comoving_distance_64(structure.theory.cosmology, edges)
     counts, lock = np.zeros((len(edges) - 1) * len(pixels), np.int64), Lock()
 
     def add(place):
-        at = _cells(known, place, distance, pixels, nside)
+        at = _cells(structure, place, distance, pixels, nside)
         with lock:
             np.add.at(counts, at, 1)
 
-    look = _look(known, region, order, edges)
+    look = _look(structure, region, order, edges)
     with ThreadPoolExecutor(cores(synthetic_patches.SIDE_BY_SIDE)) as pool:
-        list(pool.map(add, synthetic_patches.chunks_in_reach(known, look)))
+        list(pool.map(add, synthetic_patches.chunks_in_reach(structure, look)))
     steradian = tiles.pixel_area(order) * np.deg2rad(1.0) ** 2
-    mean = steradian * np.diff(distance**3) / 3.0 * (PARTICLES / known.cell) ** 3
+    mean = steradian * np.diff(distance**3) / 3.0 * (PARTICLES / structure.cell) ** 3
     overdensity = counts.reshape(len(edges) - 1, -1) / mean[:, None] - 1.0
     return MatterShells(pixels, overdensity.astype(np.float32), distance)
 
 
-def _look(known: Structure, region: Region, order: int, edges: np.ndarray) -> synthetic_patches.Look:
+def _look(structure: Structure, region: Region, order: int, edges: np.ndarray) -> synthetic_patches.Look:
     coarse, pixels = 0, region.pixels(0)
     while coarse < order and len(region.pixels(coarse + 1)) <= MOST_CAPS:
         coarse += 1
         pixels = region.pixels(coarse)
-    return synthetic_patches.look_at_pixels(known.theory.cosmology, 0, 0, region, pixels, coarse, (edges[0], edges[-1]))
+    return synthetic_patches.look_at_pixels(
+        structure.theory.cosmology, 0, 0, region, pixels, coarse, (edges[0], edges[-1])
+    )
 
 
-def _cells(known: Structure, place, distance: np.ndarray, pixels: np.ndarray, nside: int) -> np.ndarray:
+def _cells(structure: Structure, place, distance: np.ndarray, pixels: np.ndarray, nside: int) -> np.ndarray:
     """Shell times number of pixels plus pixel of each particle of a chunk that is in the maps."""
     import healpy
 
-    moved = synthetic_structure.cells_on_light_cone(known, place)
-    x, _ = synthetic_structure.moved_points(known.cell, moved, _particles())
+    moved = synthetic_structure.cells_on_light_cone(structure, place)
+    x, _ = synthetic_structure.moved_points(structure.cell, moved, _particles())
     radius = np.sqrt(np.einsum("ij,ij->i", x, x))
     shell = np.searchsorted(distance, radius, side="right") - 1
     inside = (shell >= 0) & (shell < len(distance) - 1)

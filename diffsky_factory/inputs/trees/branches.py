@@ -55,5 +55,5 @@ def matrix_rows(forest: Forest, branches: Branches, steps: int) -> np.ndarray:
 
 def at_rows(values: np.ndarray, rows: np.ndarray, fill=np.nan) -> np.ndarray:
     """Values of the nodes at rows, (rows.shape + values.shape[1:]); `fill` where a row is -1."""
-    found = values[rows] if len(values) else np.zeros(rows.shape + values.shape[1:], values.dtype)
-    return np.where((rows >= 0).reshape(rows.shape + (1,) * (values.ndim - 1)), found, fill)
+    taken = values[rows] if len(values) else np.zeros(rows.shape + values.shape[1:], values.dtype)
+    return np.where((rows >= 0).reshape(rows.shape + (1,) * (values.ndim - 1)), taken, fill)

@@ -82,8 +82,8 @@ def _host_on_top(links: Links, branches: Branches) -> np.ndarray:
     """(objects,) number of the host on top of each, or of what it has become part of; its own where there is none."""
     own = np.arange(len(branches.last))
     part_of = branches.becomes[branches.last]
-    known = part_of >= 0
-    return np.where(known, branches.of[links.top[branches.last[part_of]]], own)
+    is_part = part_of >= 0
+    return np.where(is_part, branches.of[links.top[branches.last[part_of]]], own)
 
 
 def _in_present_host(links: Links, branches: Branches, host: np.ndarray, inside: np.ndarray) -> np.ndarray:

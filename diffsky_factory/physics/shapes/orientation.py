@@ -95,10 +95,10 @@ def orientation_aligned(
     Source: Tyler 1987, Biometrika 74, 579, for the law; Van Alfen et al. 2024, OJAp 7, for alignments in halo models.
     """
     squared = jnp.sum(halo_minor_axis**2)
-    known = squared > 0.0
-    unit = halo_minor_axis / jnp.sqrt(jnp.where(known, squared, 1.0))
-    pole = jnp.where(known, unit, jnp.array([0.0, 0.0, 1.0], halo_minor_axis.dtype))
-    strength = jnp.where(known, jnp.clip(alignment_strength, -1.0, 1.0), 0.0)
+    has_axis = squared > 0.0
+    unit = halo_minor_axis / jnp.sqrt(jnp.where(has_axis, squared, 1.0))
+    pole = jnp.where(has_axis, unit, jnp.array([0.0, 0.0, 1.0], halo_minor_axis.dtype))
+    strength = jnp.where(has_axis, jnp.clip(alignment_strength, -1.0, 1.0), 0.0)
 
     cosine, sine = _isotropic(draw_inclination)
     cosine, sine = (1.0 + strength) * cosine, (1.0 - strength) * sine

@@ -42,16 +42,16 @@ def growth(cosmology: Cosmology) -> Growth:
         return np.array([y[1], source[0] - friction[i] * y[1], y[3], source[1] - friction[i] * y[3]])
 
     a, h = np.exp(EARLIEST), x[2] - x[0]
-    found = [np.array([a, a, -3.0 / 7.0 * a**2, -6.0 / 7.0 * a**2])]
+    solution = [np.array([a, a, -3.0 / 7.0 * a**2, -6.0 / 7.0 * a**2])]
     for i in range(0, 2 * STEPS, 2):
-        y = found[-1]
+        y = solution[-1]
         k1 = slope(i, y)
         k2 = slope(i + 1, y + 0.5 * h * k1)
         k3 = slope(i + 1, y + 0.5 * h * k2)
         k4 = slope(i + 2, y + h * k3)
-        found.append(y + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4))
-    rise = [slope(2 * i, y) for i, y in enumerate(found)]
-    return _tables(np.array(found).T, np.array(rise).T, h)
+        solution.append(y + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4))
+    rise = [slope(2 * i, y) for i, y in enumerate(solution)]
+    return _tables(np.array(solution).T, np.array(rise).T, h)
 
 
 def _coefficients(cosmology: Cosmology, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

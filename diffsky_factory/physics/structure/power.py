@@ -26,8 +26,8 @@ class LinearPower(NamedTuple):
         """P(k) [Mpc^3] at z = 0 for k [1/Mpc], any shape; 0 for k = 0."""
         k = np.asarray(k, np.float64)
         log_k = np.log(np.where(k > 0.0, k, 1.0))
-        found = np.exp(np.interp(log_k, np.log(self.wavenumber), np.log(self.power)))
-        return np.where(k > 0.0, found, 0.0)
+        power = np.exp(np.interp(log_k, np.log(self.wavenumber), np.log(self.power)))
+        return np.where(k > 0.0, power, 0.0)
 
     def integral(self, weight: np.ndarray | float) -> np.ndarray:
         """Integral of P(k) weight(k) k^2 dk / (2 pi^2); weight (..., wavenumber)."""
@@ -54,11 +54,11 @@ def linear_power(cosmology: Cosmology, model: str = "eisenstein98") -> LinearPow
     Source: Eisenstein & Hu 1998, ApJ 496, 605, as coded in colossus (Diemer 2018, ApJS 239, 35).
     Raises InputError for another model, or one whose package is missing.
     """
-    known: dict[str, Any] = {"eisenstein98": _eisenstein_98, "camb": _camb}
-    if model not in known:
+    models: dict[str, Any] = {"eisenstein98": _eisenstein_98, "camb": _camb}
+    if model not in models:
         raise InputError(f"no power_spectrum '{model}': there are {', '.join(POWER_SPECTRA)}")
     k = WAVENUMBERS
-    transfer = known[model](cosmology, k)
+    transfer = models[model](cosmology, k)
     shape = LinearPower(k, k**cosmology.ns * transfer**2, transfer)
     sigma = sigma_sphere(shape, np.array([8.0 / cosmology.h]))[0]
     return shape._replace(power=shape.power * (cosmology.sigma8 / sigma) ** 2)
@@ -105,7 +105,7 @@ def _camb(cosmology: Cosmology, k: np.ndarray) -> np.ndarray:
     data = camb.get_transfer_functions(settings).get_matter_transfer_data()
     at, total = data.transfer_z("k/h"), data.transfer_z("delta_tot")
     log_k, log_t = np.log(at * c.h), np.log(total / total[0])
-    found = np.interp(np.log(k), log_k, log_t)
+    transfer = np.interp(np.log(k), log_k, log_t)
     slope = (log_t[-1] - log_t[-8]) / (log_k[-1] - log_k[-8])
     beyond = log_t[-1] + slope * (np.log(k) - log_k[-1])
-    return np.exp(np.where(np.log(k) > log_k[-1], beyond, found))
+    return np.exp(np.where(np.log(k) > log_k[-1], beyond, transfer))
