@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from diffsky_factory.halos.box_halos import BoxHalos
 from diffsky_factory.halos.gathered.gathering import Gathering, Product, gathered_columns
 from diffsky_factory.sky.boxes import BoxPart
 from diffsky_factory.sky.cosmology import Cosmology
@@ -226,12 +227,17 @@ class StoredHalos(GatheredHalos):
 
 
 @dataclass(frozen=True)
-class StoredBox(GatheredHalos):
+class StoredBox(BoxHalos, GatheredHalos):
     """Halos of a periodic box at one time; every row has the redshift of the box."""
 
     table: HaloTable
     name: str
     log10_mass_min: float = -np.inf
+
+    @property
+    def space(self) -> Box:
+        """The box."""
+        return Box(float(self.table.attributes["box_size"]))
 
     @property
     def redshift(self) -> float:
@@ -244,11 +250,6 @@ class StoredBox(GatheredHalos):
         return self.redshift, self.redshift
 
     @property
-    def default_region(self) -> dict[str, Any]:
-        """All of the box."""
-        return dict(Box.whole)
-
-    @property
     def columns(self) -> dict[str, type]:
         """Name and type of each column of `halos`, host_row aside."""
         return {**self.table.columns, "redshift": np.float64}
@@ -256,10 +257,6 @@ class StoredBox(GatheredHalos):
     def tiles(self, order: int, where: Mapping | BoxPart) -> np.ndarray:
         """Cells at an order that hold halos and overlap a part of the box, ascending."""
         return np.intersect1d(self.cells(order), self.space.cells_of(self.space.part(where), order))
-
-    def extent(self, where: Mapping | BoxPart) -> float:
-        """Volume [Mpc^3] of a part of the box."""
-        return self.space.extent([self.space.part(where)])
 
     def count(self, order: int, cell: int, where: Mapping | BoxPart | None = None) -> int:
         """Rows that `halos` has for the same arguments."""
@@ -279,7 +276,7 @@ class StoredBox(GatheredHalos):
 
         rows = self.rows_of(order, cell, kept)
         redshift = np.full(len(rows["halo_id"]), self.redshift)
-        return arrange_in_box({**rows, "redshift": redshift}, float(self.table.attributes["box_size"]))
+        return arrange_in_box({**rows, "redshift": redshift}, self.space.size)
 
 
 def with_first_hosts(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.recent import Recent
+from diffsky_factory.halos.box_halos import BoxHalos
 from diffsky_factory.halos.synthetic import structure as synthetic_structure
 from diffsky_factory.halos.synthetic.arranged import COLUMNS, groups, identities, phase_space, satellites_of
 from diffsky_factory.halos.synthetic.structure import Hosts, Structure
@@ -29,7 +30,7 @@ NOT_IN_A_BOX = ("ra", "dec", "redshift_obs")
 
 
 @dataclass(frozen=True)
-class SyntheticBox:
+class SyntheticBox(BoxHalos):
     """Halos of a periodic box of a size [Mpc, comoving] at one redshift.
 
     Waves repeat after the box: the short ones by their noise, the long ones as those of this box alone. A tile is the
@@ -66,11 +67,6 @@ class SyntheticBox:
         return self.redshift, self.redshift
 
     @property
-    def default_region(self) -> dict[str, Any]:
-        """All of the box."""
-        return dict(Box.whole)
-
-    @property
     def attributes(self) -> dict[str, Any]:
         """What a catalogue made from it says of it."""
         return {**self.universe.attributes, "box_size": self.size, "redshift": self.redshift}
@@ -78,10 +74,6 @@ class SyntheticBox:
     def tiles(self, order: int, where: Mapping | BoxPart) -> np.ndarray:
         """Cells at an order that overlap a part of the box, ascending."""
         return self.space.cells_of(self.space.part(where), order)
-
-    def extent(self, where: Mapping | BoxPart) -> float:
-        """Volume [Mpc^3] of a part of the box."""
-        return self.space.extent([self.space.part(where)])
 
     def count(self, order: int, cell: int, where: Mapping | BoxPart | None = None) -> int:
         """Rows that `halos` has for the same arguments, exactly; all hosts are made for it."""
