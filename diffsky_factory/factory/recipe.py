@@ -119,7 +119,8 @@ class Region(Record):
     def _one_kind(self) -> "Region":
         kinds = (self.pixels, self.cone, self.rectangle, self.polygon, self.moc, self.full_sky or None, self.box)
         if sum(kind is not None for kind in kinds) != 1:
-            raise ValueError("give pixels with their order, a cone, a rectangle, a polygon, a moc, full_sky or a box")
+            kinds_are = "pixels with their order, a cone, a rectangle, a polygon, a moc, full_sky: true, or a box"
+            raise ValueError(f"give one of {kinds_are}")
         if self.pixels is not None:
             if not self.pixels:
                 raise ValueError("no pixel is given")
@@ -193,6 +194,16 @@ class Recipe(Record):
     tiles: Tiling = Tiling()
     seed: int = Field(default=Model.seed, ge=0, lt=2**31)
     halo_seed: int | None = Field(default=None, ge=0, lt=2**31)
+
+    @field_validator("redshift", mode="before", json_schema_input_type=float | tuple[float, float] | None)
+    @classmethod
+    def _one_or_two(cls, value: Any) -> Any:
+        of_range = value if isinstance(value, list | tuple) else ()
+        given = of_range or (value,)
+        numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in given)
+        if value is not None and not (numbers and len(given) == (2 if of_range else 1)):
+            raise ValueError(f"[low, high] of a light cone, or the one number of a box, is wanted, not {value!r}")
+        return value
 
     @field_validator("redshift")
     @classmethod
