@@ -128,6 +128,7 @@ def show(name: str) -> None:
 @click.argument("simulation")
 @click.option("--out", "path", required=True, type=click.Path(path_type=Path), help="Folder of the store of halos.")
 @click.option("--redshift", type=float, nargs=2, default=None, help="Of a box: make its light cone in this range.")
+@click.option("--at", type=float, default=None, help="Of a box: redshift of the snapshot, where there are several.")
 @click.option("--region", default=None, metavar="YAML", help="Of a box: part of the sky, as in a recipe.")
 @click.option("--observer", type=float, nargs=3, default=None, help="Of a box: place in it, Mpc from its corner.")
 @click.option("--memory", default="2GB", show_default=True, help="What may be held at once.")
@@ -136,9 +137,14 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
     """Read a simulation, in any known format, into a store of halos; goes on where it was cut off."""
     import yaml
 
+    from diffsky_factory.core.errors import InputError
     from diffsky_factory.factory.runs.ingest import ingest as read_in
 
     given = {name: value for name, value in options.items() if value is not None}
+    if {"redshift", "at"} <= set(given):
+        raise InputError("--redshift makes a light cone, --at takes a snapshot as it is; give one of them")
+    if "at" in given:
+        given["redshift"] = given.pop("at")
     if "region" in given:
         given["region"] = yaml.safe_load(given["region"])
     with _progress("reading", "pieces", "halos") as progress:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from diffsky_factory.cli import main
 from diffsky_factory.factory.runs.stores import status
+from tests.factory.test_boxes import two_snapshots
 from tests.stores import assert_same_files, files
 
 
@@ -220,3 +221,18 @@ def test_help_is_there_for_every_command():
         [sys.executable, "-m", "diffsky_factory.cli", "--version"], capture_output=True, text=True, check=True
     )
     assert "version" in version.stdout
+
+
+def test_a_snapshot_of_a_box_is_taken_in_planned_built_and_shown(tmp_path):
+    entry, halos = two_snapshots(tmp_path), tmp_path / "halos.zarr"
+    assert "give one of them" in refused("ingest", entry, "--out", halos, "--redshift", 0, 1, "--at", 1)
+    assert "no snapshot at redshift 0.6, but 0.25, 1" in refused("ingest", entry, "--out", halos, "--at", 0.6)
+    assert "13 halos" in run("ingest", entry, "--out", halos, "--at", 1).stdout
+    recipe = tmp_path / "box.yaml"
+    columns = "[galaxy_id, x, y, z, redshift, log10_stellar_mass]"
+    recipe.write_text(f"simulation: {halos}\ncolumns: {columns}\ntiles: {{box_order: 1}}\n")
+    planned = run("plan", recipe).stdout
+    assert "Mpc^3" in planned
+    assert "13" in planned
+    assert "13 galaxies in" in run("build", recipe, "--out", tmp_path / "box.zarr").stdout
+    assert "box: 13 rows in" in run("show", tmp_path / "box.zarr").stdout

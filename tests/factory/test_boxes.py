@@ -38,17 +38,21 @@ def ds(path):
     return dff.open_catalog(path)
 
 
-@pytest.fixture
-def snapshots(tmp_path):
+def two_snapshots(folder) -> str:
     """An entry of Rockstar's lists of a box at redshifts 1 and 0.25, hosts and a satellite across a face."""
     for number, a in ((12, 0.5), (20, 0.8)):
         rows = [row(10 + i, position=(f"{20.0 * i + 1.0}", "2.5", "249.5")) for i in range(12)]
         rows.append(row(40, parent=10, mass="2e12", position=("249.9", "2.5", "0.1")))
         text = f"#{NAMES}\n{COMMENTS.replace('#a = 0.500000', f'#a = {a}')}" + "\n".join(rows) + "\n"
-        (tmp_path / f"out_{number}.list").write_text(text)
-    entry = tmp_path / "lists.yaml"
+        (folder / f"out_{number}.list").write_text(text)
+    entry = folder / "lists.yaml"
     entry.write_text(yaml.safe_dump({"name": "lists", "format": "rockstar_out", "files": ["out_*.list"]}))
     return str(entry)
+
+
+@pytest.fixture
+def snapshots(tmp_path):
+    return two_snapshots(tmp_path)
 
 
 def test_a_box_that_is_built_is_the_one_that_is_made_lazily(path, ds):
@@ -129,6 +133,7 @@ def test_random_points_fill_the_part(ds):
     assert np.mean(x < 20.0) == pytest.approx(0.4, abs=0.03)
 
 
+@pytest.mark.thorough
 def test_sums_over_a_box_do_not_depend_on_its_chunks(ds):
     def early(*, mah_parameters):
         return mah_parameters
@@ -149,6 +154,7 @@ def test_evaluate_knows_the_redshift_and_hosts_of_a_box(ds):
     np.testing.assert_array_equal(found["mah_parameters"], few.mah_parameters)
 
 
+@pytest.mark.thorough
 def test_columns_are_added_to_a_box(path, ds):
     dff.add(path, "extra/growth", ["log10_metallicity"])
     found = dff.open_catalog(path, part="extra/growth")
@@ -166,7 +172,7 @@ def test_files_of_a_box_are_opened_built_and_put_on_the_sky(snapshots, tmp_path)
     assert halos.box.sub_box(x=[0.0, 31.0]).sizes["halo"] == 2  # 1 / 0.7 and 21 / 0.7
     with pytest.raises(InputError, match=r"no snapshot at redshift 0\.5, but 0\.25, 1"):
         dff.open_catalog(snapshots, redshift=0.5)
-    columns = ["galaxy_id", "host_halo_id", "is_central", "x", "y", "z", "redshift", "log10_stellar_mass"]
+    columns = ["galaxy_id", "host_halo_id", "is_central", "x", "y", "z", "redshift", "log10_halo_mass"]
     recipe = {"simulation": snapshots, "redshift": 0.25, "columns": columns, "tiles": {"box_order": 1}}
     summary = dff.build(recipe, tmp_path / "lists.zarr")
     assert summary.rows == 13

@@ -21,6 +21,7 @@ def other(calibration, file):
     save_calibration(replace(calibration, parameters={**calibration.parameters, "avpop": more}), file)
 
 
+@pytest.mark.thorough
 def test_a_calibration_that_is_edited_is_used_as_it_is_now(plain, tmp_path):
     mine = tmp_path / "mine.yaml"
     save_calibration(load_calibration("c260710"), mine)

@@ -165,6 +165,7 @@ def nested_kernel(block):
     return Kernel(NESTED, {}, seed=0, block=block)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([8, 32, 64]))
 def test_satellites_of_satellites_are_the_same_in_any_blocks_and_any_order(seed, block):

@@ -188,6 +188,7 @@ def test_what_a_simulation_gives_is_not_written_by_what_is_added():
         Assembly(dff.load_recipe(SMALL, add=[depth_for_redshift], columns=["redshift"]))
 
 
+@pytest.mark.thorough
 def test_galaxies_are_drawn_anew_in_the_same_halos():
     columns = ["galaxy_id", "redshift", "log10_halo_mass", "mah_parameters"]
     one, other, elsewhere = (

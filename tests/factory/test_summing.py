@@ -140,6 +140,7 @@ def store(recipe, tmp_path_factory):
     return path
 
 
+@pytest.mark.thorough
 def test_a_store_a_mock_and_a_recipe_give_the_same(recipe, store):
     whole = dff.sum_over_chunks(early, recipe, loss=far, block=512, **EXACT)
     for source in (store, dff.open_catalog(store), dff.make_mock(recipe)):
@@ -179,6 +180,7 @@ def half(*, mah_parameters):
     return 0.5 * mah_parameters[2]
 
 
+@pytest.mark.thorough
 def test_a_pass_is_compiled_once_for_all_blocks_tiles_and_threads(recipe):
     dff.sum_over_chunks(half, recipe, loss=lambda x: x, block=512, workers=2)
     dff.sum_over_chunks(half, recipe, loss=lambda x: x, block=512, workers=1)

@@ -253,7 +253,7 @@ def test_rows_of_drawn_halos_are_counted_once_per_machine(plain, tmp_path, monke
     assert len(counted) == len(first) == 16
     assert Assembly(plain).counts == first
     assert len(counted) == 16
-    for changes in ({"seed": 8}, {"halo_mass_min": 7e11}, {"tiles": {"order": 8}}, {"redshift": [0.3, 0.7]}):
+    for changes in ({"seed": 8}, {"redshift": [0.3, 0.7]}):
         before = len(counted)
         assert Assembly(load_recipe(plain, **changes)).counts != first
         assert len(counted) > before

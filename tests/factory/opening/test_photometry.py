@@ -156,6 +156,7 @@ def test_the_usual_columns_keep_what_light_needs(tiny):
     assert set(parts.inputs_of(LIGHT)) <= set(parts.columns)
 
 
+@pytest.mark.thorough
 def test_rows_of_another_store_are_refused(ds, tiny, tiny_store, tmp_path):
     import shutil
 

@@ -82,6 +82,7 @@ def test_numbers_are_those_of_the_mass_functions():
     assert boxes[0].expected_count(1, 3, {"box": {"x": [0.0, 64.0]}}) == pytest.approx(expected / 16.0)
 
 
+@pytest.mark.thorough
 def test_structure_goes_on_through_the_faces():
     """Pairs across any plane are as many as across the faces: hosts near x = 0 know those near x = SIZE."""
     excess = []

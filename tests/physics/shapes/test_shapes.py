@@ -271,6 +271,7 @@ def test_position_angles_are_uniform_and_inclinations_those_of_random_directions
     assert out["disk_half_light_radius"].max() <= 0.765 * 5.0 * (1.0 + 1e-6)
 
 
+@pytest.mark.thorough
 def test_in_a_box_galaxies_are_seen_along_z():
     given = {**apply(orientation.orientation, 500), **apply(axis_ratios, 500)}
     given |= {"disk_half_light_radius_3d": 5.0, "bulge_half_light_radius_3d": 1.0}
