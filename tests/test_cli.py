@@ -226,7 +226,9 @@ def test_help_is_there_for_every_command():
 def test_a_snapshot_of_a_box_is_taken_in_planned_built_and_shown(tmp_path):
     entry, halos = two_snapshots(tmp_path), tmp_path / "halos.zarr"
     assert "give one of them" in refused("ingest", entry, "--out", halos, "--redshift", 0, 1, "--at", 1)
-    assert "no snapshot at redshift 0.6, but 0.25, 1" in refused("ingest", entry, "--out", halos, "--at", 0.6)
+    assert "no snapshot at redshift 0.6; the nearest are at 0.25, 1" in refused(
+        "ingest", entry, "--out", halos, "--at", 0.6
+    )
     assert "13 halos" in run("ingest", entry, "--out", halos, "--at", 1).stdout
     recipe = tmp_path / "box.yaml"
     columns = "[galaxy_id, x, y, z, redshift, log10_stellar_mass]"

@@ -35,6 +35,7 @@ from diffsky_factory.outputs.store import PLAN
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.spaces import Space
 
+NEAREST_SHOWN = 4  # chosen: snapshots that an error names
 SAME_REDSHIFT = 5e-3  # of 1 + z, chosen: snapshots that nobody would tell apart
 LARGEST_IN_MEMORY = 5e8  # bytes of files, chosen: a few million halos, gathered in seconds
 
@@ -219,8 +220,9 @@ def _check_near(name: str | Path, redshift: float, there: Sequence[float]) -> in
     off = np.abs(np.asarray(there) - redshift)
     nearest = int(off.argmin())
     if off[nearest] > SAME_REDSHIFT * (1.0 + redshift):
-        known = ", ".join(f"{z:.4g}" for z in sorted(there)[:30])
-        raise InputError(f"{name}: has no snapshot at redshift {redshift:g}, but {known}{' ..' * (len(there) > 30)}")
+        nearest_few = sorted(sorted(there, key=lambda z: abs(z - redshift))[:NEAREST_SHOWN])
+        few = ", ".join(f"{z:.4g}" for z in nearest_few)
+        raise InputError(f"{name}: has no snapshot at redshift {redshift:g}; the nearest are at {few}")
     return nearest
 
 

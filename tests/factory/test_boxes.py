@@ -170,7 +170,7 @@ def test_files_of_a_box_are_opened_built_and_put_on_the_sky(snapshots, tmp_path)
     assert halos.box.size == pytest.approx(250.0 / 0.7)
     assert (halos.redshift == 1.0).all()
     assert halos.box.sub_box(x=[0.0, 31.0]).sizes["halo"] == 2  # 1 / 0.7 and 21 / 0.7
-    with pytest.raises(InputError, match=r"no snapshot at redshift 0\.5, but 0\.25, 1"):
+    with pytest.raises(InputError, match=r"no snapshot at redshift 0\.5; the nearest are at 0\.25, 1"):
         dff.open_catalog(snapshots, redshift=0.5)
     columns = ["galaxy_id", "host_halo_id", "is_central", "x", "y", "z", "redshift", "log10_halo_mass"]
     recipe = {"simulation": snapshots, "redshift": 0.25, "columns": columns, "tiles": {"box_order": 1}}
