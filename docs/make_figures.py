@@ -60,6 +60,7 @@ def main() -> None:
     halo_masses(ds)
     satellites(ds)
     universemachine(dff.open_catalog(arguments.universemachine).load())
+    box()
 
 
 def weighed(ds: xr.Dataset) -> xr.Dataset:
@@ -73,6 +74,22 @@ def weighed(ds: xr.Dataset) -> xr.Dataset:
         f"{10 ** np.median(living - formed):.2f} in living stars"
     )
     return ds.assign(log10_surviving=("galaxy", surviving), log10_living=("galaxy", living))
+
+
+def box() -> None:
+    """A slab of a periodic box, as it is and in redshift space."""
+    how = {"redshift": 0.5, "box_size": 300.0, "halo_mass_min": 1e12, "tiles": {"box_order": 1}}
+    slab = dff.open_catalog("synthetic", **how).load().box.sub_box(y=[0.0, 25.0])
+    figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained", sharey=True)
+    for ax, ds, title in zip(axes, (slab, slab.box.redshift_space("z")), ("as they are", "in redshift space along z")):
+        for central, colour in ((True, "#222222"), (False, "#D55E00")):
+            of_kind = ds.is_central.values == central
+            size = 0.5 * 10.0 ** (0.6 * (ds.log10_halo_mass.values[of_kind] - 12.5))
+            ax.scatter(ds.x.values[of_kind], ds.z.values[of_kind], s=size, c=colour, lw=0)
+        ax.set(title=title, xlabel="x [Mpc]", xlim=(0, 300), ylim=(0, 300), aspect="equal")
+    axes[0].set_ylabel("z [Mpc]")
+    figure.savefig(FIGURES / "box.png", bbox_inches="tight")
+    plt.close(figure)
 
 
 def first_light(ds: xr.Dataset, hsc: np.ndarray) -> None:
