@@ -86,6 +86,20 @@ def test_sums_and_gradients_are_those_of_all_galaxies_at_once(block, workers, re
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(("chunks", "workers"), [(1, 2), (7, 1), (16, 2)])
+def test_any_number_of_chunks_gives_what_one_gives(chunks, workers, recipe):
+    where = {"order": 9, "pixels": [4 * 349525 + i for i in range(chunks)]}
+    split = dff.load_recipe(recipe, region=where)
+    whole = dff.load_recipe(split, tiles={"order": 6, "block": 4096})
+    assert (len(Assembly(split).tiles), len(Assembly(whole).tiles)) == (chunks, 1)
+    found = dff.sum_over_chunks(early, split, loss=far, block=64, workers=workers, **EXACT)
+    at_once = dff.sum_over_chunks(early, whole, loss=far, block=4096, workers=1, **EXACT)
+    assert_near(found.value, at_once.value, 1e-12)
+    assert found.loss == pytest.approx(at_once.loss, rel=1e-12)
+    assert_near(found.gradient, at_once.gradient, 1e-10)
+
+
+@pytest.mark.thorough
 def test_jacobians_are_those_of_all_galaxies_at_once(recipe, at_once):
     total, parameters = at_once
     found = dff.sum_over_chunks(early, recipe, jacobian=True, block=256, **EXACT)
