@@ -22,7 +22,7 @@ from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.model import Model
-from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
+from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, Tiling, recipe_from_text
 from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.halos.completion.completed import Completion
 from diffsky_factory.halos.open import Simulation, open_simulation
@@ -35,6 +35,7 @@ from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.regions import FullSky
 from diffsky_factory.sky.spaces import Box, Space
 
+LEAST_TILE = 10.0  # Mpc, chosen: of a box; a group of halos reaches as far, and smaller tiles only cost time
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
 
@@ -63,6 +64,7 @@ class Assembly:
         self.space: Space = self.simulation.space
         self.region: Any = where or self.simulation.default_region
         self.space.part(self.region)  # refused here, where it is none of this space
+        self._check_tiles()
         self.model: Model = model or recipe.model
         self.stages: tuple[Stage, ...] = self.model.stages(
             fitted=set(FITTED) <= set(self.simulation.columns), in_a_box=isinstance(self.space, Box)
@@ -123,6 +125,15 @@ class Assembly:
             keys.add(BandTable)  # the axis needs its labels, whatever is computed
         self.model.check(keys, f"recipe '{self.recipe.name}'")
 
+    def _check_tiles(self) -> None:
+        """Raise InputError where tiles of a box are asked for that are smaller than groups of halos."""
+        asked = self.recipe.tiles.box_order
+        if isinstance(self.space, Box) and asked > max(self.order, Tiling().box_order):
+            raise InputError(
+                f"recipe '{self.recipe.name}', tiles.box_order: {asked} makes tiles of "
+                f"{self.space.size / 2**asked:.3g} Mpc; {LEAST_TILE:g} Mpc is the least: give {self.order} at most"
+            )
+
     def _check_distance(self) -> None:
         """Raise InputError for light of galaxies in a box at redshift 0, which is at no distance."""
         light = {BandTable, LineTable, SpectrumTable} & {*self.plan(self.columns).constants}
@@ -161,8 +172,10 @@ class Assembly:
 
     @property
     def order(self) -> int:
-        """Order of the cells that are tiles."""
-        return self.recipe.tiles.box_order if isinstance(self.space, Box) else self.recipe.tiles.order
+        """Order of the cells that are tiles; in a box, the recipe's or the highest that makes no tile too small."""
+        if not isinstance(self.space, Box):
+            return self.recipe.tiles.order
+        return min(self.recipe.tiles.box_order, max(0, int(np.log2(self.space.size / LEAST_TILE))))
 
     @property
     def tiles(self) -> np.ndarray:

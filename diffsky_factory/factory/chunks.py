@@ -1,9 +1,9 @@
 """Galaxies by chunks: what a mock, a store or a cut of either is computed from, tile by tile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -60,13 +60,15 @@ class Chunks:
         return Chunk(columns, columns["galaxy_id"], chosen)
 
 
-def chunks_of(source: "xr.Dataset | Recipe | str | Path") -> Chunks:
+def chunks_of(source: "xr.Dataset | Recipe | Mapping[str, Any] | str | Path") -> Chunks:
     """The chunks of a mock or store that is open, cut or not, of a recipe, or of the store at a path.
 
     Raises InputError for what is none of them, or a dataset whose rows are not known to be those of its store.
     """
-    if isinstance(source, Recipe):
-        return _of_recipe(source)
+    if isinstance(source, Recipe | Mapping) and not isinstance(source, xr.Dataset):
+        return _of_recipe(load_recipe(source))
+    if not isinstance(source, xr.Dataset | str | Path):
+        raise InputError(f"source: a mock or store, a recipe, or the path of a store is wanted, not {source!r}")
     if not isinstance(source, xr.Dataset):
         return _of_dataset(open_store(source)) if store.is_store(Path(source)) else _of_recipe(load_recipe(source))
     return _of_dataset(source)

@@ -40,6 +40,8 @@ def evaluate(
               `host_row` is the row of the central of the host on top, `penultimate_host_row` that of the satellite it
               fell in with, if any. They follow from `halo_id`, `host_halo_id` and `penultimate_host_halo_id`, where
               these are given; else the host is the own row. `is_central` defaults to the host being the own row.
+              Give whole groups: satellites that are not among the rows do not merge into their host, and one whose
+              host is not among them is alone. `sum_over_chunks` brings the groups of a cut.
               `galaxy_id` keys the draws (default: halo_id, else the row number), `cosmic_time` follows from `redshift`.
               A given column is used as it is, where a stage would have written it.
     wanted  : names of columns of the schema

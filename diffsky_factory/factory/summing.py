@@ -69,7 +69,7 @@ def sum_over_chunks(
     statistic  : statistic(*, column, ...) -> an array, or a pytree of arrays, of one galaxy: in JAX, its keyword-only
                  arguments the columns it wants, such as `def counts(*, mag_mean): ...`. It is multiplied by the
                  galaxy's `weight`, the number of objects that its row stands for.
-    source     : a mock or store of galaxies, cut or not, as a dataset; a recipe or its name; the path of a store.
+    source     : a mock or store of galaxies, cut or not, as a dataset; a recipe, its name or fields; a path of a store.
                  Galaxies of a store are computed from what it keeps, as by `ds.sky.photometry`.
     parameters : by group, such as {"diffstarpop": ...}: parameters with respect to which derivatives are taken, and
                  their values (default: all that the columns depend on, as in the source's calibration)
@@ -92,7 +92,14 @@ def sum_over_chunks(
     for group in parameters or {}:
         if group not in known:
             raise InputError(f"parameters: no group '{group}' that {', '.join(wanted)} depend on; {near(group, known)}")
-    moving = dict(parameters or {name: constant(key, parts.constants) for name, key in known.items()})
+    defaults = {name: constant(key, parts.constants) for name, key in known.items()}
+    for group, values in (parameters or {}).items():
+        if type(values) is not type(defaults[group]):
+            kind = type(defaults[group]).__name__
+            raise InputError(f"parameters: '{group}' is a {kind}, not {values!r}; change one with its _replace")
+    if block < 1:
+        raise InputError(f"block: {block} rows; give 1 or more")
+    moving = dict(parameters or defaults)
     how = _Task(chunks, cloudpickle.dumps(statistic), wanted, moving, precision, block)
 
     def total(pass_: str, *given: Any) -> Any:
@@ -105,6 +112,9 @@ def sum_over_chunks(
     summed = Summed(value)
     if loss is not None:
         with jax.enable_x64(True):
+            shape = jax.eval_shape(loss, jax.tree.map(jnp.asarray, value))
+            if getattr(shape, "shape", None) != ():
+                raise InputError("loss: gives no single number; sum or average what it gives")
             number, slope = jax.value_and_grad(loss)(jax.tree.map(jnp.asarray, value))
         slope = _finite(jax.tree.map(np.asarray, slope), "the derivative of the loss")
         summed = summed._replace(loss=float(number), gradient=_finite(total("gradient", slope), "the gradient"))

@@ -97,7 +97,8 @@ class SubBox:
         may: Any = True
         surely: Any = True
         for (first, last), low, high in zip(bounds, self.low, self.high):
-            shifted = [(first + turn, last + turn) for turn in (0.0, self.size)]
+            # also downwards, as rounding may bring a position to the upper face, which is the lower one
+            shifted = [(first + turn, last + turn) for turn in (-self.size, 0.0, self.size)]
             whole = high - low >= self.size
             may = may & (whole | np.any([(b >= low) & (a < high) for a, b in shifted], axis=0))
             surely = surely & (whole | np.any([(a >= low) & (b < high) for a, b in shifted], axis=0))

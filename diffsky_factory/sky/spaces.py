@@ -104,6 +104,11 @@ class Box(Space):
 
     def part(self, given: Any) -> BoxPart:
         """A sub-box, or several."""
+        if isinstance(given, Mapping) and not set(given) & {"box", "cells", "any", "all"}:
+            raise InputError(
+                f"region: {', '.join(map(str, given))} is a part of the sky, and this is a box; a part of a box is "
+                'written {"box": {"x": [low, high], ...}}'
+            )
         return boxes.box_part(given, self.size)
 
     def cells(self, cells: Sequence[int], order: int) -> BoxPart:

@@ -101,6 +101,38 @@ def test_a_sub_box_is_cut_through_faces_and_joined(ds):
     np.testing.assert_array_equal(lazy.galaxy_id, cut.galaxy_id)
 
 
+def test_slabs_hold_every_halo_also_those_that_rounding_brings_to_the_upper_face(tmp_path):
+    place = np.random.default_rng(5).uniform(0.0, 150.0, (200, 3))
+    place[:2, 0] = 150.0 - 1e-9, 149.9999999
+    rows = [f"{i},{x!r},{y!r},{z!r},1e12,0.0" for i, (x, y, z) in enumerate(place.tolist())]
+    (tmp_path / "halos.csv").write_text("\n".join(["id,x,y,z,mass,still", *rows]) + "\n")
+    same = {name: {"column": name, "unit": "Mpc"} for name in "xyz"}
+    still = {f"v{name}": {"column": "still", "unit": "km / s"} for name in "xyz"}
+    columns = {"simulation_halo_id": "id", **same, **still, "log10_halo_mass": {"column": "mass", "unit": "Msun"}}
+    entry = {"format": "table", "files": ["halos.csv"], "cosmology": {"Om0": 0.3, "h": 0.7}, "box_size": 150.0}
+    options = {"geometry": "box", "velocities": "physical", "redshift": 0.1}
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump({**entry, "columns": columns, "options": options}))
+    names = ["galaxy_id", "x", "y", "z", "log10_halo_mass"]
+    recipe = {"simulation": str(tmp_path / "e.yaml"), "columns": names, "tiles": {"box_order": 1, "block": 64}}
+    dff.build(recipe, tmp_path / "e.zarr")
+    for ds in (dff.open_catalog(tmp_path / "e.zarr"), dff.make_mock(recipe)):
+        assert float(ds.x.max()) == 150.0
+        assert sum(ds.box.sub_box(x=[low, low + 10.0]).sizes["galaxy"] for low in range(0, 150, 10)) == 200
+
+
+def test_a_condition_on_places_is_refused_as_the_volume_would_not_be_known(ds):
+    with pytest.raises(InputError, match=r"'x' is a place.*ds\.box\.sub_box"):
+        ds.box.where("x < 75")
+    half = ds.box.select(ds.x.values < 75.0)
+    assert half.box.volume == ds.box.volume
+
+
+def test_tiles_of_a_box_are_not_smaller_than_groups():
+    with pytest.raises(InputError, match=r"box_order: 7 makes tiles of 1\.17 Mpc.*give 3 at most"):
+        dff.make_mock(BOX, tiles={"box_order": 7})
+    assert Assembly(dff.load_recipe(BOX, tiles={"box_order": 3})).order == 3
+
+
 def test_fewer_blocks_are_read_for_a_sub_box(ds):
     cut = ds.box.sub_box(x=[20.0, 40.0], y=[20.0, 40.0], z=[20.0, 40.0])
     assert 0 < cut.box.explain().blocks[0] < cut.box.explain().blocks[1] / 2
@@ -190,13 +222,33 @@ def test_files_of_a_box_are_opened_built_and_put_on_the_sky(snapshots, tmp_path)
 
 
 @pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda ds: ds.box.sub_box(x=3), "wanted"),
+        (lambda ds: ds.box.randoms(1.5), "a number of points"),
+        (lambda ds: ds.box.randoms(-1), "a number of points"),
+        (lambda ds: dff.sum_over_chunks(numbers, 5), "a mock or store"),
+        (lambda ds: dff.sum_over_chunks(numbers, ds, block=0), "1 or more"),
+        (lambda ds: dff.sum_over_chunks(numbers, ds, loss=lambda x: x), "no single number"),
+    ],
+)
+def test_misuse_is_one_clear_line(call, problem, ds):
+    with pytest.raises(InputError, match=problem):
+        call(ds)
+
+
+def numbers(*, redshift):
+    return np.ones(2) * redshift
+
+
+@pytest.mark.parametrize(
     ("changes", "problem"),
     [
         ({"box_size": None}, "give box_size"),
         ({"redshift": [0.1, 0.5]}, "give redshift as a number"),
         ({"redshift": 30.0}, "0 to 20 is wanted"),
         ({"box_size": 20.0}, "128 to 16384 Mpc"),
-        ({"region": {"cone": {"ra": 1.0, "dec": 1.0, "radius": 1.0}}}, "part of a box"),
+        ({"region": {"cone": {"ra": 1.0, "dec": 1.0, "radius": 1.0}}}, "cone is a part of the sky, and this is a box"),
         ({"region": {"box": {"x": [0.0, 200.0]}}}, "no longer than the box"),
         ({"columns": ["x", "ra"]}, "'ra' has no meaning in a box"),
         ({"complete_to": 1e11}, "leave complete_to out"),

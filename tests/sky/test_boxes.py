@@ -82,6 +82,15 @@ def test_what_is_known_of_blocks_holds_for_their_rows(part):
         assert inside[surely].all()
 
 
+@pytest.mark.parametrize("part", [{"x": [0.0, 10.0]}, {"x": [90.0, 110.0]}])
+def test_a_position_that_was_rounded_to_the_upper_face_is_on_the_lower_one(part):
+    where = boxes.box_part({"box": part}, SIZE)
+    one = np.array([50.0])
+    assert where.inside(np.array([SIZE]), one, one)
+    may, _ = where.possible(((np.array([40.0]), np.array([SIZE])), (one, one), (one, one)))
+    assert may
+
+
 @pytest.mark.parametrize(
     "part", [{"box": {"x": [3.0, 2.0]}}, {"box": {"w": [0.0, 1.0]}}, {"box": {"x": [0.0, 101.0]}}, {"cone": {}}, 3]
 )

@@ -22,6 +22,8 @@ class Box(Catalogue):
     """Box of a dataset made by this package, opened by it, or cut from one; lengths in comoving Mpc."""
 
     _geometry = PeriodicBox.geometry
+    _places = AXES
+    _instead = "ds.box.sub_box or within"
 
     @property
     def size(self) -> float:
@@ -40,7 +42,10 @@ class Box(Catalogue):
 
     @property
     def periodic(self) -> tuple[bool, bool, bool]:
-        """Whether the rows fill the box along x, y and z, so that pairs may be counted through its faces."""
+        """Whether no cut has left out a part of the box along x, y and z: pairs may be counted through those faces.
+
+        Joins and cells are taken for parts along all axes.
+        """
         parts = self._selection.parts
         x, y, z = (all(isinstance(one, SubBox) and one.is_whole(axis) for one in parts) for axis in range(3))
         return x, y, z
@@ -60,7 +65,7 @@ class Box(Catalogue):
         self, x: Sequence[float] | None = None, y: Sequence[float] | None = None, z: Sequence[float] | None = None
     ) -> xr.Dataset:
         """Rows with low <= x < high and so on [Mpc]; it may lie across a face, as [900, 1100] in a box of 1000."""
-        given = {axis: list(ends) for axis, ends in zip(AXES, (x, y, z)) if ends is not None}
+        given = {axis: ends for axis, ends in zip(AXES, (x, y, z)) if ends is not None}
         return self.within({"box": given})
 
     def within(self, where: Mapping | BoxPart) -> xr.Dataset:
@@ -75,6 +80,7 @@ class Box(Catalogue):
 
         s = x + v_x (1 + z) / H(z), brought back into the box. Source: Kaiser 1987, MNRAS 227, 1
         """
+        size = self.size
         if axis not in AXES:
             raise InputError(f"redshift_space: axis is x, y or z, not {axis!r}")
         moved = self._ds.attrs.get(REDSHIFT_SPACE)
@@ -84,12 +90,14 @@ class Box(Catalogue):
         if absent:
             raise InputError(f"no column '{absent[0]}' in this dataset, which redshift space needs; keep it")
         place = self._ds[axis] + self._ds[f"v{axis}"].astype(np.float64) * self.velocity_to_distance
-        inside = xr.apply_ufunc(wrapped, place, self.size, dask="parallelized", output_dtypes=[np.float64])
+        inside = xr.apply_ufunc(wrapped, place, size, dask="parallelized", output_dtypes=[np.float64])
         found = self._ds.assign({axis: inside.astype(self._ds[axis].dtype).assign_attrs(self._ds[axis].attrs)})
         return found.assign_attrs({REDSHIFT_SPACE: axis})
 
     def randoms(self, n: int, *, seed: int = 0) -> xr.Dataset:
         """Points uniform in what the rows are from: n of them."""
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
+            raise InputError(f"randoms: n is a number of points, 0 or more, not {n!r}")
         rng, parts, known, found = np.random.default_rng(seed), self._selection.parts, columns(), np.empty((0, 3))
         if self.volume <= 0.0:
             raise InputError("randoms: the part of the box is empty")

@@ -73,6 +73,8 @@ class Catalogue:
     """What `ds.sky` and `ds.box` share."""
 
     _geometry: ClassVar[str]
+    _places: ClassVar[tuple[str, ...]]  # columns by which a cut changes the extent
+    _instead: ClassVar[str]  # what to cut them with
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
@@ -177,11 +179,18 @@ class Catalogue:
         """Rows that meet a condition on columns, such as "mag_true[lsst_i] < 24 & is_central".
 
         Comparisons, arithmetic, & | ~ and the functions of `core.expressions`; a column with a further axis takes a
-        label in brackets. Raises InputError that says what is wrong with it.
+        label in brackets. Raises InputError that says what is wrong with it, also for a condition on places, after
+        which the area or volume would not be known.
         """
         axes = {str(name): self._labels(values) for name, values in self._ds.data_vars.items()}
         kinds = {str(name): str(values.dtype) for name, values in self._ds.data_vars.items()}
         cut = Where(condition(text, axes, kinds))
+        for name, _ in cut.columns:
+            if name in self._places:
+                raise InputError(
+                    f"where({text}): '{name}' is a place, and of what the rows are from would not be known; cut with "
+                    f"{self._instead}, or with select, which leaves it as it is"
+                )
         return self._cut(cut, self._selection.where(self._sealed(f"where({text})", cut)))
 
     def select(self, chosen: Any) -> xr.Dataset:

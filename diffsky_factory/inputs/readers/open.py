@@ -69,6 +69,8 @@ def reader_class(format_: str, source: object) -> type[Reader]:
 
     Raises InputError, naming the source of the name, where there is none or it is no reader.
     """
+    if format_ == "synthetic":
+        raise InputError(f"{source}: the synthetic universe has no files to read; name it in a recipe as it is")
     if format_ in FORMATS:
         return ForestBox
     if format_ in READERS:

@@ -417,3 +417,8 @@ def test_a_part_that_lost_its_own_file_is_missed(plain_copy):
     for ask in (dff.status, dff.resume, dff.open_catalog):
         with pytest.raises(InputError, match=r"parts/galaxies\.json: is missing; restore it"):
             ask(plain_copy)
+
+
+def test_a_condition_on_places_is_refused_as_the_area_would_not_be_known(store):
+    with pytest.raises(InputError, match=r"'dec' is a place.*ds\.sky\.cone"):
+        store.sky.where("dec < 1 & is_central")
