@@ -110,7 +110,7 @@ def test_slabs_hold_every_halo_also_those_that_rounding_brings_to_the_upper_face
     still = {f"v{name}": {"column": "still", "unit": "km / s"} for name in "xyz"}
     columns = {"simulation_halo_id": "id", **same, **still, "log10_halo_mass": {"column": "mass", "unit": "Msun"}}
     entry = {"format": "table", "files": ["halos.csv"], "cosmology": {"Om0": 0.3, "h": 0.7}, "box_size": 150.0}
-    options = {"geometry": "box", "velocities": "physical", "redshift": 0.1}
+    options = {"geometry": "box", "velocities": "physical", "redshift": 0.1, "hosts": "all"}
     (tmp_path / "e.yaml").write_text(yaml.safe_dump({**entry, "columns": columns, "options": options}))
     names = ["galaxy_id", "x", "y", "z", "log10_halo_mass"]
     recipe = {"simulation": str(tmp_path / "e.yaml"), "columns": names, "tiles": {"box_order": 1, "block": 64}}
