@@ -209,6 +209,8 @@ def test_files_of_a_box_are_opened_built_and_put_on_the_sky(snapshots, tmp_path)
     summary = dff.build(recipe, tmp_path / "lists.zarr")
     assert summary.rows == 13
     assert "Mpc^3" in str(summary)
+    assert summary.volume == pytest.approx((250.0 / 0.7) ** 3)
+    assert not hasattr(summary, "area")
     built = dff.open_catalog(tmp_path / "lists.zarr").load()
     satellite = built.where(~built.is_central, drop=True)
     assert satellite.host_halo_id == 10

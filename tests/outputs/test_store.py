@@ -124,7 +124,7 @@ def test_progress_is_told_tile_by_tile(plain, tmp_path):
     summary = build(plain, tmp_path / "a.zarr", progress=lambda *now: seen.append(now))
     assert [done for done, *_ in seen] == list(range(17))
     assert seen[-1] == (16, 16, summary.rows, summary.rows)
-    assert summary.extent == pytest.approx(4 * tiles.pixel_area(8))
+    assert summary.area == pytest.approx(4 * tiles.pixel_area(8))
 
 
 def test_a_store_with_a_tile_without_halos_is_whole(plain, tmp_path):

@@ -42,6 +42,20 @@ class Summary:
     peak_memory: float  # bytes, of the largest process
 
     @property
+    def area(self) -> float:
+        """Area of a light cone [deg^2]; raises AttributeError for a box."""
+        if self.unit != "deg2":
+            raise AttributeError("a box has a volume, and no area")
+        return self.extent
+
+    @property
+    def volume(self) -> float:
+        """Volume of a box [Mpc^3]; raises AttributeError for a light cone."""
+        if self.unit != "Mpc3":
+            raise AttributeError("a light cone has an area; its volume follows from its redshifts")
+        return self.extent
+
+    @property
     def where(self) -> str:
         """How much of the sky, or of space, they fill."""
         return f"on {self.extent:.4g} deg^2" if self.unit == "deg2" else f"in {self.extent:.4g} Mpc^3"
