@@ -19,7 +19,8 @@ def cartesian(ra: ArrayLike, dec: ArrayLike, radius: ArrayLike) -> np.ndarray:
 
 def sky(position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """ra, dec [deg] and radius of positions (n, 3); raises ValueError for a position at the observer."""
-    x, y, z = np.moveaxis(np.asarray(position, np.float64), -1, 0)
+    # contiguous, as numpy 2.0 gives another last digit for some of the numbers of an array with strides
+    x, y, z = (np.ascontiguousarray(axis) for axis in np.moveaxis(np.asarray(position, np.float64), -1, 0))
     radius = np.sqrt(x**2 + y**2 + z**2)
     if np.any(radius == 0.0):
         raise ValueError("a position at the observer has no direction on the sky: drop rows with x = y = z = 0")
