@@ -181,16 +181,17 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
     from diffsky_factory.core.machine import cores
     from diffsky_factory.factory.assembly import assembly
     from diffsky_factory.factory.runs.planning import plan_build
+    from diffsky_factory.sky.spaces import WORDS
 
     workers = workers or cores()
     parts = assembly(_recipe(recipe, changes).text)
-    on_sky = parts.space.unit == "deg2"
-    exact = exact or not on_sky or parts.extent < LARGEST_COUNTED
+    unit = parts.space.unit
+    exact = exact or unit != "deg2" or parts.extent < LARGEST_COUNTED
     planned = plan_build(parts, exact=exact)
     rows = planned.rows
     table = Table(show_header=False)
     table.add_row("galaxies", f"{'' if exact else 'about '}{rows.total:,}")
-    table.add_row("area" if on_sky else "volume", f"{planned.extent:.4g} {'deg^2' if on_sky else 'Mpc^3'}")
+    table.add_row(parts.space.extent_name.partition("_")[0], f"{planned.extent:.4g} {WORDS[unit][1]}")
     table.add_row("tiles", f"{rows.tiles} of order {rows.order}, at most {max(rows.counts):,} rows")
     table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
     table.add_row("memory", f"about {planned.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time")

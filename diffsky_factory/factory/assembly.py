@@ -32,10 +32,10 @@ from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.groups import REACH
 from diffsky_factory.sky.regions import FullSky
 from diffsky_factory.sky.spaces import Box, Space
 
-LEAST_TILE = 10.0  # Mpc, chosen: of a box; a group of halos reaches as far, and smaller tiles only cost time
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
 
@@ -76,7 +76,7 @@ class Assembly:
         self._kernels: dict[tuple, Kernel] = {}
         self._one_at_a_time = threading.RLock()  # tables and kernels are made once, whichever thread asks first
         for name in self.columns:
-            if isinstance(self.space, Box) and name in ON_THE_SKY:
+            if name in self.space.meaningless:
                 raise InputError(f"recipe '{recipe.name}', columns: '{name}' has no meaning in a box; leave it out")
             if self.column(name).row_number:
                 raise InputError(f"recipe '{recipe.name}', columns: '{name}' holds row numbers, which no store keeps")
@@ -131,13 +131,14 @@ class Assembly:
         if isinstance(self.space, Box) and asked > max(self.order, Tiling().box_order):
             raise InputError(
                 f"recipe '{self.recipe.name}', tiles.box_order: {asked} makes tiles of "
-                f"{self.space.size / 2**asked:.3g} Mpc; {LEAST_TILE:g} Mpc is the least: give {self.order} at most"
+                f"{self.space.size / 2**asked:.3g} Mpc; {REACH:g} Mpc is the least: give {self.order} at most"
             )
 
     def _check_distance(self) -> None:
         """Raise InputError for light of galaxies in a box at redshift 0, which is at no distance."""
-        light = {BandTable, LineTable, SpectrumTable} & {*self.plan(self.columns).constants}
-        if isinstance(self.space, Box) and self.simulation.redshift_range[0] == 0.0 and light:
+        if not isinstance(self.space, Box) or self.simulation.redshift_range[0] > 0.0:
+            return
+        if {BandTable, LineTable, SpectrumTable} & {*self.plan(self.columns).constants}:
             raise InputError(
                 f"recipe '{self.recipe.name}': its box is at redshift 0, at no distance, so galaxies have no apparent "
                 "magnitudes or fluxes; leave mag_true and others of light out of columns"
@@ -153,11 +154,11 @@ class Assembly:
 
     @property
     def _wanted(self) -> tuple[str, ...]:
-        """Columns of the recipe; in a box, the usual ones without those of the sky."""
+        """Columns of the recipe; of the usual ones, those that have a meaning in the space."""
         wanted = self.recipe.columns
-        if isinstance(self.space, Box) and set(STORED_COLUMNS) <= set(wanted):
-            return tuple(name for name in wanted if name not in ON_THE_SKY)
-        return wanted
+        if not set(STORED_COLUMNS) <= set(wanted):
+            return wanted
+        return tuple(name for name in wanted if name not in self.space.meaningless)
 
     def inputs_of(self, wanted: Sequence[str]) -> tuple[str, ...]:
         """Columns of the simulation that some columns follow from, those from which others are made in their place."""
@@ -175,14 +176,14 @@ class Assembly:
         """Order of the cells that are tiles; in a box, the recipe's or the highest that makes no tile too small."""
         if not isinstance(self.space, Box):
             return self.recipe.tiles.order
-        return min(self.recipe.tiles.box_order, max(0, int(np.log2(self.space.size / LEAST_TILE))))
+        return min(self.recipe.tiles.box_order, max(0, int(np.log2(self.space.size / REACH))))
 
-    @property
+    @cached_property
     def tiles(self) -> np.ndarray:
         """Cells that the region overlaps."""
         return self.simulation.tiles(self.order, self.region)
 
-    @property
+    @cached_property
     def extent(self) -> float:
         """Area of the mock [deg^2], or volume [Mpc^3]."""
         return self.simulation.extent(self.region)
@@ -288,9 +289,6 @@ class Assembly:
 
 LIGHT = ("mag_true", "line_flux")
 """Columns for whose inputs a store has room, so that bands and lines can be added to it."""
-
-ON_THE_SKY = ("ra", "dec", "redshift_obs")
-"""Of the usual columns, those that have no meaning without an observer."""
 
 FIRST_HOST = "penultimate_host_halo_id"
 MADE_OF = {

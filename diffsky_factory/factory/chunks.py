@@ -65,13 +65,13 @@ def chunks_of(source: "xr.Dataset | Recipe | Mapping[str, Any] | str | Path") ->
 
     Raises InputError for what is none of them, or a dataset whose rows are not known to be those of its store.
     """
-    if isinstance(source, Recipe | Mapping) and not isinstance(source, xr.Dataset):
-        return _of_recipe(load_recipe(source))
-    if not isinstance(source, xr.Dataset | str | Path):
-        raise InputError(f"source: a mock or store, a recipe, or the path of a store is wanted, not {source!r}")
-    if not isinstance(source, xr.Dataset):
+    if isinstance(source, str | Path):
         return _of_dataset(open_store(source)) if store.is_store(Path(source)) else _of_recipe(load_recipe(source))
-    return _of_dataset(source)
+    if isinstance(source, Recipe | Mapping) and not isinstance(source, xr.Dataset):  # which is a Mapping too
+        return _of_recipe(load_recipe(source))
+    if isinstance(source, xr.Dataset):
+        return _of_dataset(source)
+    raise InputError(f"source: a mock or store, a recipe, or the path of a store is wanted, not {source!r}")
 
 
 def _of_recipe(recipe: Recipe) -> Chunks:

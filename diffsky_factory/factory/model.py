@@ -20,7 +20,7 @@ from diffsky_factory.inputs.filters import Bands, band_names, load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
 from diffsky_factory.inputs.igm import check_absorption
 from diffsky_factory.inputs.templates import load_templates
-from diffsky_factory.physics import INGREDIENTS, default_parameters, stages
+from diffsky_factory.physics import IN_A_BOX, INGREDIENTS, default_parameters, stages
 from diffsky_factory.physics.halos.growth import TimeGrid
 from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
@@ -99,7 +99,8 @@ class Model:
     def stages(self, *, fitted: bool = False, in_a_box: bool = False) -> tuple[Stage, ...]:
         """All stages; with `fitted`, halos grow as the fits of their own histories, where there are some."""
         added = [one for one in self.add if not isinstance(one, Provider)]
-        return stages(self.replace, fitted=fitted, in_a_box=in_a_box, add=added)
+        replace = {**(IN_A_BOX if in_a_box else {}), **(self.replace or {})}
+        return stages(replace, fitted=fitted, add=added)
 
     @cached_property
     def defaults(self) -> dict[Key, Any]:

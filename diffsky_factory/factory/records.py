@@ -13,7 +13,7 @@ from diffsky_factory.inputs.entries import Record
 from diffsky_factory.inputs.filter_sets import FilterSetEntry
 from diffsky_factory.inputs.halo_growth import GrowthMixtureEntry
 from diffsky_factory.inputs.igm import AbsorptionEntry
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.templates import TemplatesEntry
 
 RECORDS: dict[str, type[Record]] = {

@@ -29,6 +29,7 @@ from diffsky_factory.factory.galaxies import parameter_keys
 from diffsky_factory.factory.kernel import Precision, blocks, in_precision, padded_block
 from diffsky_factory.factory.runs.tasks import finished
 
+PROGRAMS = 8  # passes, chosen: derivatives take 3,000 mappings of memory each, and Linux gives a process 65,530
 BLOCK = 4096  # rows of a chunk that is computed at once; chosen: a quarter of a GB in the gradient of ten bands
 
 Statistic = Callable[..., Any]
@@ -147,35 +148,36 @@ def _columns_of(statistic: Statistic) -> tuple[str, ...]:
 def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, Any]:
     """The part of a sum that a tile has, in float64; None for a tile without rows."""
     found = None
-    for program, inputs in _blocks_of(task, pass_, given, number):
-        one = program(*inputs)
+    for program, constants, block in _blocks_of(task, pass_, given, number):
+        one = program(constants, block)
         found = one if found is None else jax.tree.map(np.add, found, one)
     return number, found
 
 
 def _compile(task: _Task, pass_: str, given: tuple) -> None:
-    """Compile the program of a pass in this thread, before others run it: large ones want the stack that it has."""
+    """Compile the program of a pass in this thread, before others run it: large ones want the stack that it has.
+
+    For a program that is compiled already no tile is made.
+    """
+    if _task_program(task, pass_).is_compiled(_constants(task, given), task.block, task.precision):
+        return
     for number in range(len(task.chunks.tiles)):
         with closing(_blocks_of(task, pass_, given, number)) as every:
-            for program, inputs in every:
-                program.compiled(*inputs)
+            for program, constants, block in every:
+                program.compiled(constants, block)
                 return
 
 
-def _blocks_of(task: _Task, pass_: str, given: tuple, number: int) -> Generator[tuple["_Program", tuple], None, None]:
-    """The program of a pass and its inputs, for each block of a tile that has rows to sum over."""
-    chunks = task.chunks
-    parts = chunks.assembly(task.wanted)
-    order = plan(parts.stages, parts.given, task.wanted)
-    chunk = chunks.chunk(number, task.wanted, order.reads)
-    keep_compiled_kernels()
-    with _MAKING:
-        program = _program(order, task.statistic, tuple(task.moving), pass_)
-    fixed = [constant(key, parts.constants) for key in order.constants]
+def _blocks_of(
+    task: _Task, pass_: str, given: tuple, number: int
+) -> Generator[tuple["_Program", tuple, tuple], None, None]:
+    """The program of a pass, its constants and its block, for each block of a tile that has rows to sum over."""
+    parts, order, program = task.chunks.assembly(task.wanted), _order(task), _task_program(task, pass_)
+    chunk = task.chunks.chunk(number, task.wanted, order.reads)
+    constants = _constants(task, given)
     weight = np.where(chunk.chosen, np.asarray(chunk.columns["weight"], np.float64), 0.0)
     reads = {name: chunk.columns[name] for name in order.reads}
     with jax.enable_x64(task.precision == "float64"):
-        constants = jax.device_put(in_precision((task.moving, fixed, given), task.precision))
         for rows in blocks(chunk.columns["host_row"], task.block):
             if not np.any(weight[rows]):
                 continue
@@ -183,7 +185,28 @@ def _blocks_of(task: _Task, pass_: str, given: tuple, number: int) -> Generator[
             own = np.zeros(len(block.words))
             own[: rows.stop - rows.start] = weight[rows]
             inputs = in_precision((block.columns, block.words, own), task.precision)
-            yield program, (*constants, *inputs, parts.model.seed)
+            yield program, constants, (*inputs, parts.model.seed)
+
+
+def _constants(task: _Task, given: tuple) -> tuple:
+    """What is the same for all blocks: the parameters that move, the constants, and what the pass is given."""
+    parts = task.chunks.assembly(task.wanted)
+    fixed = [constant(key, parts.constants) for key in _order(task).constants]
+    with jax.enable_x64(task.precision == "float64"):
+        return jax.device_put(in_precision((task.moving, fixed, given), task.precision))
+
+
+def _order(task: _Task) -> Plan:
+    """The stages that lead to what a statistic wants."""
+    parts = task.chunks.assembly(task.wanted)
+    return plan(parts.stages, parts.given, task.wanted)
+
+
+def _task_program(task: _Task, pass_: str) -> "_Program":
+    """The program of a pass; made once per process."""
+    keep_compiled_kernels()
+    with _MAKING:
+        return _program(_order(task), task.statistic, tuple(task.moving), pass_)
 
 
 _MAKING = threading.Lock()  # programs are made once, whichever thread asks first
@@ -196,21 +219,31 @@ class _Program:
         self._run, self._compiling = jax.jit(run), threading.Lock()
         self._made: dict[tuple, Callable] = {}
 
-    def compiled(self, *given: Any) -> Callable:
-        """The program for inputs of these shapes and types."""
-        kind = tuple((np.shape(x), np.asarray(x).dtype) for x in jax.tree.leaves(given))
+    def is_compiled(self, constants: tuple, rows: int, precision: Precision) -> bool:
+        """Whether it was, for constants of these shapes and types and blocks of so many rows in a precision."""
+        return (_kind(constants), rows, precision) in {known[:3] for known in tuple(self._made)}
+
+    def compiled(self, constants: tuple, block: tuple) -> Callable:
+        """The program for constants and a block of these shapes and types."""
+        _, words, weight, _ = block
+        kind = _kind(constants), len(words), weight.dtype.name, _kind(block)
         if kind not in self._made:
             with self._compiling:
                 if kind not in self._made:
-                    self._made[kind] = self._run.lower(*given).compile()
+                    self._made[kind] = self._run.lower(*constants, *block).compile()
         return self._made[kind]
 
-    def __call__(self, *given: Any) -> Any:
-        out = jax.device_get(self.compiled(*given)(*given))
+    def __call__(self, constants: tuple, block: tuple) -> Any:
+        out = jax.device_get(self.compiled(constants, block)(*constants, *block))
         return jax.tree.map(lambda x: np.asarray(x, np.float64), out)
 
 
-@lru_cache(maxsize=64)
+def _kind(tree: Any) -> tuple:
+    """Shapes and types of what a program is given."""
+    return tuple((np.shape(x), getattr(x, "dtype", type(x))) for x in jax.tree.leaves(tree))
+
+
+@lru_cache(maxsize=PROGRAMS)
 def _program(order: Plan, pickled: bytes, groups: tuple[str, ...], pass_: str) -> _Program:
     """program(moving, fixed, given, columns, words, weight, seed) of a pass over one block, in float64."""
     statistic, keys = cloudpickle.loads(pickled), parameter_keys(order.constants)

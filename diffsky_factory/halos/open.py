@@ -26,7 +26,8 @@ from diffsky_factory.halos.synthetic.box import SyntheticBox, synthetic_box
 from diffsky_factory.halos.synthetic.universe import Synthetic
 from diffsky_factory.inputs.entries import read_entry
 from diffsky_factory.inputs.readers.open import find_entry, open_snapshots
-from diffsky_factory.inputs.readers.reader import Reader, SimulationEntry
+from diffsky_factory.inputs.readers.reader import Reader
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.formats import FORMATS
 from diffsky_factory.inputs.trees.histories import ForestHistories

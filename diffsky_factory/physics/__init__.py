@@ -151,6 +151,9 @@ AS_DIFFSKY = {
 }
 """The replacements with which the model does as diffsky 0.3 does; docs/explanation/differences-from-diffsky.md."""
 
+IN_A_BOX = {"projected_shapes": "projected_shapes_along_z"}
+"""The replacements of a periodic box, where there is no observer: galaxies are seen along z."""
+
 INGREDIENTS: dict[str, type] = {
     "diffstarpop": DiffstarpopParameters,
     "mzr": metallicity.MetallicityParameters,
@@ -205,12 +208,9 @@ def stages(
     replace: Mapping[str, str | Stage] | None = None,
     *,
     fitted: bool = False,
-    in_a_box: bool = False,
     add: Sequence[str | Declared] = (),
 ) -> tuple[Stage, ...]:
     """The stages of a model in which some are replaced by a rival; with `fitted`, growth is as fitted where it was.
-
-    In a box there is no observer: galaxies are seen along z.
 
     A rival is named; one of another package is named `module:attribute`, or given as it is. So are stages to add, which
     may be under a scope: `lsst_y10/photometry`, `lsst_y10/module:attribute`.
@@ -218,13 +218,11 @@ def stages(
     or an added stage whose name is taken, and PlanError for a column that two stages write.
     """
     added = tuple(_found(one, "stage") for one in add)
-    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted, in_a_box, added)
+    return _stages(tuple(sorted((replace or {}).items(), key=lambda item: item[0])), fitted, added)
 
 
 @lru_cache
-def _stages(
-    replace: tuple[tuple[str, str | Stage], ...], fitted: bool, in_a_box: bool, added: tuple[Stage, ...]
-) -> tuple[Stage, ...]:
+def _stages(replace: tuple[tuple[str, str | Stage], ...], fitted: bool, added: tuple[Stage, ...]) -> tuple[Stage, ...]:
     chosen = {stage.name: stage for stage in STAGES}
     for name, rival in replace:
         _known(name, chosen, "stage")
@@ -233,8 +231,6 @@ def _stages(
         if missing:
             raise InputError(f"'{rival.name}' cannot replace '{name}': it does not write {', '.join(missing)}")
         chosen[name] = rival
-    if in_a_box and chosen["projected_shapes"] is projection.projected_shapes:
-        chosen["projected_shapes"] = projection.projected_shapes_along_z
     if fitted:
         chosen["halo_growth_history"] = fitted_or_drawn(chosen["halo_growth_history"])
     model = (*chosen.values(), *_at_other_wavelengths(chosen), *(one for one in added if not one.scope))

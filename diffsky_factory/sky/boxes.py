@@ -125,7 +125,7 @@ class Cells:
 
     def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Whether each position lies inside, bool."""
-        position = np.mod(np.stack(np.broadcast_arrays(x, y, z), axis=-1).astype(np.float64), self.size)
+        position = wrapped(np.stack(np.broadcast_arrays(x, y, z), axis=-1), self.size)
         return np.isin(coarser(finest_cell(position, self.size), FINEST, self.order), self.cells)
 
     def possible(self, bounds: tuple[Bounds, Bounds, Bounds]) -> Bounds:

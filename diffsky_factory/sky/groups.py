@@ -11,6 +11,7 @@ from diffsky_factory.sky import boxes, tiles
 # Chosen: a block of a store then spans a narrow range of redshift, so that a cut in redshift skips whole blocks,
 # while a shell still holds enough halos of a tile to be ordered on the sky.
 SHELL_WIDTH = 0.05  # in ln(1 + z)
+REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host
 MASS_RANGE = 5.0, 17.0  # dex(Msun); the bounds of the mass model
 OF_GROUPS = ("halo_id", "host_halo_id", "is_central", "redshift", "log10_halo_mass")
 REQUIRED = (*OF_GROUPS, "ra", "dec")

@@ -14,14 +14,22 @@ from diffsky_factory.sky.areas import area_of, share_inside
 from diffsky_factory.sky.boxes import BoxPart
 from diffsky_factory.sky.regions import FullSky, Pixels, Region, region
 
+WORDS = {"deg2": ("on", "deg^2"), "Mpc3": ("in", "Mpc^3")}
+"""How an extent is said, by its unit."""
+
 
 class Space(ABC):
-    """Where objects are. Its cells hold the same number of cells of the next order each, numbered so that those lie
-    together; its parts are regions of the sky, or of a box."""
+    """Where objects are; its parts are regions of the sky, or of a box.
+
+    Each of its cells holds the same number of cells of the next order, numbered so that those lie together.
+    """
 
     geometry: ClassVar[Literal["lightcone", "box"]]
     partition: ClassVar[Literal["healpix", "cells"]]
     unit: ClassVar[Literal["deg2", "Mpc3"]]  # of extents
+    extent_name: ClassVar[Literal["area_deg2", "volume_mpc3"]]  # what an extent is called in stores
+    places: ClassVar[tuple[str, ...]]  # columns that say where in it a row is
+    meaningless: ClassVar[tuple[str, ...]] = ()  # of the usual columns, those that it gives no meaning
     bits: ClassVar[int]  # by which the number of a cell grows with each order
     roots: ClassVar[int]  # cells of order 0
     finest: ClassVar[int]  # highest order
@@ -48,11 +56,9 @@ class Space(ABC):
     def shares(self, part: Any, cells: Sequence[int], order: int) -> np.ndarray:
         """Share of each cell that lies in a part."""
 
+    @abstractmethod
     def coarser(self, cells: np.ndarray, order: int, to: int) -> np.ndarray:
         """The cell at order `to` that holds each cell of a finer order."""
-        if to > order:
-            raise ValueError(f"order {to} is finer than {order}")
-        return np.asarray(cells, np.int64) >> self.bits * (order - to)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Sky(Space):
     geometry = "lightcone"
     partition = "healpix"
     unit = "deg2"
+    extent_name = "area_deg2"
+    places = ("ra", "dec")
     bits, roots, finest, index_order = 2, 12, tiles.FINEST, 8
     whole = MappingProxyType({"full_sky": True})
 
@@ -89,6 +97,10 @@ class Sky(Space):
             return np.ones(len(cells))
         return np.array([share_inside(order, int(cell), [part]) for cell in cells])
 
+    def coarser(self, cells: np.ndarray, order: int, to: int) -> np.ndarray:
+        """The pixel at order `to` that holds each pixel of a finer order."""
+        return tiles.coarser(cells, order, to)
+
 
 @dataclass(frozen=True)
 class Box(Space):
@@ -99,6 +111,9 @@ class Box(Space):
     geometry = "box"
     partition = "cells"
     unit = "Mpc3"
+    extent_name = "volume_mpc3"
+    places = boxes.AXES
+    meaningless = ("ra", "dec", "redshift_obs")
     bits, roots, finest, index_order = 3, 1, boxes.FINEST, 5
     whole = MappingProxyType({"box": {}})
 
@@ -126,6 +141,10 @@ class Box(Space):
     def shares(self, part: BoxPart, cells: Sequence[int], order: int) -> np.ndarray:
         """Exact."""
         return boxes.cell_shares(part, np.asarray(cells, np.int64), order)
+
+    def coarser(self, cells: np.ndarray, order: int, to: int) -> np.ndarray:
+        """The cube at order `to` that holds each cube of a finer order."""
+        return boxes.coarser(cells, order, to)
 
 
 def space_of(attributes: Mapping[str, Any]) -> Space:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees.galacticus_forest import FORMAT, GalacticusForest
 from diffsky_factory.inputs.trees.histories import object_columns, objects_at
 

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from diffsky_factory.inputs.readers.reader import SimulationEntry
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees.galacticus_forest import FORMAT, GalacticusForest
 from diffsky_factory.inputs.trees.histories import ForestHistories, histories, objects_at
 from tests.reference import reference

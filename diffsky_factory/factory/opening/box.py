@@ -22,7 +22,6 @@ class Box(Catalogue):
     """Box of a dataset made by this package, opened by it, or cut from one; lengths in comoving Mpc."""
 
     _geometry = PeriodicBox.geometry
-    _places = AXES
     _instead = "ds.box.sub_box or within"
 
     @property

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.factory.opening.datasets import is_saved, open_saved, open_store
 from diffsky_factory.factory.opening.mock import make_halos
-from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, near, read_yaml
+from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, read_yaml
 from diffsky_factory.outputs.halo_store import is_halo_store
 from diffsky_factory.outputs.store import is_store
 

@@ -82,7 +82,7 @@ def covered_regions(attributes: Mapping[str, Any]) -> tuple[Mapping, ...]:
 
 def _selection(attributes: Mapping[str, Any], part: Part, tiles: np.ndarray, token: str) -> Selection:
     rows, covered = part.rows, covered_regions(attributes)
-    extent = selected_extent(attributes)
+    extent = attributes[space_of(attributes).extent_name]
     if len(tiles) < rows.tiles and rows.order is not None:
         extent = float(np.asarray(rows.extents)[tiles].sum())
         covered = (*covered, space_of(attributes).cells([rows.keys[tile] for tile in tiles], rows.order).plain)
@@ -94,11 +94,6 @@ def _selection(attributes: Mapping[str, Any], part: Part, tiles: np.ndarray, tok
         token=token,
         box_size=attributes.get("box_size", 0.0),
     )
-
-
-def selected_extent(attributes: Mapping[str, Any]) -> float:
-    """Area [deg^2] or volume [Mpc^3] of a mock, from its attributes."""
-    return attributes["volume_mpc3" if attributes["geometry"] == "box" else "area_deg2"]
 
 
 def _saved_attributes(path: Path) -> Mapping[str, Any]:

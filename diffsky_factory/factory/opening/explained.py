@@ -8,6 +8,7 @@ import xarray as xr
 from diffsky_factory.factory.opening.selection import Selection
 from diffsky_factory.factory.opening.sources import STORE, Source
 from diffsky_factory.outputs.reading import ROW
+from diffsky_factory.sky.spaces import WORDS
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,13 @@ class Explanation:
     cuts: tuple[str, ...]
 
     def __str__(self) -> str:
-        on, unit = ("on", "deg^2") if self.unit == "deg2" else ("in", "Mpc^3")
+        into, unit = WORDS[self.unit]
         density = f", {self.rows / self.extent:,.4g} per {unit}" if self.extent else ""
         low, high = self.redshift
         redshift = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         cuts = " > ".join(self.cuts) or "none"
         return (
-            f"{self.rows:,} rows {on} {self.extent:.6g} {unit}{density}, redshift {redshift}\n"
+            f"{self.rows:,} rows {into} {self.extent:.6g} {unit}{density}, redshift {redshift}\n"
             f"cuts: {cuts}\n"
             f"in {self.tiles[0]:,} of {self.tiles[1]:,} tiles, {self.blocks[0]:,} of {self.blocks[1]:,} blocks; "
             f"all columns {self.bytes / 1e6:,.1f} MB, read from blocks of {self.bytes_read / 1e6:,.1f} MB\n"

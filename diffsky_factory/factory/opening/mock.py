@@ -13,7 +13,7 @@ from diffsky_factory.core.axes import any_large, axis_read_alone
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import Assembly, assembly
-from diffsky_factory.factory.opening.datasets import covered_regions, described, selected_extent
+from diffsky_factory.factory.opening.datasets import covered_regions, described
 from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.runs.planning import attributes, used_axes
@@ -71,7 +71,7 @@ def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Datase
     coordinates[ROW] = xr.Variable((dimension,), number, column(ROW).attributes)
     said = attributes(parts)
     chosen = Selection(
-        extent=selected_extent(said),
+        extent=parts.extent,
         covered=covered_regions(said),
         redshift=(said["redshift_min"], said["redshift_max"]),
         rows=fingerprint_of_ranges(np.zeros(1, np.int64), np.array([sum(counts)])),

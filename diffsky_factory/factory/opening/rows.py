@@ -73,8 +73,7 @@ class Catalogue:
     """What `ds.sky` and `ds.box` share."""
 
     _geometry: ClassVar[str]
-    _places: ClassVar[tuple[str, ...]]  # columns by which a cut changes the extent
-    _instead: ClassVar[str]  # what to cut them with
+    _instead: ClassVar[str]  # what to cut by place with
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
@@ -186,7 +185,7 @@ class Catalogue:
         kinds = {str(name): str(values.dtype) for name, values in self._ds.data_vars.items()}
         cut = Where(condition(text, axes, kinds))
         for name, _ in cut.columns:
-            if name in self._places:
+            if name in self._selection.space.places:
                 raise InputError(
                     f"where({text}): '{name}' is a place, and of what the rows are from would not be known; cut with "
                     f"{self._instead}, or with select, which leaves it as it is"

@@ -21,7 +21,6 @@ class Sky(Catalogue):
     """Sky of a dataset made by this package, opened by it, or cut from one."""
 
     _geometry = Sphere.geometry
-    _places = ("ra", "dec")
     _instead = "ds.sky.cone, box, polygon, moc or within"
 
     @property

@@ -18,8 +18,8 @@ from diffsky_factory.sky import tiles
 from diffsky_factory.sky.bounds import bounding_circles
 from diffsky_factory.sky.boxes import AXES
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+from diffsky_factory.sky.groups import REACH
 
-REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, whose tile it belongs to
 STORE = "store"  # attribute: path of the store that a dataset is of
 OPEN_TILES = "open_tiles"  # attribute: how many tiles there were, of a store that was not complete when it was opened
 

@@ -24,7 +24,7 @@ from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs import cells, dggs, store
 from diffsky_factory.outputs.layout import IS_ROW, Part
 from diffsky_factory.outputs.store import Table
-from diffsky_factory.sky.spaces import Space, space_of
+from diffsky_factory.sky.spaces import WORDS, Space, space_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Summary:
     @property
     def where(self) -> str:
         """How much of the sky, or of space, they fill."""
-        return f"on {self.extent:.4g} deg^2" if self.unit == "deg2" else f"in {self.extent:.4g} Mpc^3"
+        into, unit = WORDS[self.unit]
+        return f"{into} {self.extent:.4g} {unit}"
 
     def __str__(self) -> str:
         rate = f"{self.built_rows / self.seconds:,.0f} galaxies/s" if self.built else "nothing was left to do"
@@ -135,7 +136,7 @@ def _check_same(path: Path, found: Part, planned: Part) -> None:
 
 
 def _summary(path: Path, outcome: Outcome) -> Summary:
-    part = outcome.part
+    part, space = outcome.part, space_of(outcome.part.attributes)
     alone = next((array for array in part.arrays if any(axis(name).read_alone for name in array.axes)), None)
     example = f"ds.{part.arrays[0].name}"
     if alone is not None:
@@ -147,8 +148,8 @@ def _summary(path: Path, outcome: Outcome) -> Summary:
         tiles=part.rows.tiles,
         built=outcome.done,
         built_rows=outcome.done_rows,
-        extent=sum(part.rows.extents),
-        unit=space_of(part.attributes).unit,
+        extent=part.attributes[space.extent_name],
+        unit=space.unit,
         seconds=outcome.seconds,
         peak_memory=outcome.peak_memory,
         example=example,
@@ -193,16 +194,11 @@ def _tile_index(part: Part, space: Space) -> dict[str, Table]:
     rows = part.rows
     made = cells.cell_tables(np.asarray(rows.keys, np.int64), space, rows.order)
     tables = {f"index/tiles/{name}": table for name, table in made.items()}
-    extent = {"deg2": "area_deg2", "Mpc3": "volume_mpc3"}[space.unit]
+    extents = np.asarray(rows.extents, np.float64)
     for name, values, unit, meaning in (
         ("row_start", rows.starts, "", "First row of the tile in the arrays of the store."),
         ("row_count", np.asarray(rows.counts, np.int64), "", "Rows of the tile; up to the next one, the rest pads."),
-        (
-            extent,
-            np.asarray(rows.extents, np.float64),
-            space.unit,
-            "Extent of the part of the tile that the mock covers.",
-        ),
+        (space.extent_name, extents, space.unit, "Extent of the part of the tile that the mock covers."),
     ):
         attributes = {"units": unit, "description": meaning, **cells.reference(space)}
         tables[f"index/tiles/{name}"] = Table((dggs.DIMENSION,), values, attributes)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -147,7 +148,8 @@ def attributes(assembly: Assembly) -> dict:
 
 def _of_space(assembly: Assembly) -> dict:
     """Where its galaxies are: on the sky, or in a box."""
-    if isinstance(assembly.space, Box):
-        size, redshift = assembly.space.size, assembly.simulation.redshift_range[0]
-        return {"geometry": "box", "volume_mpc3": assembly.extent, "box_size": size, "redshift": redshift}
-    return {"geometry": "lightcone", "area_deg2": assembly.extent, "sky_frame": "ICRS"}
+    space = assembly.space
+    said: dict[str, Any] = {"geometry": space.geometry, space.extent_name: assembly.extent}
+    if isinstance(space, Box):
+        return {**said, "box_size": space.size, "redshift": assembly.simulation.redshift_range[0]}
+    return {**said, "sky_frame": "ICRS"}

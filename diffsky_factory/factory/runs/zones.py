@@ -14,10 +14,10 @@ from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part, label_array
 from diffsky_factory.outputs.reading import remedy
 from diffsky_factory.outputs.store import Table
-from diffsky_factory.sky.spaces import Box, Space
+from diffsky_factory.sky.boxes import AXES
+from diffsky_factory.sky.spaces import Space
 
 COLUMNS = ("redshift", "redshift_obs", "log10_halo_mass", "log10_stellar_mass", "ra", "dec")
-IN_A_BOX = ("x", "y", "z")
 BRIGHTEST = "mag_true"  # of which the least value in each band is known
 DIMENSION, GROUP = "block", "index/blocks"
 
@@ -54,7 +54,7 @@ def of_blocks(columns: Mapping[str, np.ndarray], block: int, space: Space) -> di
     found: dict[str, list] = {}
     n = len(next(iter(columns.values())))
     starts = np.arange(0, n, block)
-    for name in (*COLUMNS, *(IN_A_BOX if isinstance(space, Box) else ())):
+    for name in dict.fromkeys((*COLUMNS, *space.places)):
         if name in columns and n:
             values = columns[name].astype(np.float64)
             found[name] = [np.minimum.reduceat(values, starts).tolist(), np.maximum.reduceat(values, starts).tolist()]
@@ -69,7 +69,7 @@ def block_index(path: Path, part: Part) -> dict[str, Table]:
     tables = {name: Table((DIMENSION,), values) for name, values in zip(("tile", "row_start", "row_count"), blocks)}
     commits = [store.commit(path, part, tile) or {} for tile in range(part.rows.tiles)]
     zones = [commit["zones"] for commit in commits if commit["rows"]]
-    for name in (*COLUMNS, *IN_A_BOX):
+    for name in (*COLUMNS, *AXES):
         if zones and name in zones[0]:
             for i, end in enumerate(("min", "max")):
                 values = np.concatenate([zone[name][i] for zone in zones])
@@ -91,7 +91,7 @@ def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
         if problem:
             raise InputError(f"{path}: {problem}; {remedy(path, part)} to mend it")
         group = zarr.open_group(path / GROUP, mode="r")
-        for name in (*COLUMNS, *IN_A_BOX):
+        for name in (*COLUMNS, *AXES):
             if f"{name}_min" in group:
                 zones[name, ""] = _values(group, f"{name}_min"), _values(group, f"{name}_max")
         if f"{BRIGHTEST}_min" in group:

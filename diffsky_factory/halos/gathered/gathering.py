@@ -14,9 +14,9 @@ from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Row
 from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.distance_table import CubicTable, redshift_table
+from diffsky_factory.sky.groups import REACH
 from diffsky_factory.sky.regions import region
 
-HOST_REACH = 10.0  # Mpc comoving, chosen: no satellite is farther from its host, and no copy of a box nearer
 LONGEST_CHAIN = 64  # hosts in a chain, chosen: each pass doubles how far it is followed, so only a circle is longer
 PACKED_ID, PACKED_REPLICA = 2**36, 2**25  # chosen: what fits beside each other below 2^61
 REPLICAS_OF_A_SNAPSHOT = 2**18  # chosen: 64 copies of a box along each axis
@@ -230,7 +230,7 @@ class Gathering:
                 "or several snapshots? give the files of one"
             )
         same = "AND h.snapshot = s.snapshot" if "snapshot" in self.reader.columns else ""
-        near = "AND (h.x-s.x)^2 + (h.y-s.y)^2 + (h.z-s.z)^2 < " + str(HOST_REACH**2)
+        near = "AND (h.x-s.x)^2 + (h.y-s.y)^2 + (h.z-s.z)^2 < " + str(REACH**2)
         self._run(f"""
             CREATE OR REPLACE TABLE links AS
             SELECT s.halo_id, arg_min(h.halo_id, (h.x-s.x)^2 + (h.y-s.y)^2 + (h.z-s.z)^2) AS parent

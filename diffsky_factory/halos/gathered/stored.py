@@ -264,19 +264,23 @@ class StoredBox(BoxHalos, GatheredHalos):
         if whole and np.isneginf(self.log10_mass_min):
             first, last = self.row_range(order, cell)
             return last - first
-        return len(self.halos(order, cell, where)["halo_id"])
+        return len(self.chosen(order, cell, where)["halo_id"])
 
     def halos(self, order: int, cell: int, where: Mapping | BoxPart | None = None) -> dict[str, np.ndarray]:
         """Halos whose host lies in a cell, and in a part of the box if one is given, arranged; columns as `columns`."""
+        rows = self.chosen(order, cell, where)
+        redshift = np.full(len(rows["halo_id"]), self.redshift)
+        return arrange_in_box({**rows, "redshift": redshift}, self.space.size)
+
+    def chosen(self, order: int, cell: int, where: Mapping | BoxPart | None = None) -> dict[str, np.ndarray]:
+        """The rows of `halos`, as the table has them."""
 
         def kept(rows: dict[str, np.ndarray], host: np.ndarray) -> np.ndarray:
             if where is None:
                 return np.ones(len(host), bool)
             return self.space.part(where).inside(rows["x"], rows["y"], rows["z"])[host]
 
-        rows = self.rows_of(order, cell, kept)
-        redshift = np.full(len(rows["halo_id"]), self.redshift)
-        return arrange_in_box({**rows, "redshift": redshift}, self.space.size)
+        return self.rows_of(order, cell, kept)
 
 
 def with_first_hosts(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

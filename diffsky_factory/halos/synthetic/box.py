@@ -26,7 +26,6 @@ SMALLEST, LARGEST = 128.0, 16384.0  # Mpc: with cells of 4 Mpc one chunk; beyond
 NEAR = 0.01  # of redshift: the range that is given to what asks for one
 KEPT = Recent(2.0e8)  # chosen: bytes; of hosts of tiles, which are counted before they are made
 CHUNKS = Recent(2.5e8)  # chosen: bytes; chunks that neighbouring tiles share
-NOT_IN_A_BOX = ("ra", "dec", "redshift_obs")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class SyntheticBox(BoxHalos):
     @property
     def columns(self) -> dict[str, type]:
         """Name and type of each column of `halos`, host_row aside."""
-        return {name: kind for name, kind in COLUMNS.items() if name not in NOT_IN_A_BOX}
+        return {name: kind for name, kind in COLUMNS.items() if name not in Box.meaningless}
 
     @property
     def redshift_range(self) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -36,11 +36,6 @@ PATCH_FINER = 2  # chosen: orders by which a patch is coarser than the tile it i
 MOST_HOSTS = 1.5e6  # chosen: in a patch, 200 MB
 MARGIN = 0.12  # chosen: redshift by which hosts may come from beyond, or satellites lie beyond, the farthest host
 REACH = 100.0  # Mpc, chosen: more than anything moves
-CODE = (
-    *(file for part in (synthetic, structure, halos) for file in sorted(Path(part.__path__[0]).glob("*.py"))),
-    Path(counters.__file__),
-)
-"""Files whose change may make other halos."""
 SHELLS = 512  # chosen: of the integral over redshift of mean numbers
 
 
@@ -98,7 +93,7 @@ class Synthetic:
     @property
     def drawn_from(self) -> tuple[Any, ...]:
         """All that its halos follow from: its fields, and the code and the library that draw them."""
-        return (repr(self), np.__version__, *CODE)
+        return (repr(self), np.__version__, *_code())
 
     @property
     def space(self) -> Sky:
@@ -210,6 +205,13 @@ class Synthetic:
             patches = tiles.coarser(np.array([pixel]), order, wide)
         found = (synthetic_patches.patch(self, known, wide, int(one), area, self.redshift_range) for one in patches)
         return [part if order <= wide else part.part(order, pixel) for part in found]
+
+
+@cache
+def _code() -> tuple[Path, ...]:
+    """Files whose change may make other halos."""
+    folders = (Path(package.__path__[0]) for package in (synthetic, structure, halos))
+    return (*(file for folder in folders for file in sorted(folder.glob("*.py"))), Path(counters.__file__))
 
 
 @lru_cache(maxsize=4)

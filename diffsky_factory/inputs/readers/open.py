@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.imports import imported, is_path
-from diffsky_factory.inputs.entries import checked, entry_names, near, read_entry, read_yaml
+from diffsky_factory.inputs.entries import checked, entry_names, read_entry, read_yaml
 from diffsky_factory.inputs.readers.reader import Reader
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees.forest_box import ForestBox

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.columns import column, columns
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import Record, checked, near
+from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.inputs.entries import Record, checked
 from diffsky_factory.inputs.readers.common.snapshots import inside_box
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.sky.boxes import wrapped

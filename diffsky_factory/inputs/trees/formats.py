@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import near
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import consistent_trees, galacticus_forest, hacc_core_forest, sublink
 from diffsky_factory.inputs.trees.forest import ForestReader

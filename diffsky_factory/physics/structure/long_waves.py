@@ -87,7 +87,9 @@ def long_waves(
     noise = philox(seed, "long waves", 0).standard_normal((n,) * 3)
     waves = scipy.fft.rfftn(noise, overwrite_x=True) * amplitude
     primordial = np.empty((0, 0, 0), np.float32)
-    if f_nl != 0.0 and per_potential is not None:
+    if f_nl != 0.0:
+        if per_potential is None:
+            raise ValueError(f"f_nl = {f_nl}: per_potential is wanted where it is not 0")
         ratio = per_potential(np.sqrt(squared))
         field = scipy.fft.irfftn(waves / ratio, s=(n,) * 3)
         primordial = spline_coefficients(waves / ratio)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import near
+from diffsky_factory.core.errors import InputError, near
 
 if TYPE_CHECKING:
     import h5py

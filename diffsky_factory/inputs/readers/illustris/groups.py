@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import near
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.inputs.readers.common.dropping import kept
 from diffsky_factory.inputs.readers.common.hdf5 import holds, opened
 from diffsky_factory.inputs.readers.common.ids import integers

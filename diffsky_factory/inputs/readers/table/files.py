@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import near
+from diffsky_factory.core.errors import InputError, near
 
 PIECE = 2**20  # chosen: rows of a piece, those of a row group as pyarrow writes them
 PIECE_BYTES = 2**26  # chosen: of a text, half a million rows of ten numbers

@@ -10,8 +10,7 @@ from pydantic import Field
 
 from diffsky_factory.core.columns import Column
 from diffsky_factory.core.columns import columns as all_columns
-from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.entries import near
+from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.inputs.readers.common.dropping import kept
 from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Reader, Rows
 from diffsky_factory.inputs.readers.table.files import TableFile, guarded, open_table
