@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 from filelock import FileLock
 from hypothesis import settings
@@ -22,6 +23,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 ROOT = Path(__file__).resolve().parents[1]
 # what is compiled is kept in the tree, for the processes of a run and for the next run
 os.environ.setdefault("DIFFSKY_FACTORY_CACHE", str(ROOT / ".cache"))
+MAPPINGS = Path("/proc/self/maps")
 TINY = {
     "name": "tiny",
     "simulation": "synthetic",
@@ -46,8 +48,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module", autouse=True)
 def memory_given_back():
-    """What compiling needed goes back to the system: glibc keeps gigabytes of it otherwise."""
+    """What compiling needed goes back to the system: glibc keeps gigabytes of it otherwise.
+
+    So do the programs, where they hold a third of the mappings that Linux gives a process: it dies without any.
+    """
     yield
+    if MAPPINGS.exists() and len(MAPPINGS.read_text().splitlines()) > 20_000:
+        jax.clear_caches()
     if sys.platform == "linux" and "glibc" in platform.libc_ver():
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 

@@ -19,6 +19,7 @@ from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 
 Precision = Literal["float32", "float64"]
+COMPILED = 16  # plans, chosen: kernels take 1,000 mappings of memory each, and Linux gives a process 65,530
 
 
 class Kernel:
@@ -182,7 +183,7 @@ def blocks(host_row: np.ndarray, size: int) -> list[slice]:
     return ranges
 
 
-@lru_cache
+@lru_cache(maxsize=COMPILED)
 def _compiled(plan: Plan):
     @jax.jit
     def kernel(columns, constants, words, given, seed):

@@ -1,5 +1,9 @@
 """Blocks of whole host groups, one compiled kernel, and numbers that do not depend on the block."""
 
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,11 +11,18 @@ from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.plan import plan
+from diffsky_factory.core.stage import stage
+from diffsky_factory.core.types import Scalar
 from diffsky_factory.factory import kernel as kernels
 from diffsky_factory.factory.assembly import assembly
 from diffsky_factory.factory.evaluate import evaluate
-from diffsky_factory.factory.kernel import Kernel, blocks
+from diffsky_factory.factory.kernel import COMPILED, Kernel, blocks
 from diffsky_factory.physics import stages
+from tests.conftest import MAPPINGS
+
+
+class Mass(NamedTuple):
+    log10_stellar_mass: Scalar
 
 
 def host_rows(sizes):
@@ -223,3 +234,27 @@ def test_some_rows_are_those_of_all_and_only_their_blocks_are_computed(tiny, mon
         np.testing.assert_array_equal(some[name], whole[name][only])
     assert len(computed) <= 3 < len(blocks(halos["host_row"], 64))
     assert all(len(values) == 0 for values in kernel(halos, halos["galaxy_id"], only=np.empty(0, int)).values())
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not MAPPINGS.exists(), reason="the mappings of a process are counted where Linux lists them")
+def test_a_process_keeps_the_kernels_of_few_plans():
+    """Without an end, a process that computes more and more columns runs out of mappings, and dies without a word."""
+
+    def one_more(i):
+        @stage
+        def waves(*, log10_halo_mass: Scalar) -> Mass:
+            return Mass(jax.lax.fori_loop(0, 3, lambda j, x: jnp.sort(jnp.stack([x, jnp.sin(x + j + i)]))[0], 1.0))
+
+        return waves
+
+    columns = {"log10_halo_mass": np.full(8, 12.0), "host_row": np.arange(8)}
+    mappings = []
+    kernels._compiled.cache_clear()
+    for i in range(2 * COMPILED + 1):
+        order = plan([one_more(i)], tuple(columns), ["log10_stellar_mass"])
+        Kernel(order, {}, seed=1, block=8)(columns, np.arange(8))
+        mappings.append(len(MAPPINGS.read_text().splitlines()))
+    kept = mappings[COMPILED] - mappings[0]
+    assert kept > COMPILED
+    assert mappings[-1] - mappings[0] < 1.5 * kept
