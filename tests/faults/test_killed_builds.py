@@ -65,7 +65,7 @@ def test_a_build_killed_at_any_moment_is_finished_by_resuming(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", range(12))
+@pytest.mark.parametrize("moment", range(4))
 def test_a_build_killed_again_and_again_is_finished_in_the_end(
     moment, built_by_command, command_line, plain_file, tmp_path
 ):
