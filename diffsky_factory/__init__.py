@@ -9,6 +9,7 @@ ds = dff.open_catalog("example.zarr")        # lazy xarray dataset of the store
 __version__ = "0.1.0"
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.imports import allow_modules
 from diffsky_factory.core.logs import log_to
 from diffsky_factory.factory.evaluate import evaluate
 from diffsky_factory.factory.fitting import fit_growth, fit_star_formation
@@ -41,6 +42,7 @@ __all__ = [
     "Summed",
     "__version__",
     "add",
+    "allow_modules",
     "build",
     "differentiable",
     "evaluate",

@@ -75,9 +75,16 @@ _processes = click.option("--processes", is_flag=True, help="Workers are process
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="diffsky_factory")
 @click.option("--debug", is_flag=True, help="Show where in the program an unexpected error arises.")
+@click.option(
+    "--allow-module", "modules", multiple=True, metavar="NAME", help="Let data name parts of a module, whose code runs."
+)
 @click.option("--log", type=click.Path(path_type=Path), default=None, help="Append what is done to a file, as JSON.")
-def main(debug: bool, log: Path | None) -> None:
+def main(debug: bool, modules: tuple[str, ...], log: Path | None) -> None:
     """Galaxy mocks from halos: lazy, reproducible, resumable."""
+    if modules:
+        from diffsky_factory.core.imports import allow_modules
+
+        allow_modules(*modules)
     if log is not None:
         from diffsky_factory.core.logs import log_to
 

@@ -19,6 +19,7 @@ def look_at_a_mock() -> float:
     other: xr.Dataset = dff.make_mock({"name": "mine", "simulation": "unit_sphere", "bands": ("lsst_r",)})
     near = mock.sky.cone(ra=133.6, dec=0.0, radius=0.2).sky.zslice(0.4, 0.6)
     bright = near.sky.where("mag_true[lsst_i] < 24")
+    dff.allow_modules("my_survey")
     recipe: dff.Recipe = dff.load_recipe("example", seed=2)
     dff.make_mock(recipe, halo_seed=3)
     dff.make_mock(3)  # type: ignore[arg-type]

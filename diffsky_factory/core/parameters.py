@@ -39,6 +39,11 @@ class Within(NamedTuple):
         return low, high
 
 
+def is_named_tuple(kind: Any) -> bool:
+    """Whether something is a NamedTuple class, as those of parameters are."""
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
+
+
 def bounds(kind: type[NamedTuple]) -> dict[str, Within]:
     """Bounds of every field of a parameter class, in the order of its fields."""
     hints = get_type_hints(kind, include_extras=True)

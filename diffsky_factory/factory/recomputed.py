@@ -13,6 +13,7 @@ from diffsky_factory.core.constants import Key, held, key_of, kind_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import changed
 from diffsky_factory.core.imports import imported
+from diffsky_factory.core.parameters import is_named_tuple
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.assembly import Assembly
@@ -214,6 +215,8 @@ def _constants(given: Mapping[str, Mapping[str, float]]) -> dict[Key, Any]:
     for path, values in given.items():
         scope, place = split(path)
         kind = imported(place)
+        if not is_named_tuple(kind):
+            raise InputError(f"constants: {path} is no class of parameters: a NamedTuple of numbers is wanted")
         try:
             found[key_of(kind, scope)] = kind(**values)
         except TypeError as error:

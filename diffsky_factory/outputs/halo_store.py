@@ -39,7 +39,7 @@ def plan_halos(made_from: str, rows: int, columns: Mapping[str, type], attribute
 
 def cell_index(path: Path, part: Part) -> dict[str, Table]:
     """Which pixels, or cells of a box, hold groups, and the first row of each; read from the tiles."""
-    cells, space = zarr.open_array(path / PART / GROUP_CELL, mode="r"), space_of(part.attributes)
+    cells, space = zarr.open_array(path / PART / GROUP_CELL, mode="r", zarr_format=3), space_of(part.attributes)
     occupied: list[int] = []
     starts: list[int] = []
     for start, count in zip(part.rows.starts.tolist(), part.rows.counts):
@@ -95,6 +95,6 @@ class StoredTable:
         return read_column(self.path, self.part, name, np.arange(first, last))
 
     def _index(self, name: str) -> np.ndarray:
-        group = zarr.open_group(self.path, mode="r")
+        group = zarr.open_group(self.path, mode="r", zarr_format=3)
         array = group.get(f"{INDEX}/{name}")
         return np.asarray(array[:]) if isinstance(array, zarr.Array) else np.empty(0, np.int64)

@@ -226,7 +226,7 @@ def _opened(path: str, name: str, layout: str, array: str) -> tuple[Part, zarr.A
     part = store.read_part(path, name)
     if part.hash != layout:
         raise InputError(f"{path}: was replaced by another store since it was opened; open it again")
-    return part, zarr.open_array(Path(path) / part.path(part.array(array)), mode="r")
+    return part, zarr.open_array(Path(path) / part.path(part.array(array)), mode="r", zarr_format=3)
 
 
 def read_column(path: Path, part: Part, name: str, rows: np.ndarray) -> np.ndarray:

@@ -198,7 +198,7 @@ def write_tile(
     remove_tile(path, part, tile)
     files: dict[str, list[int] | None] = {}
     for array in part.arrays:
-        stored = zarr.open_array(path / part.path(array), mode="r+")
+        stored = zarr.open_array(path / part.path(array), mode="r+", zarr_format=3)
         for shard, rows in part.rows.shards(tile):
             n = rows.stop - rows.start
             full = np.full((part.rows.shard, *part.tail(array)), array.fill, array.dtype)

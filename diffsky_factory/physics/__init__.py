@@ -8,6 +8,7 @@ from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.declared import Declared, declared_at
 from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.imports import imported, is_path
+from diffsky_factory.core.parameters import is_named_tuple
 from diffsky_factory.core.plan import writers_of
 from diffsky_factory.core.scopes import split
 from diffsky_factory.core.stage import Stage, derived
@@ -187,7 +188,7 @@ def parameter_class(group: str) -> type | None:
     if not is_path(group):
         return INGREDIENTS.get(group)
     kind = imported(group)
-    if not hasattr(kind, "_fields"):
+    if not is_named_tuple(kind):
         raise InputError(f"'{group}' is no class of parameters: a NamedTuple of numbers is wanted")
     return kind
 

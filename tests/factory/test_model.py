@@ -125,7 +125,7 @@ def test_a_model_is_changed_field_by_field():
         ({"igm": "inoue_2015"}, "inoue_2014"),
         ({"templates": "bc04"}, "no 'bc04' in catalogs/templates"),
         ({"wavelengths": (5000.0, 5000.1)}, "less than two points"),
-        ({"add": ["nowhere:stage"]}, "module 'nowhere' cannot be imported"),
+        ({"add": ["nowhere:stage"]}, "code of the module 'nowhere' runs only with your word"),
         (
             {"replace": {"metallicity": f"{HERE}:half_a_metallicity"}},
             "does not write log10_metallicity, metallicity_weights",

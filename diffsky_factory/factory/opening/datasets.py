@@ -68,7 +68,7 @@ def open_saved(path: Path) -> xr.Dataset:
     """A dataset that was saved by xarray, lazily."""
     try:
         if path.is_dir():
-            return xr.open_zarr(path, chunks={})
+            return xr.open_zarr(path, chunks={}, zarr_format=3)
         return xr.open_dataset(path, chunks={})
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
@@ -99,7 +99,7 @@ def _selection(attributes: Mapping[str, Any], part: Part, tiles: np.ndarray, tok
 def _saved_attributes(path: Path) -> Mapping[str, Any]:
     try:
         if path.is_dir():
-            return zarr.open_group(path, mode="r").attrs
+            return zarr.open_group(path, mode="r", zarr_format=3).attrs
         if path.suffix in NETCDF:
             with xr.open_dataset(path) as found:
                 return found.attrs

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from diffsky_factory.core.cache import fingerprint
 from diffsky_factory.core.declared import Declared, declared_at
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.imports import path_of
+from diffsky_factory.core.imports import module, path_of
 from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.factory.recomputed import Request, recomputation, request_from_text
 from diffsky_factory.factory.runs import checks
@@ -103,6 +102,6 @@ def compute_tile(path: str, part: Part, tile: int) -> Tile:
 
 def _code(stages: Sequence[str]) -> str:
     """SHA-256 of the modules that stages are written in; of none, that of nothing."""
-    modules = sorted({split(path)[1].partition(":")[0] for path in stages})
-    files = [getattr(import_module(name), "__file__", None) for name in modules]
+    named = {place.partition(":")[0]: place for _, place in map(split, stages)}
+    files = [getattr(module(name, place), "__file__", None) for name, place in sorted(named.items())]
     return fingerprint(Path(file) for file in files if file)

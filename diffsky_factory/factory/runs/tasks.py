@@ -12,6 +12,7 @@ from typing import Any
 import filelock
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.imports import allow_modules, allowed_modules
 from diffsky_factory.outputs import store
 
 
@@ -55,7 +56,7 @@ def _by_client(client: Any, function: Callable, todo: Iterable[int], given: tupl
 
     waiting = iter(todo)
     first = islice(waiting, 2 * max(sum(client.nthreads().values()), 1))
-    shared = client.scatter([given], broadcast=True, hash=False)[0]
+    shared = client.scatter([(allowed_modules(), given)], broadcast=True, hash=False)[0]
     running = {client.submit(_called, function, shared, number, pure=False) for number in first}
     done = as_completed_by(list(running))
     try:
@@ -71,7 +72,9 @@ def _by_client(client: Any, function: Callable, todo: Iterable[int], given: tupl
             client.cancel(list(running), force=True)
 
 
-def _called(function: Callable, given: tuple, number: int) -> Any:
+def _called(function: Callable, shared: tuple[tuple[str, ...], tuple], number: int) -> Any:
+    modules, given = shared
+    allow_modules(*modules)
     return function(*given, number)
 
 

@@ -90,7 +90,7 @@ def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
         problem = store.tables_damage(path, part, f"{GROUP}/")
         if problem:
             raise InputError(f"{path}: {problem}; {remedy(path, part)} to mend it")
-        group = zarr.open_group(path / GROUP, mode="r")
+        group = zarr.open_group(path / GROUP, mode="r", zarr_format=3)
         for name in (*COLUMNS, *AXES):
             if f"{name}_min" in group:
                 zones[name, ""] = _values(group, f"{name}_min"), _values(group, f"{name}_max")

@@ -44,7 +44,7 @@ def read_fits(path: Path) -> Fits:
 def _read(path: str, modified: int) -> Fits:
     import zarr
 
-    root = zarr.open_group(path, mode="r")
+    root = zarr.open_group(path, mode="r", zarr_format=3)
     if root.attrs.get("state", "complete") != "complete":
         raise InputError(f"{path}: is not complete; finish the fits first")
     group = _group_with(root, PARAMETERS)

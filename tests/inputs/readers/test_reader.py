@@ -241,7 +241,7 @@ def test_a_reader_of_another_package_is_named_by_its_path(tmp_path):
         (f"{__name__}:NoReader", f"simulation 'mine', format: '{__name__}:NoReader' is no reader; derive a class from"),
         (f"{__name__}:file_of", "is no reader; derive a class"),
         (f"{__name__}:Smal", f"module '{__name__}' has no 'Smal'"),
-        ("no_such_module:Small", "module 'no_such_module' cannot be imported"),
+        ("no_such_module:Small", "code of the module 'no_such_module' runs only with your word"),
         ("rockstar_ou", "simulation 'mine', format: no reader of 'rockstar_ou'; did you mean rockstar_out"),
     ],
 )

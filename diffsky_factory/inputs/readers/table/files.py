@@ -162,7 +162,7 @@ class ZarrFile(TableFile):
     def _group(self) -> Any:
         import zarr
 
-        return zarr.open_group(self.path, mode="r", path=self.place or None)
+        return zarr.open_group(self.path, mode="r", zarr_format=3, path=self.place or None)
 
     @cached_property
     def units(self) -> dict[str, str]:
