@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from diffsky_factory.core.columns import columns as known_columns
 from diffsky_factory.core.columns import row_numbers
 from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError
@@ -14,9 +13,12 @@ from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.provider import needed, providable, provided
 from diffsky_factory.core.scopes import split
+from diffsky_factory.factory.given import given_column
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
+from diffsky_factory.physics.light.lines import LineTable
+from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain
@@ -50,8 +52,10 @@ def evaluate(
     changes : fields of the model that are others: bands=["lsst_r"], calibration="cs261020", lines, wavelengths, seed,
               replace, add, constants, ...; see `Model`
     Returns the wanted columns as numpy arrays in the order of the rows given.
-    Raises InputError for unequal lengths, values that are not finite or spectra of more than 4 GiB, PlanError for a
-    column that cannot be had.
+    Columns may have units (astropy's, or an attribute `units`), which are converted to those of the schema.
+    Raises InputError for unequal lengths, for values that are masked, not finite, of another kind or outside the range
+    of the schema, where what comes out is not finite, and for spectra of more than 4 GiB; PlanError for a column that
+    cannot be had.
     """
     model = (model or Model()).but(**changes)
     order, known, columns = requested(columns, wanted, model, draws, cosmology)
@@ -66,6 +70,7 @@ def evaluate(
     kernel = Kernel(order, known, seed=model.seed, block=block, precision=precision, at_once=cores())
     _check_size(kernel, arranged)
     out = kernel(arranged, arranged["galaxy_id"], given)
+    _check_finite({name: value[place] for name, value in out.items()})
     out.update({name: rows[out[name]] for name in row_numbers(out)})
     return {name: value[place] for name, value in out.items()}
 
@@ -93,6 +98,8 @@ def requested(
     first = needed(providers, columns, order.reads)
     keys = {*order.constants, *(key for one in first for key in one.constants.values())}
     model.check(keys, ", ".join(wanted))
+    if not {BandTable, LineTable, SpectrumTable}.isdisjoint(map(kind_of, keys)):
+        _check_distances(columns)
     redshift_max = float(np.max(columns.get("redshift", 0.1), initial=0.1))
     known = model.known(cosmology, redshift_max, spectra=SpectrumTable in map(kind_of, keys))
     columns = provided(providers, known, columns, order.reads)
@@ -102,14 +109,11 @@ def requested(
 
 def _completed(given: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:
     """Columns as arrays of one length, with their defaults; raises InputError for what is none."""
-    columns = {str(name): np.asarray(value) for name, value in given.items()}
+    values = {str(name): value for name, value in given.items()}
     attributes = getattr(given, "attrs", {})  # a dataset of a box says its redshift there
-    if "redshift" not in columns and "redshift" in attributes:
-        columns["redshift"] = np.asarray(attributes["redshift"])
-    for name, value in columns.items():
-        last, known = split(name)[1], known_columns()
-        if value.dtype.kind not in "biuf" or (value.ndim == 0 and last in known and known[last].axes):
-            raise InputError(f"column '{name}': an array of numbers with one row per galaxy is wanted")
+    if "redshift" not in values and "redshift" in attributes:
+        values["redshift"] = attributes["redshift"]
+    columns = {name: given_column(name, value) for name, value in values.items()}
     lengths = {name: len(value) for name, value in columns.items() if value.ndim}
     if not lengths:
         raise InputError("no columns are given; what is known of the galaxies goes in the first argument, as arrays")
@@ -117,20 +121,31 @@ def _completed(given: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:
         raise InputError(f"columns differ in length: {lengths}")
     n = next(iter(lengths.values()))
     columns = {name: value if value.ndim else np.full(n, value) for name, value in columns.items()}
-    for name, value in columns.items():
-        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
-            first = int(np.argwhere(~np.isfinite(value))[0][0])
-            raise InputError(f"column '{name}', row {first}: not finite; drop or mend the row")
     own = np.arange(n)
     if "host_row" not in columns and {"halo_id", "host_halo_id"} <= set(columns):
         columns.update(_hosts(columns))
+    elif "host_row" not in columns and "host_halo_id" in columns:
+        raise InputError("column 'host_halo_id': hosts are found by it among 'halo_id'; give both, or host_row")
     columns.setdefault("host_row", own)
     _check_rows(columns, n)
     columns.setdefault("galaxy_id", columns.get("halo_id", own))
     columns.setdefault("is_central", columns["host_row"] == own)
-    if "redshift" in columns and n and np.min(columns["redshift"]) < 0:
-        raise InputError(f"column 'redshift', row {int(np.argmin(columns['redshift']))}: negative")
     return columns
+
+
+def _check_distances(columns: Mapping[str, np.ndarray]) -> None:
+    """Raise InputError for light from no distance, which has no magnitude."""
+    at_hand = np.flatnonzero(columns.get("redshift", np.ones(1)) == 0.0)
+    if len(at_hand):
+        raise InputError(f"column 'redshift', row {at_hand[0]}: 0, where light has no magnitude; give one above 0")
+
+
+def _check_finite(columns: Mapping[str, np.ndarray]) -> None:
+    """Raise InputError, naming column and row, for numbers that came out not finite."""
+    for name, values in columns.items():
+        if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
+            row = int(np.argwhere(~np.isfinite(values))[0][0])
+            raise InputError(f"column '{name}', row {row}: comes out not finite; what is given in that row?")
 
 
 def _hosts(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -95,6 +95,7 @@ class StoredTable:
         return read_column(self.path, self.part, name, np.arange(first, last))
 
     def _index(self, name: str) -> np.ndarray:
-        group = zarr.open_group(self.path, mode="r", zarr_format=3)
-        array = group.get(f"{INDEX}/{name}")
-        return np.asarray(array[:]) if isinstance(array, zarr.Array) else np.empty(0, np.int64)
+        problem = store.tables_damage(self.path, self.part, f"{INDEX}/")
+        if problem:
+            raise InputError(f"{self.path}: {problem}; {remedy(self.path, self.part)}")
+        return np.asarray(zarr.open_array(self.path / INDEX / name, mode="r", zarr_format=3)[:])

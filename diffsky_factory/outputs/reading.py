@@ -226,6 +226,9 @@ def _opened(path: str, name: str, layout: str, array: str) -> tuple[Part, zarr.A
     part = store.read_part(path, name)
     if part.hash != layout:
         raise InputError(f"{path}: was replaced by another store since it was opened; open it again")
+    problem = store.tables_damage(Path(path), part, f"{part.path(part.array(array))}/zarr.json")
+    if problem:  # what it says of the bytes would be believed: another type, another size, another order
+        raise InputError(f"{path}: {problem}; {_mending(path, name)}")
     return part, zarr.open_array(Path(path) / part.path(part.array(array)), mode="r", zarr_format=3)
 
 

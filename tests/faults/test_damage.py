@@ -219,3 +219,22 @@ def test_a_calibration_that_changed_since_the_store_was_begun_is_refused(plain, 
     monkeypatch.setattr(type(load_calibration(mine)), "hash", property(lambda self: "another"))
     with pytest.raises(ValueError, match="has other values than when the store was begun"):
         resume(tmp_path / "mock.zarr")
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("data_type", "float32"),
+        ("fill_value", 7.0),
+        ("shape", [32]),
+        ("codecs", [{"name": "bytes", "configuration": {"endian": "big"}}]),
+    ],
+)
+def test_what_an_array_says_of_itself_is_compared_with_what_was_committed(what, says, plain_copy):
+    """A number of another type, order or size is none that was written."""
+    file = plain_copy / "galaxies/ra/zarr.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), what: says}))
+    with pytest.raises(ValueError, match=r"ra/zarr.json is damaged; .*diffsky-factory resume"):
+        np.asarray(open_catalog(plain_copy).ra)
+    resume(plain_copy)
+    assert np.isfinite(np.asarray(open_catalog(plain_copy).ra)).all()

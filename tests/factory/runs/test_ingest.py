@@ -137,6 +137,13 @@ def test_a_store_of_halos_is_verified_and_its_damage_is_not_read_as_data(reader,
         with pytest.raises(dff.InputError, match="ingest the same simulation"):
             stored.halos(0, int(stored.tiles(0, EVERYWHERE)[0]), EVERYWHERE)
         file.write_bytes(kept)
+    index = next(file for file in sorted((path / "index/cells").rglob("c/0")))
+    kept = index.read_bytes()
+    index.unlink()
+    stored = open_simulation(str(path))
+    with pytest.raises(dff.InputError, match=r"index/cells/.* is missing"):
+        stored.halos(0, 0, EVERYWHERE)
+    index.write_bytes(kept)
     with pytest.raises(dff.InputError, match="holds halos that were ingested; ingest the same simulation"):
         dff.resume(path)
 
