@@ -108,11 +108,12 @@ def list_(kind: str | None) -> None:
 def show(name: str) -> None:
     """Print an entry, or what a store holds."""
     from diffsky_factory.core.errors import InputError, near
+    from diffsky_factory.core.user_files import user_path
     from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path
 
     found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
-    if not found and Path(name).exists():
-        _show_dataset(Path(name))
+    if not found and user_path(name).exists():
+        _show_dataset(user_path(name))
         return
     if not found:
         raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 
 from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError, near, shown
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
@@ -282,7 +283,7 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
         content, source = {"name": "unnamed", **recipe}, "recipe"
     else:
         is_file = str(recipe).endswith((".yaml", ".yml"))
-        path = Path(recipe) if is_file else entry_path("recipes", str(recipe))
+        path = user_path(recipe) if is_file else entry_path("recipes", str(recipe))
         content, source = {"name": path.stem, **read_yaml(path)}, str(path)
     unknown = sorted(set(changes) - set(Recipe.model_fields))
     if unknown:

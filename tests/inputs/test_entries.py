@@ -1,5 +1,6 @@
 """Entries of users: any text and any document is an entry or bad input, said in one line that can be read."""
 
+import os
 from contextlib import suppress
 
 import pytest
@@ -7,9 +8,11 @@ import yaml
 from hypothesis import given, settings
 
 from diffsky_factory.core.errors import LONGEST, InputError
-from diffsky_factory.inputs.calibrations import SCHEMA, load_calibration
+from diffsky_factory.inputs.calibrations import SCHEMA, load_calibration, save_calibration
 from diffsky_factory.inputs.entries import checked, entry_path, read_yaml
+from diffsky_factory.inputs.halo_growth import load_growth_mixture
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
+from diffsky_factory.inputs.templates import load_templates
 from tests.documents import DOCUMENTS, TEXTS, changed
 
 CALIBRATION = read_yaml(entry_path("calibrations", "default_merging"))
@@ -42,6 +45,20 @@ def test_numbers_by_colons_are_refused_with_what_to_write(file):
     said = refused(file, f"schema: {SCHEMA}\nparameters: {{group: {{a: -1:30}}}}\n")
     assert "parameters.group.a" in said
     assert "(got '-1:30'); write degrees as a decimal number" in said
+
+
+def test_the_home_folder_and_what_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    saved = save_calibration(load_calibration("default_merging"), "~/mine.yaml")
+    assert saved == tmp_path / "mine.yaml"
+    assert load_calibration("~/mine.yaml").hash == load_calibration("default_merging").hash
+    os.mkfifo(tmp_path / "pipe.yaml")
+    os.mkfifo(tmp_path / "pipe.h5")
+    for read, path in [(load_calibration, "~/pipe.yaml"), (load_growth_mixture, "~/pipe.yaml")]:
+        with pytest.raises(InputError, match="is a pipe"):
+            read(path)
+    with pytest.raises(InputError, match="is a pipe"):
+        load_templates("~/pipe.h5")
 
 
 def each_is_an_entry_or_bad_input(file, text, document):
