@@ -7,6 +7,7 @@ import pytest
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common import text_rows
+from diffsky_factory.inputs.readers.open import open_snapshots
 from diffsky_factory.inputs.readers.rockstar.out import RockstarOut
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 
@@ -113,6 +114,16 @@ def test_a_packed_list_is_the_text_it_holds(tmp_path, monkeypatch):
     packed.write_bytes(packed.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"out_12\.list\.gz: cannot be unpacked"):
         everything(RockstarOut((packed,), plain.entry))
+
+
+def test_files_of_an_entry_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    entry = tmp_path / "elsewhere" / "mine.yaml"
+    entry.parent.mkdir()
+    entry.write_text("format: rockstar_out\nfiles: [~/out_*.list]\n")
+    (reader,) = open_snapshots("~/elsewhere/mine.yaml")
+    assert reader.files == (tmp_path / "out_12.list",)
 
 
 def test_a_row_without_end_is_refused(tmp_path):

@@ -305,6 +305,10 @@ class TextFile(TableFile):
         """Refuse lines that have not a word for each column, from which values would move to others."""
         width, delimiter = len(self.units), "," if self._separator == "," else None
         for row, line in enumerate(text.split(b"\n")):
+            before = line.partition(b"#")[0]
+            line = line if b'"' in before else before  # within quotes it begins no comment
+            if line.count(b'"') % 2:
+                raise InputError(f"{place(self.path, begin, row)}: a quote has no end in its line; mend the line")
             words = _words(line, delimiter)
             if words and len(words) != width:
                 raise InputError(
@@ -323,11 +327,11 @@ class TextFile(TableFile):
 
 
 def _words(line: bytes, delimiter: str | None) -> list:
-    """Words of a line up to a comment; between blanks, where there is no delimiter."""
+    """Words of a line; between blanks, where there is no delimiter."""
     if b'"' in line:
         text = line.decode(errors="replace").strip()
         return next(csv.reader([text], delimiter=delimiter or " ", skipinitialspace=True), [])
-    line = line.partition(b"#")[0].strip()
+    line = line.strip()
     return line.split(delimiter.encode() if delimiter else None) if line else []
 
 
