@@ -50,9 +50,8 @@ def _fail(problem: str, code: int) -> None:
 
 def _recipe(name: str, pairs: tuple[str, ...]):
     """The recipe of this name or path with the fields of `--set` replaced."""
-    import yaml
-
     from diffsky_factory.core.errors import InputError
+    from diffsky_factory.core.yaml_reading import parsed
     from diffsky_factory.factory.recipe import load_recipe
 
     changes = {}
@@ -60,10 +59,7 @@ def _recipe(name: str, pairs: tuple[str, ...]):
         field, equals, value = pair.partition("=")
         if not (field and equals):
             raise InputError(f"--set {pair!r}: write field=value")
-        try:
-            changes[field] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {pair!r}: {value!r} is not valid YAML; quote it in the shell") from error
+        changes[field] = parsed(value, f"--set {pair} (quote it in the shell)")
     return load_recipe(name, **changes)
 
 
@@ -119,11 +115,12 @@ def list_(kind: str | None) -> None:
 def show(name: str) -> None:
     """Print an entry, or what a store holds."""
     from diffsky_factory.core.errors import InputError, near
+    from diffsky_factory.core.user_files import user_path
     from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path
 
     found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
-    if not found and Path(name).exists():
-        _show_dataset(Path(name))
+    if not found and user_path(name).exists():
+        _show_dataset(user_path(name))
         return
     if not found:
         raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
@@ -142,9 +139,8 @@ def show(name: str) -> None:
 @_clear_errors
 def ingest(simulation: str, path: Path, memory: str, **options) -> None:
     """Read a simulation, in any known format, into a store of halos; goes on where it was cut off."""
-    import yaml
-
     from diffsky_factory.core.errors import InputError
+    from diffsky_factory.core.yaml_reading import parsed
     from diffsky_factory.factory.runs.ingest import ingest as read_in
 
     given = {name: value for name, value in options.items() if value is not None}
@@ -153,7 +149,7 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
     if "at" in given:
         given["redshift"] = given.pop("at")
     if "region" in given:
-        given["region"] = yaml.safe_load(given["region"])
+        given["region"] = parsed(given["region"], f"--region {given['region']} (quote it in the shell)")
     with _progress("reading", "pieces", "halos") as progress:
         made = read_in(simulation, path, memory=memory, progress=progress, **given)
     out.print(str(made), markup=False, highlight=False, soft_wrap=True)

@@ -1,9 +1,11 @@
 """The command line: what it prints, and one clear line for everything it cannot do."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -101,6 +103,9 @@ def test_status_and_verify_say_how_a_store_is(plain_copy):
         ("seed", "write field=value"),
         ("=3", "write field=value"),
         ("bands=[lsst_r", "not valid YAML"),
+        ("seed={a: 1, a: 2}", "'a' is given twice"),
+        ("seed=!!int ''", "'' is no int"),
+        ("seed=!!python/name:os.system", "means nothing here"),
         ("bandz=[lsst_r]", "did you mean bands"),
         ("path=elsewhere", "no field 'path'"),
         ("recipe=example", "no field 'recipe'"),
@@ -137,6 +142,35 @@ def test_a_file_that_is_not_what_it_says_is_one_line(name, content, wanted, tmp_
     (tmp_path / name).write_bytes(content)
     assert wanted in refused("build", name, "--out", "mock.zarr")
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("pipe", "a pipe"), ("/dev/zero", "a device"), ("pipe.yaml", "a pipe"), ("folder.yaml", "a folder")],
+)
+def test_what_is_no_file_is_one_line_at_once(path, kind, plain_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    os.mkfifo("pipe.yaml")
+    Path("folder.yaml").mkdir()
+    wanted = f"{path}: is {kind}, not a file; name a file"
+    if path.endswith(".yaml"):
+        assert wanted in refused("build", path, "--out", "mock.zarr")
+    assert wanted in refused("build", plain_file, "--out", "mock.zarr", "--set", f"simulation={path}")
+    assert wanted in refused("ingest", path, "--out", "halos.zarr")
+
+
+def test_a_tilde_is_the_home_folder(plain_file, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    (home / "mine.yaml").write_bytes(plain_file.read_bytes())
+    run("plan", "~/mine.yaml")
+    assert "halos" in run("ingest", two_snapshots(home), "--out", "~/halos.zarr", "--at", 1).stdout
+    assert "13 rows in" in run("show", "~/halos.zarr").stdout
+    assert run("status", "~/halos.zarr").exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
 
 
 @pytest.mark.parametrize("content", [b"1 2 3\n", b"\xff\xfe\x00\x01" * 100, b"", b"#ID UPID\n1 2\n"])

@@ -14,6 +14,8 @@ import jax
 import numpy as np
 from platformdirs import user_cache_dir
 
+from diffsky_factory.core.user_files import user_path
+
 FOLDER = "DIFFSKY_FACTORY_CACHE"
 """Environment variable: the folder, instead of the user's cache folder; "off" keeps nothing."""
 
@@ -27,7 +29,7 @@ def cache_folder() -> Path | None:
     chosen = os.environ.get(FOLDER, "")
     if chosen.lower() == "off":
         return None
-    return Path(chosen) if chosen else Path(user_cache_dir("diffsky_factory"))
+    return user_path(chosen) if chosen else Path(user_cache_dir("diffsky_factory"))
 
 
 def fingerprint(parts: Iterable) -> str:

@@ -2,10 +2,27 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
+
+LONGEST = 2000  # characters of a message, chosen: what is wrong and what to do, also in a list of many
+_repr = Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 100
+_repr.maxlevel, _repr.maxlist, _repr.maxtuple, _repr.maxdict = 4, 10, 10, 10
 
 
 class InputError(ValueError):
-    """Something given from outside that cannot be used; its text says what, where, and what to do."""
+    """Something given from outside that cannot be used; its text says what, where, and what to do.
+
+    A text that is too long to read has its beginning and its end.
+    """
+
+    def __init__(self, text: str = ""):
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 500]} ... {text[-490:]}")
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: written out, but for what is long or deep."""
+    return _repr.repr(value)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -5,6 +5,8 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+from diffsky_factory.core.user_files import user_path
+
 LOGGER = "diffsky_factory"
 _USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -27,7 +29,7 @@ def log_to(path: str | Path, level: int = logging.INFO) -> logging.Handler:
 
     Raises OSError where the file cannot be written.
     """
-    handler = logging.FileHandler(path)
+    handler = logging.FileHandler(user_path(path))
     handler.setFormatter(JsonLines())
     logger = logging.getLogger(LOGGER)
     logger.setLevel(min(level, logger.level or level))

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from diffsky_factory.core.user_files import user_path
+
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -12,7 +14,7 @@ USER_PATH = "DIFFSKY_FACTORY_CATALOG_PATH"
 
 def user_folders() -> tuple[Path, ...]:
     """The folders that the environment variable names, the first to be searched first."""
-    return tuple(Path(folder) for folder in os.environ.get(USER_PATH, "").split(os.pathsep) if folder)
+    return tuple(user_path(folder) for folder in os.environ.get(USER_PATH, "").split(os.pathsep) if folder)
 
 
 def resource(*parts: str) -> Path:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.yaml_reading import read_yaml_file
 
 
 class Named(BaseModel):
@@ -37,10 +37,7 @@ def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:
 
 
 def _entries(file: Path) -> list[dict]:
-    try:
-        entries = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: cannot be read ({error})") from error
+    entries = read_yaml_file(file)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{file}: a list of entries is wanted, each of which begins with '- name: ...'")
     return entries

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.opening.datasets import open_store
 from diffsky_factory.factory.opening.rows import checked_selection
@@ -66,7 +67,7 @@ def chunks_of(source: "xr.Dataset | Recipe | Mapping[str, Any] | str | Path") ->
     Raises InputError for what is none of them, or a dataset whose rows are not known to be those of its store.
     """
     if isinstance(source, str | Path):
-        return _of_dataset(open_store(source)) if store.is_store(Path(source)) else _of_recipe(load_recipe(source))
+        return _of_dataset(open_store(source)) if store.is_store(user_path(source)) else _of_recipe(load_recipe(source))
     if isinstance(source, Recipe | Mapping) and not isinstance(source, xr.Dataset):  # which is a Mapping too
         return _of_recipe(load_recipe(source))
     if isinstance(source, xr.Dataset):

@@ -11,7 +11,8 @@ from astropy import units
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from diffsky_factory.core.declared import Declared
-from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.errors import InputError, near, shown
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
@@ -29,7 +30,7 @@ def _quantity(unit: units.UnitBase, what: str):
     def convert(value: Any) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
-        wrong = f"{value!r} is not a number, with or without a unit, of {what}, such as '1 {unit}'"
+        wrong = f"{shown(value)} is not a number, with or without a unit, of {what}, such as '1 {unit}'"
         if isinstance(value, str) and WITH_H.search(value):
             raise ValueError(f"{wrong}; units are without h: divide by it first")
         try:
@@ -282,7 +283,7 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
         content, source = {"name": "unnamed", **recipe}, "recipe"
     else:
         is_file = str(recipe).endswith((".yaml", ".yml"))
-        path = Path(recipe) if is_file else entry_path("recipes", str(recipe))
+        path = user_path(recipe) if is_file else entry_path("recipes", str(recipe))
         content, source = {"name": path.stem, **read_yaml(path)}, str(path)
     unknown = sorted(set(changes) - set(Recipe.model_fields))
     if unknown:

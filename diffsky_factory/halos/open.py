@@ -10,6 +10,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import note
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.halos.completion.completed import NOTHING_MORE, CompletedHalos, Completion
 from diffsky_factory.halos.cone.box_cone import BoxCone
 from diffsky_factory.halos.cone.forest_cone import ForestCone
@@ -150,9 +151,10 @@ def halo_table(
     name: str | Path, *, redshift: tuple[float, float] | float | None = None, region: Mapping | None = None
 ) -> StoredTable | TableInMemory:
     """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
-    if Path(name).is_dir() and is_halo_store(Path(name)):
-        note(Path(name) / PLAN)
-        return StoredTable(Path(name))
+    path = user_path(name)
+    if path.is_dir() and is_halo_store(path):
+        note(path / PLAN)
+        return StoredTable(path)
     readers = open_snapshots(name)
     note(*(file for reader in readers for file in reader.files))
     size = sum(file.stat().st_size for reader in readers for file in reader.files)

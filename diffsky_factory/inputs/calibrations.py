@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.parameters import Within, bounds
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.physics import INGREDIENTS, parameter_class, parameter_names
 
@@ -88,7 +89,7 @@ def load_calibration(name: str | Path) -> Calibration:
             first = first | part
         return first
     is_file = str(name).endswith((".yaml", ".yml"))
-    file = Path(name) if is_file else entry_path("calibrations", str(name))
+    file = user_path(name) if is_file else entry_path("calibrations", str(name))
     content = read_yaml(file)
     if content.get("schema") != SCHEMA:
         raise InputError(f"{file}: not a calibration: its schema is {content.get('schema')!r}, not {SCHEMA!r}")
@@ -100,7 +101,7 @@ def load_calibration(name: str | Path) -> Calibration:
 
 def save_calibration(calibration: Calibration, path: str | Path) -> Path:
     """Write a calibration as a yaml file that `load_calibration` reads back unchanged; returns the path."""
-    path = Path(path)
+    path = user_path(path)
     plain = {
         group: {name: float(np.asarray(value)) for name, value in values._asdict().items()}
         for group, values in calibration.parameters.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.text_files import lines_of
 
 HEADER = ["band", "wavelength", "transmission"]
 
@@ -28,11 +29,12 @@ def write_curves(path: Path, curves: Curves) -> None:
 def read_curves(path: Path) -> Curves:
     """The curves of a table; raises InputError, naming the file, where it cannot be read as one."""
     try:
-        with open(path, newline="") as file:
-            header, *lines = csv.reader(file)
+        header, *lines = csv.reader(line.decode() for line in lines_of(path))
         if header != HEADER:
             raise ValueError(f"its first line is {','.join(header)!r}, not {','.join(HEADER)!r}")
         return {band: _columns(of_band) for band, of_band in groupby(lines, key=itemgetter(0))}
+    except InputError:
+        raise
     except (OSError, ValueError, IndexError, csv.Error) as error:
         raise InputError(
             f"{path}: cannot be read as filter curves ({error}); restore it (reinstall diffsky_factory)"

@@ -6,16 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from diffsky_factory.core.errors import InputError, did_you_mean, near
-from diffsky_factory.core.files_read import note
+from diffsky_factory.core.errors import InputError, did_you_mean, near, shown
 from diffsky_factory.core.resources import resource, user_folders
+from diffsky_factory.core.yaml_reading import read_yaml_file
 
 KINDS = ("simulations", "templates", "filters", "igm", "calibrations", "halo_growth", "recipes")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was compiled
+SEXAGESIMAL = re.compile(r"[-+]?\d+(:\d+(\.\d*)?)+")  # 60 to a degree or hour, which one it is nobody says
+MOST_PROBLEMS = 10  # chosen: named of one entry
 
 
 class Record(BaseModel):
@@ -59,7 +59,10 @@ def checked(record: type[AnyRecord], content: dict[str, Any], source: object) ->
     try:
         return record.model_validate({str(name): value for name, value in content.items()})
     except ValidationError as error:
-        raise InputError(f"{source}: " + "; ".join(_problem(record, item) for item in error.errors())) from error
+        items = error.errors()
+        more = f"; and {len(items) - MOST_PROBLEMS} more" if len(items) > MOST_PROBLEMS else ""
+        problems = "; ".join(_problem(record, item) for item in items[:MOST_PROBLEMS])
+        raise InputError(f"{source}: {problems}{more}") from error
 
 
 def _problem(record: type[Record], item: ErrorDetails) -> str:
@@ -68,8 +71,10 @@ def _problem(record: type[Record], item: ErrorDetails) -> str:
         return f"no field {field!r}; {near(str(item['loc'][-1]), _fields(record, item['loc'][:-1]))}"
     if item["type"] == "literal_error":
         value, choices = item["input"], re.findall(r"'([^']*)'", item["ctx"]["expected"])
-        return f"{field}: {value!r} is none of {', '.join(choices)}{did_you_mean(str(value), choices)}"
-    given = f" (got {item['input']!r})" if item["type"] not in ("missing", "value_error") else ""
+        return f"{field}: {shown(value)} is none of {', '.join(choices)}{did_you_mean(str(value), choices)}"
+    given = f" (got {shown(item['input'])})" if item["type"] not in ("missing", "value_error") else ""
+    if isinstance(item["input"], str) and SEXAGESIMAL.fullmatch(item["input"].strip()):
+        given += "; write degrees as a decimal number"
     place = f"{field}: " if field else ""  # none where it is about several fields
     return place + " ".join(item["msg"].removeprefix("Value error, ").split()) + given
 
@@ -97,15 +102,7 @@ def check_sha256(path: Path, expected: str) -> None:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A yaml file that holds a mapping; raises InputError naming the file where it cannot be read as one."""
-    note(path)
-    try:
-        content = yaml.load(Path(path).read_text(), LOADER)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise InputError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+    content = read_yaml_file(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no mapping of names to values; it is not an entry")
     return content

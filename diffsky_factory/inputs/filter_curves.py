@@ -13,6 +13,8 @@ import numpy as np
 
 from diffsky_factory.core.cache import fingerprint
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_file
+from diffsky_factory.inputs.text_files import lines_of, suffix_of
 
 FILE_SUFFIXES = (".txt", ".dat", ".ecsv", ".csv", ".par")
 
@@ -93,22 +95,26 @@ def read_curve_file(name: str, path: Path) -> FilterCurve:
 
     Raises InputError where there is no such file, or it holds something else.
     """
+    path = user_file(path)
     if not path.exists():
         raise InputError(f"filter {name!r}: no file {path}")
     try:
-        columns = _ecsv_columns(path) if path.suffix == ".ecsv" else np.loadtxt(path, usecols=(0, 1), unpack=True)
+        lines = [line.decode() for line in lines_of(path)]
+        columns = _ecsv_columns(lines) if suffix_of(path) == ".ecsv" else np.loadtxt(lines, usecols=(0, 1), unpack=True)
+    except InputError:
+        raise
     except (ValueError, IndexError, TypeError) as error:
         raise InputError(f"filter {name!r}: {path} does not have two columns of numbers: {error}") from error
     wavelength, transmission = columns
     return FilterCurve(name, wavelength, transmission, f"file {path.name}")
 
 
-def _ecsv_columns(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _ecsv_columns(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """First two columns of an ECSV file, the first converted to Angstrom where it has a unit."""
     from astropy.table import Table
     from astropy.units import Angstrom
 
-    table = Table.read(path, format="ascii.ecsv")
+    table = Table.read(lines, format="ascii.ecsv")
     wavelength, transmission = (table[name] for name in table.colnames[:2])
     factor = 1.0 if wavelength.unit is None else wavelength.unit.to(Angstrom)
     return np.asarray(wavelength, np.float64) * factor, np.asarray(transmission, np.float64)

@@ -14,10 +14,12 @@ from astropy import units
 from pydantic import BeforeValidator, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.user_files import user_file
 from diffsky_factory.inputs.entries import Record, checked, entry_names
 from diffsky_factory.inputs.filter_curves import FILE_SUFFIXES, FilterCurve, problem_of_curve, read_curve_file
 from diffsky_factory.inputs.filter_sets import set_curve, set_entry
 from diffsky_factory.inputs.package_curves import read_unpinned_curve
+from diffsky_factory.inputs.text_files import stem_of, suffix_of
 
 
 def _in_unit(unit: units.UnitBase) -> BeforeValidator:
@@ -126,8 +128,8 @@ def _each(band: object) -> tuple[str | Curve, ...]:
         return (_own(band.name, band.wavelength, band.transmission),)
     if isinstance(band, Mapping):
         return (checked(Curve, dict(band), f"filter {band.get('name', '')!r}"),)
-    if isinstance(band, Path) or (isinstance(band, str) and band.endswith(FILE_SUFFIXES)):
-        return _each(read_curve_file(Path(band).stem, Path(band)))
+    if isinstance(band, Path) or (isinstance(band, str) and suffix_of(band) in FILE_SUFFIXES):
+        return _each(read_curve_file(stem_of(band), user_file(band)))
     if isinstance(band, str):
         return tuple(list_filters(band)) if band in entry_names("filters") else (str(band),)
     raise InputError(f"{band!r} is neither the name of a band, a path nor a curve")

@@ -10,6 +10,7 @@ from pydantic import Field
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.types import vector
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.inputs.entries import Record, Reference, checked, entry_path, read_yaml
 from diffsky_factory.physics.halos.mixture import GrowthMixtureParameters
 from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
@@ -46,7 +47,7 @@ def load_growth_mixture(name_or_path: str | Path = DEFAULT) -> GrowthMixturePara
 
 @lru_cache
 def _load(name: str) -> GrowthMixtureParameters:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else entry_path("halo_growth", name)
+    path = user_path(name) if name.endswith((".yaml", ".yml")) else entry_path("halo_growth", name)
     entry = checked(GrowthMixtureEntry, read_yaml(path), path)
     for kind, rows in (("satellites", entry.satellites), ("centrals", entry.centrals)):
         if len(rows) != entry.components or any(len(row) != NUMBERS for row in rows):

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from diffsky_factory.core.files_read import note
+from diffsky_factory.core.user_files import user_file
 from diffsky_factory.inputs.entries import (
     InputError,
     Record,
@@ -85,7 +86,7 @@ def load_templates(name_or_path: str | Path) -> Templates:
     Raises InputError, naming what is wrong in which file.
     """
     if Path(name_or_path).suffix in (".h5", ".hdf5"):
-        path = Path(name_or_path)
+        path = user_file(name_or_path)
         note(path)
         return _read(path, name=path.stem, reference=f"file {path.name}")
     entry, entry_path = read_entry("templates", str(name_or_path), TemplatesEntry)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_file
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.part import Part
 
@@ -199,11 +200,13 @@ def _read_moc(given: str | Path) -> Any:
     is_file = isinstance(given, Path) or text.lower().endswith(MOC_ENDINGS)
     try:
         if is_file:
-            return MOC.load(text, "fits")
+            return MOC.load(str(user_file(text)), "fits")
         beyond = [order for order in re.findall(r"(\d+)/", text) if int(order) > tiles.FINEST]
         if beyond:
             raise ValueError(f"order {beyond[0]} is beyond {tiles.FINEST}")
         return MOC.from_string(text, "ascii")
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         what = f"{given}: cannot be read as a MOC" if is_file else f"moc {text[:60]!r} is no MOC in text form"

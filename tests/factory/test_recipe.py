@@ -1,9 +1,13 @@
 """Recipes: what they accept, and one line for everything they do not."""
 
 import json
+from contextlib import suppress
 
 import jsonschema
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
@@ -11,10 +15,22 @@ from diffsky_factory.factory.opening.catalogs import list_catalogs
 from diffsky_factory.factory.recipe import Recipe, load_recipe, recipe_from_text
 from diffsky_factory.factory.records import json_schema
 from diffsky_factory.factory.runs.planning import plan_build
-from diffsky_factory.inputs.entries import entry_names
+from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
 from diffsky_factory.inputs.filters import band_names, list_filters
+from tests.documents import DOCUMENTS, TEXTS, changed
 
+EXAMPLE = read_yaml(entry_path("recipes", "example"))
 CONE = {"ra": 10.0, "dec": -5.0, "radius": 0.5}
+CURVE = {"name": "box", "wavelength": [6000.0, 6000.1, 7000.0], "transmission": [0.0, 1.0, 0.0]}
+REGIONS = [
+    {"cone": CONE},
+    {"rectangle": {"ra": [10, 20], "dec": [0, 1]}},
+    {"polygon": {"ra": [0, 1, 1], "dec": [0, 0, 1]}},
+    {"moc": "3/1"},
+    {"order": 3, "pixels": [1]},
+]
+OTHERS = {"bands": ["lsst_r", CURVE], "columns": ["mag_true"], "replace": {"photometry": "photometry"}}
+RECIPES = st.sampled_from([{**EXAMPLE, **OTHERS, "region": region} for region in REGIONS]).flatmap(changed)
 
 
 def refused(**changes):
@@ -111,6 +127,7 @@ def test_the_vertices_of_a_polygon_may_have_units():
         ({"halo_mass_min": "1e11 Msun/h"}, ["halo_mass_min", "without h"]),
         ({"halo_mass_min": "1e11 h^-1 Msun"}, ["halo_mass_min", "without h"]),
         ({"halo_mass_min": "1e11 Mpc"}, ["halo_mass_min", "mass", "1 solMass"]),
+        ({"region": {"cone": {**CONE, "dec": "-1:30"}}}, ["region.cone.dec", "write degrees as a decimal number"]),
         ({"halo_mass_min": "much"}, ["halo_mass_min", "'much'"]),
         ({"halo_mass_min": [1e11]}, ["halo_mass_min", "[100000000000.0]"]),
         ({"halo_mass_min": True}, ["halo_mass_min", "True"]),
@@ -196,6 +213,34 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
             load_recipe(tmp_path / name)
     with pytest.raises(InputError, match="did you mean example"):
         load_recipe("exampel")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("recipes") / "mine.yaml"
+
+
+def each_is_a_recipe_or_bad_input(file, text, document):
+    for written in (text, yaml.safe_dump(document)):
+        file.write_bytes(written.encode(errors="surrogatepass"))
+        with suppress(InputError):
+            load_recipe(file)
+    if isinstance(document, dict):
+        with suppress(InputError):
+            load_recipe(document)
+
+
+@settings(max_examples=30)
+@given(TEXTS, DOCUMENTS | RECIPES)
+def test_anything_is_a_recipe_or_bad_input(file, text, document):
+    each_is_a_recipe_or_bad_input(file, text, document)
+
+
+@pytest.mark.thorough
+@settings(max_examples=1000)
+@given(TEXTS, DOCUMENTS | RECIPES)
+def test_anything_at_all_is_a_recipe_or_bad_input(file, text, document):
+    each_is_a_recipe_or_bad_input(file, text, document)
 
 
 def test_a_recipe_is_frozen():

@@ -1,5 +1,7 @@
 """Filter curves: by name, pinned; of one's own; and what a bad curve says."""
 
+import gzip
+import os
 import sys
 
 import numpy as np
@@ -271,6 +273,31 @@ def test_an_ecsv_file_is_converted_to_angstrom(tmp_path):
     table = Table({"wavelength": TRIANGLE[0] / 10.0, "transmission": TRIANGLE[1]}, units={"wavelength": "nm"})
     table.write(path, format="ascii.ecsv")
     np.testing.assert_allclose(load_filters([path])[0].wavelength, TRIANGLE[0])
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".ecsv"])
+def test_a_packed_file_is_the_text_it_holds_and_home_is_known(suffix, tmp_path, monkeypatch):
+    text = b"wavelength transmission\n" if suffix == ".ecsv" else b""
+    if suffix == ".ecsv":
+        columns = b"# - {name: wavelength, datatype: float64}\n# - {name: transmission, datatype: float64}\n"
+        text = b"# %ECSV 1.0\n# ---\n# datatype:\n" + columns + text
+    text += b"4000 0\n5000 1\n6000 0\n"
+    (tmp_path / f"narrow{suffix}.gz").write_bytes(gzip.compress(text))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (curve,) = load_filters([f"~/narrow{suffix}.gz"])
+    assert curve.name == "narrow"
+    np.testing.assert_array_equal(curve.wavelength, [4000.0, 5000.0, 6000.0])
+    (tmp_path / f"cut{suffix}.gz").write_bytes(gzip.compress(text)[:-10])
+    with pytest.raises(ValueError, match=rf"cut{suffix}\.gz: cannot be unpacked"):
+        load_filters([f"~/cut{suffix}.gz"])
+
+
+def test_a_pipe_or_a_device_is_no_curve(tmp_path):
+    os.mkfifo(tmp_path / "curve.txt")
+    (tmp_path / "zero.txt").symlink_to("/dev/zero")
+    for name in ("curve.txt", "zero.txt"):
+        with pytest.raises(ValueError, match="not a file"):
+            load_filters([tmp_path / name])
 
 
 def test_needless_zeros_are_trimmed_and_one_is_kept_on_each_side():

@@ -1,5 +1,7 @@
 """Sets of HEALPix cells: rims against the pixels they are made of, and MOCs against mocpy."""
 
+import os
+
 import healpy
 import numpy as np
 import pytest
@@ -11,6 +13,12 @@ from diffsky_factory.sky.regions import Pixels, region
 from tests.sky.forms import even_points
 
 TEXT = "1/2 3/3 100-110 6/5000-6000"
+
+
+def test_a_pipe_is_no_footprint(tmp_path):
+    os.mkfifo(tmp_path / "moc.fits")
+    with pytest.raises(InputError, match=r"moc\.fits: is a pipe, not a file"):
+        moc_region(tmp_path / "moc.fits")
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 4, 8])

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.user_files import user_file
 from diffsky_factory.factory.opening.datasets import is_saved, open_saved, open_store
 from diffsky_factory.factory.opening.mock import make_halos
 from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, read_yaml
@@ -40,7 +41,7 @@ def open_catalog(
     A store that is not complete opens with allow_partial=True, and then shows its committed tiles.
     Raises InputError where there is no such catalog, listing near matches, or where it is damaged.
     """
-    path = Path(name)
+    path = user_file(name, folders=True)
     if is_store(path) and not is_halo_store(path):
         if options:
             raise InputError(f"{path}: a store takes no option {', '.join(options)}; select from the dataset")

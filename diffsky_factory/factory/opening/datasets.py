@@ -9,6 +9,7 @@ import xarray as xr
 import zarr
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.opening.selection import ATTRIBUTE, Selection, fingerprint_of_ranges
 from diffsky_factory.factory.opening.sources import OPEN_TILES, STORE
 from diffsky_factory.outputs import store
@@ -34,7 +35,7 @@ def open_store(path: str | Path, *, part: str | None = None, allow_partial: bool
     A part that is not complete is opened with allow_partial=True alone, and then shows its committed tiles.
     Raises InputError where there is no such store, where it is damaged, or where it is not complete.
     """
-    path = Path(path).absolute()
+    path = user_path(path).absolute()
     layout, tiles = readable(path, part, allow_partial=allow_partial)
     ds = open_part(path, layout, tiles)
     if layout.rows.partition != "pieces":
@@ -52,7 +53,7 @@ def open_tree(path: str | Path) -> xr.DataTree:
 
     Raises InputError where there is no store, or where its first part is not complete.
     """
-    path = Path(path).absolute()
+    path = user_path(path).absolute()
     parts = [store.read_part(path, name) for name in store.part_names(path)]
     nodes = {part.name: open_store(path, part=part.name) for part in parts[:1]}
     nodes |= {part.name: open_store(path, part=part.name) for part in parts[1:] if store.is_complete(path, part)}

@@ -19,6 +19,7 @@ from dask.base import tokenize
 from diffsky_factory.core.columns import columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.expressions import condition
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.opening import tables
 from diffsky_factory.factory.opening.cuts import Cut, InTiles, Where
 from diffsky_factory.factory.opening.explained import Explanation, explained
@@ -263,7 +264,7 @@ class Catalogue:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write a Parquet file, some rows at a time: one row a galaxy, one column a band, units as metadata."""
-        tables.to_parquet(self._ds, self._dimension, Path(path))
+        tables.to_parquet(self._ds, self._dimension, user_path(path))
 
     # how
 

@@ -10,6 +10,7 @@ from diffsky_factory.core.declared import Declared, declared_at
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import module, path_of
 from diffsky_factory.core.scopes import scoped, split
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.recomputed import Request, recomputation, request_from_text
 from diffsky_factory.factory.runs import checks
 from diffsky_factory.factory.runs.job import Job, Outcome, Progress, Tile, run
@@ -45,7 +46,8 @@ def add(
     Files of other parts are not touched. Raises InputError where the store has another part of that name, or does not
     keep what the columns follow from.
     """
-    path, part = Path(path), store.read_part(path)
+    path = user_path(path)
+    part = store.read_part(path)
     if not NAME.fullmatch(name) or name.partition("/")[0] in RESERVED:
         raise InputError(
             f"part {name!r}: write it as kind/name, in small letters, digits and _, such as 'surveys/lsst_y10'; "

@@ -13,6 +13,7 @@ from diffsky_factory import __version__
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.constants import kind_of
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.runs import checks, zones
@@ -93,7 +94,7 @@ def build(
     progress : called as progress(tiles done, tiles, rows done, rows)
     Raises InputError, with nothing written, for anything wrong with recipe, inputs or path.
     """
-    path = Path(path)
+    path = user_path(path)
     parts = assembly(load_recipe(recipe, **changes).text)
     begun = store.is_store(path)
     if not begun and not store.is_free(path):

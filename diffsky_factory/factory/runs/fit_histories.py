@@ -16,6 +16,7 @@ from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.machine import cores
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.fitting import fit_growth
 from diffsky_factory.factory.runs.job import Job, Progress, Tables, Tile, run
 from diffsky_factory.halos.open import open_histories
@@ -73,7 +74,7 @@ def fit_histories(
     Halos without a fit have NaN as parameters, and `has_mah_fit` is false.
     Raises InputError for anything wrong with histories or path; what was committed by then is kept.
     """
-    path = Path(path)
+    path = user_path(path)
     source: Histories
     if isinstance(histories, str | Path):
         source = open_histories(histories)

@@ -13,6 +13,7 @@ import numpy as np
 
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.runs.job import Job, Tables, Tile, run
 from diffsky_factory.factory.runs.tasks import alone
 from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, Product, database, gathered_columns
@@ -58,7 +59,7 @@ def ingest(
         without a redshift range stays a box
     Raises InputError naming the file and what is wrong with it; the store is complete or not there.
     """
-    path, start = Path(path), time.perf_counter()
+    path, start = user_path(path), time.perf_counter()
     if path.exists() and not _is_unfinished(path):
         raise InputError(f"{path}: exists; choose another place or remove it")
     reader = open_reader(simulation, **options)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.runs import add as adding
 from diffsky_factory.factory.runs import build as building
 from diffsky_factory.factory.runs.build import Summary
@@ -53,7 +54,7 @@ def status(path: str | Path, *, verify: bool = False) -> Status:
 
     Raises InputError where there is no store, or its plan cannot be read.
     """
-    path = Path(path)
+    path = user_path(path)
     parts = tuple(_part_status(path, store.read_part(path, name), verify) for name in store.part_names(path))
     first = parts[0]
     root = store.root_damage(path) if verify else None
@@ -69,7 +70,7 @@ def resume(
 
     Arguments and errors as in `build`; what it is made from stands in the store.
     """
-    path = Path(path)
+    path = user_path(path)
     first = store.read_part(path)
     if first.job not in FINISH:
         raise InputError(f"{path}: {_HELD.get(first.job, 'is not built here')}; {remedy(path, first)} to finish it")

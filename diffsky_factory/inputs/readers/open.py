@@ -5,6 +5,7 @@ from pathlib import Path
 
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.imports import imported, is_path
+from diffsky_factory.core.user_files import user_file, user_path
 from diffsky_factory.inputs.entries import checked, entry_names, read_entry, read_yaml
 from diffsky_factory.inputs.readers.reader import Reader
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
@@ -33,7 +34,7 @@ def find_entry(name: str | Path) -> SimulationEntry | None:
     """The entry of a name, or in a yaml file; None for any other path."""
     if str(name) in entry_names("simulations"):
         return read_entry("simulations", str(name), SimulationEntry)[0].model_copy(update={"name": str(name)})
-    path = Path(name)
+    path = user_path(name)
     if path.suffix in (".yaml", ".yml"):
         return checked(SimulationEntry, {"name": path.stem, **read_yaml(path)}, path)
     return None
@@ -46,7 +47,7 @@ def open_snapshots(name: str | Path) -> tuple[Reader, ...]:
     DIFFSKY_FACTORY_DATA, in a folder of the simulation's name or without one.
     Raises InputError for an unknown name, missing files, or a file that no reader knows.
     """
-    entry, path = find_entry(name), Path(name)
+    entry, path = find_entry(name), user_file(name, folders=True)
     if entry is not None:
         reader = reader_class(entry.format, f"simulation '{entry.name}', format")
         return tuple(reader(files, entry) for files in _by_snapshot(_files(entry, path), reader.snapshot))
@@ -101,14 +102,15 @@ def _by_snapshot(files: tuple[Path, ...], snapshot: str) -> list[tuple[Path, ...
 
 def _files(entry: SimulationEntry, path: Path) -> tuple[Path, ...]:
     """Files of an entry, sorted within each of its patterns, which may be absolute."""
-    if entry.files and all(Path(pattern).is_absolute() for pattern in entry.files):
+    given = [user_path(pattern) for pattern in entry.files]
+    if given and all(pattern.is_absolute() for pattern in given):
         folders = [Path("/")]
     else:
         folders = [path.parent] if path.suffix in (".yaml", ".yml") else []
         for folder in filter(None, os.environ.get(DATA_PATH, "").split(os.pathsep)):
-            folders += [Path(folder) / entry.name, Path(folder)]
+            folders += [user_path(folder) / entry.name, user_path(folder)]
     for folder in folders:
-        patterns = [str(Path(pattern).relative_to("/")) if folder == Path("/") else pattern for pattern in entry.files]
+        patterns = [str(pattern.relative_to("/") if folder == Path("/") else pattern) for pattern in given]
         found = [file for pattern in patterns for file in sorted(folder.glob(pattern))]
         if found:
             return tuple(found)

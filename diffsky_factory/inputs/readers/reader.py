@@ -13,6 +13,7 @@ import numpy as np
 
 from diffsky_factory.core.columns import column, columns
 from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.user_files import user_file
 from diffsky_factory.inputs.entries import Record, checked
 from diffsky_factory.inputs.readers.common.snapshots import inside_box
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
@@ -79,6 +80,9 @@ class Reader(ABC):
 
     snapshot: ClassVar[Literal["all", "file", "folder"]] = "all"
     """Which files of an entry are one product: all, each one, or those in a folder."""
+
+    folders: ClassVar[bool] = False
+    """Whether a file may be a folder, such as a Zarr store."""
 
     alone: ClassVar[str] = ""
     """Why several files are not one product, where that is so."""
@@ -260,7 +264,7 @@ class Reader(ABC):
                 "name one file in its entry"
             )
         for path in files:
-            if not path.exists():
+            if not user_file(path, folders=self.folders).exists():
                 raise InputError(f"{path}: no such file; correct `files` of the simulation")
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.reader import Piece
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
+from diffsky_factory.inputs.text_files import packed_or_not, text_size
 from diffsky_factory.inputs.trees.consistent_trees_text import (
     Header,
     Places,
@@ -40,6 +41,8 @@ BYTES_PER_PIECE = 300_000_000  # chosen: a million rows of 300 letters
 NAMES = ["scale", "id", "desc_id", "num_prog", "upid", "mmp?", "rs", "vmax", "x", "y", "z", "vx", "vy", "vz"]
 MISSING = "progenitors that the file says there are"
 
+LISTS = ("forests.list", "locations.dat")
+
 recognises = is_tree_file
 
 
@@ -65,7 +68,7 @@ class ConsistentTrees:
 
     @cached_property
     def _headers(self) -> tuple[Header, ...]:
-        files = [path for path in self.files if path.name not in ("forests.list", "locations.dat")]
+        files = [path for path in self.files if path.name.removesuffix(".gz") not in LISTS]
         if not files:
             raise InputError(f"{self.entry.name or FORMAT}: no tree_*.dat among its files; name one")
         return tuple(read_header(path) for path in files)
@@ -78,7 +81,7 @@ class ConsistentTrees:
     def _places(self) -> Places | None:
         """Where the trees of each forest are; None where no lists say so."""
         folder = self._headers[0].path.parent
-        lists = [folder / name for name in ("forests.list", "locations.dat")]
+        lists = [packed_or_not(folder / name) for name in LISTS]
         if not all(path.is_file() for path in lists):
             return None
         places = read_places(*lists)
@@ -135,7 +138,7 @@ class ConsistentTrees:
     def _ranges(self) -> list[Piece]:
         found = []
         for header in self._headers:
-            size = header.path.stat().st_size
+            size = text_size(header.path)
             edges = [*range(header.begin, size, BYTES_PER_PIECE), size]
             found += [Piece(str(header.path), first, last) for first, last in pairwise(edges)]
         return found

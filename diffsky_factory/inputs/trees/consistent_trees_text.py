@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.text_files import lines_of, opened_text, packed_or_not, text_size
 
 INTEGERS = {"id", "desc_id", "num_prog", "pid", "upid", "mmp?"}
 HEAD = 1 << 16  # bytes, chosen: a header is 10 kB
@@ -37,7 +38,7 @@ def is_tree_file(path: Path) -> bool:
     path = Path(path)
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         head = file.read(HEAD)
     return head[:40].lower().startswith(b"#scale(0) id(1) desc_scale") and b"\n#tree " in head
 
@@ -45,7 +46,7 @@ def is_tree_file(path: Path) -> bool:
 def read_header(path: Path) -> Header:
     """The header of a file; raises InputError, naming what is missing or in another unit."""
     try:
-        with path.open("rb") as file:
+        with opened_text(path) as file:
             head = file.read(HEAD)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
@@ -96,21 +97,20 @@ def _box_size(lines: list[str], path: Path) -> float | None:
 
 def next_tree(path: Path, byte: int) -> int:
     """The byte at which the first line `#tree` at or after a byte begins; the size of the file if there is none."""
-    mark, size = b"\n#tree ", path.stat().st_size
-    at = max(byte - 1, 0)
-    with path.open("rb") as file:
-        while at < size:
-            file.seek(at)
-            found = file.read(SCAN + len(mark)).find(mark)
+    mark, before = b"\n#tree ", b""
+    with opened_text(path) as file:
+        at = file.seek(max(byte - 1, 0))
+        while block := file.read(SCAN):
+            found = (before + block).find(mark)
             if found >= 0:
-                return at + found + 1
-            at += SCAN
-    return size
+                return at - len(before) + found + 1
+            at, before = at + len(block), (before + block)[1 - len(mark) :]
+    return at
 
 
 def read_text(path: Path, first: int, last: int) -> bytes:
     """Bytes of a file; raises InputError where it ends before, or within a line."""
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         file.seek(first)
         text = file.read(last - first)
     if len(text) < last - first:
@@ -204,7 +204,7 @@ def read_places(forests: Path, locations: Path) -> Places:
     if (root[at] != tree).any():
         raise InputError(f"{forests}: lacks tree {tree[root[at] != tree][0]} of {locations}; copy both from one place")
     numbers = np.array(sorted(known))
-    files = tuple(locations.parent / known[n] for n in numbers.tolist())
+    files = tuple(packed_or_not(locations.parent / known[n]) for n in numbers.tolist())
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise InputError(f"{locations}: names {missing[0]}, which is not there; add it beside")
@@ -221,7 +221,7 @@ def read_places(forests: Path, locations: Path) -> Places:
 def _ends(file: np.ndarray, first: np.ndarray, files: tuple[Path, ...]) -> np.ndarray:
     """(trees,) the byte at which the next tree of the same file, or the end of the file, comes."""
     order = np.lexsort((first, file))
-    sizes = np.array([path.stat().st_size for path in files])
+    sizes = np.array([text_size(path) for path in files])
     next_one = np.append(first[order][1:], 0)
     same = np.append(file[order][1:] == file[order][:-1], False)
     last = np.empty_like(first)
@@ -238,7 +238,8 @@ def _table(path: Path, columns: int) -> list[np.ndarray]:
 
     types = {number: str if number == 3 else np.int64 for number in range(columns)}
     try:
-        table = pd.read_csv(path, sep=r"\s+", header=None, comment="#", names=range(columns), dtype=types)
+        text = io.BytesIO(b"".join(lines_of(path)))
+        table = pd.read_csv(text, sep=r"\s+", header=None, comment="#", names=range(columns), dtype=types)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not {columns} columns of ids and places ({error}); copy it again") from error
     return [table[number].to_numpy() for number in range(columns)]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.physics.halos.growth import HaloGrowth
 
 IDS = ("simulation_halo_id", "halo_id")
@@ -33,7 +34,7 @@ class Fits(NamedTuple):
 
 def read_fits(path: Path) -> Fits:
     """The fits of a store that `fit_histories` wrote; all of them, 28 bytes each, once per process and store."""
-    path = Path(path)
+    path = user_path(path)
     try:
         return _read(str(path), (path / "zarr.json").stat().st_mtime_ns)
     except OSError as error:

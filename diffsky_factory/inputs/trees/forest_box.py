@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.inputs.readers.reader import REQUIRED, Piece, Reader, Rows
 from diffsky_factory.inputs.trees.fits import Fits, read_fits
 from diffsky_factory.inputs.trees.forest import Forest, ForestReader
@@ -111,7 +112,7 @@ class ForestBox(Reader):
         """Fits of histories, where the entry names some."""
         if self.options.fits is None:
             return None
-        beside = self.path.parent / self.options.fits
+        beside = self.path.parent / user_path(self.options.fits)
         return read_fits(beside if beside.exists() else Path(self.options.fits))
 
     def pieces(self) -> Sequence[Piece]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.user_files import user_file
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.trees import consistent_trees, galacticus_forest, hacc_core_forest, sublink
 from diffsky_factory.inputs.trees.forest import ForestReader
@@ -22,7 +23,7 @@ def open_forests(files: tuple[Path, ...], entry: SimulationEntry) -> ForestReade
     if entry.format not in FORMATS:
         raise InputError(f"entry '{entry.name}': {entry.format!r} is no merger trees; {near(entry.format, FORMATS)}")
     reader, _ = FORMATS[entry.format]
-    return reader(tuple(Path(path) for path in files), entry)
+    return reader(tuple(user_file(path) for path in files), entry)
 
 
 def format_of(path: Path) -> str | None:

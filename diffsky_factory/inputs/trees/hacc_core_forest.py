@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.user_files import user_path
 from diffsky_factory.inputs.readers.common.hdf5 import blocks, dataset, group, holds, opened
 from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.reader import Piece
@@ -159,7 +160,8 @@ class HaccCoreForest:
     def _fits_of(self, path: Path) -> Path:
         """The file of fits that belongs to a core forest, whether or not it is there."""
         numbers = re.findall(r"\.(\d+)\.hdf5$", path.name)
-        return Path(self.entry.options.get("diffmah_fits", path.parent)) / FITS.format(numbers[0] if numbers else "")
+        folder = user_path(self.entry.options.get("diffmah_fits", path.parent))
+        return folder / FITS.format(numbers[0] if numbers else "")
 
     def _fits(self, piece: Piece, tag: np.ndarray) -> dict[str, np.ndarray]:
         """Fits of the cores of a piece, a copy for each node; empty where there are none."""

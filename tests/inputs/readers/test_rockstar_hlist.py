@@ -1,5 +1,7 @@
 """The reader of the halo lists of consistent-trees: small files of a known answer, and each with one fault."""
 
+import gzip
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -144,6 +146,15 @@ def test_rows_that_cannot_be_used_are_counted(tmp_path):
     np.testing.assert_array_equal(found.columns["simulation_halo_id"], [1, 4])
     assert found.dropped == {"without a mass": 1, "satellites without an infall": 2}
     assert all(np.isfinite(values).all() for values in found.columns.values())
+
+
+def test_a_packed_list_has_the_redshift_of_its_name(tmp_path):
+    plain, packed = write(tmp_path), tmp_path / "hlist_0.50000.list.gz"
+    packed.write_bytes(gzip.compress(plain.path.read_bytes()))
+    reader = ConsistentTreesHlist((packed,), plain.entry)
+    assert reader.attributes["redshift"] == plain.attributes["redshift"]
+    for name, values in everything(reader).items():
+        np.testing.assert_array_equal(values, everything(plain)[name])
 
 
 def test_it_is_known_by_its_first_line(tmp_path):

@@ -1,9 +1,13 @@
 """The reader of Rockstar's halo lists: small files of a known answer, and each with one fault."""
 
+import gzip
+
 import numpy as np
 import pytest
 
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.common import text_rows
+from diffsky_factory.inputs.readers.open import open_snapshots
 from diffsky_factory.inputs.readers.rockstar.out import RockstarOut
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 
@@ -95,6 +99,36 @@ def test_any_pieces_give_the_same_halos(tmp_path, monkeypatch):
         assert len(reader.pieces()) > 300 / size / 2
         for name, values in everything(reader).items():
             np.testing.assert_array_equal(values, expected[name])
+
+
+def test_a_packed_list_is_the_text_it_holds(tmp_path, monkeypatch):
+    plain = write(tmp_path)
+    expected, packed = everything(plain), tmp_path / "out_12.list.gz"
+    packed.write_bytes(gzip.compress(plain.path.read_bytes()))
+    assert RockstarOut.recognises(packed)
+    monkeypatch.setattr(RockstarOut, "rows_of_piece", 2)
+    reader = RockstarOut((packed,), plain.entry)
+    assert len(reader.pieces()) > 1
+    for name, values in everything(reader).items():
+        np.testing.assert_array_equal(values, expected[name])
+    packed.write_bytes(packed.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"out_12\.list\.gz: cannot be unpacked"):
+        everything(RockstarOut((packed,), plain.entry))
+
+
+def test_files_of_an_entry_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    entry = tmp_path / "elsewhere" / "mine.yaml"
+    entry.parent.mkdir()
+    entry.write_text("format: rockstar_out\nfiles: [~/out_*.list]\n")
+    (reader,) = open_snapshots("~/elsewhere/mine.yaml")
+    assert reader.files == (tmp_path / "out_12.list",)
+
+
+def test_a_row_without_end_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"out_12\.list: a line has more than 1048576 bytes"):
+        write(tmp_path, ["1 " * 2**20])
 
 
 def test_unbound_halos_are_left_out_and_counted(tmp_path):

@@ -1,6 +1,9 @@
 """The reader of plain tables: the same halos from each kind of file, and one fault each."""
 
+import gzip
+import os
 import pickle
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -8,6 +11,8 @@ import pytest
 import zarr
 from astropy.io import fits
 from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.reader import REQUIRED
@@ -386,6 +391,104 @@ def test_a_file_cut_short_is_refused(kind, tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=rf"halos\.{kind}: "):
         everything(opened(path, columns=STATED))
+
+
+@pytest.mark.parametrize("line", ["10,5,1", "10", "1,2,", ",1,2"])
+def test_a_line_with_too_many_or_too_few_values_is_refused_by_its_number(line, tmp_path):
+    path = tmp_path / "halos.csv"
+    path.write_text(f"# of halos\npx,py\n10.5,1\n\n1,2 # and more, to read\n{line}\n3,4\n")
+    wanted = rf"halos\.csv, line 6: {line.count(',') + 1} values instead of 2; decimals have a point"
+    with pytest.raises(InputError, match=wanted):
+        table_files.open_table(path, ["px"]).read(0, 100, ["px"])
+    path = tmp_path / "halos.txt"
+    path.write_text("px py\n10.5 1\n10 5 1\n")
+    with pytest.raises(InputError, match=r"halos\.txt, line 3: 3 values instead of 2"):
+        table_files.open_table(path, ["px"]).read(0, 100, ["px"])
+
+
+def test_words_in_quotes_may_hold_what_separates_them(tmp_path):
+    path = tmp_path / "halos.csv"
+    path.write_text('px,name,py\n1,"a, b",3\n2,"c # d",4\n# 5" wide\n5,e,6\n')
+    np.testing.assert_array_equal(table_files.open_table(path, ["py"]).read(0, 100, ["py"])["py"], [3, 4, 6])
+    path.write_text('px,py\n1,"\n2,3\n",4\n')
+    with pytest.raises(InputError, match=r"halos\.csv, line 2: a quote has no end in its line"):
+        table_files.open_table(path, ["px"]).read(0, 100, ["px"])
+    path = tmp_path / "halos.dat"
+    path.write_text('px name py\n1 "a b" 3\n2  c\t4\n')
+    np.testing.assert_array_equal(table_files.open_table(path, ["py"]).read(0, 100, ["py"])["py"], [3, 4])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("csv", "a.csv.gz"), ("csv", "a.dat.gz"), ("csv", "a.gz"), ("csv", "a.csv"), ("ecsv", "a.ecsv.gz"),
+     ("fits", "a.fits.gz"), ("fits", "a.gz")],
+)  # fmt: skip
+def test_packed_tables_are_those_of_their_text(kind, name, tmp_path, monkeypatch):
+    packed = tmp_path / name
+    packed.write_bytes(gzip.compress(written(tmp_path, kind).read_bytes()))
+    check(everything(opened(packed, columns=STATED)))
+    monkeypatch.setattr(table_files, "PIECE_BYTES", 100)
+    check(everything(opened(packed, columns=STATED)))
+
+
+def test_a_packed_table_that_is_cut_short_or_of_another_kind_is_refused(tmp_path):
+    many = {name: np.tile(values, 200) for name, values in HALOS.items()}
+    for kind in ("csv", "fits"):
+        packed = tmp_path / f"halos.{kind}.gz"
+        data = gzip.compress(written(tmp_path, kind, many).read_bytes())
+        packed.write_bytes(data[: len(data) // 2])
+        with pytest.raises(InputError, match=rf"halos\.{kind}\.gz: "):
+            everything(opened(packed, columns=STATED))
+    packed = tmp_path / "halos.h5.gz"
+    packed.write_bytes(b"")
+    with pytest.raises(InputError, match=r"halos\.h5\.gz: \.h5 is read as it is; unpack it"):
+        opened(packed).pieces()
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_a_pipe_or_a_device_is_no_table(kind, tmp_path):
+    path = tmp_path / f"halos.{kind}"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="is a pipe, not a file"):
+        opened(path).pieces()
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="is a device, not a file"):
+        opened(path).pieces()
+
+
+CELLS = st.sampled_from(
+    ["1", "2.5", "-1e300", "nan", "", " ", "x", '"', '"a, b"', "#", "1_0", "9" * 30, "\0", "é", "\r"]
+)
+LINES = st.lists(st.lists(CELLS, min_size=1, max_size=4).map(",".join), max_size=6).map("\n".join)
+TEXTS = st.binary(max_size=60) | LINES.map(lambda lines: f"px,py\n{lines}\n".encode())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("texts")
+
+
+def read_or_refused(folder, text, suffix, packed):
+    path = folder / f"halos{suffix}"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    with suppress(InputError):
+        table = table_files.open_table(path, ["px", "py"])
+        found = table_files.guarded(path, lambda: table.read(0, table.size, ["px", "py"]))
+        assert found["px"].shape == found["py"].shape
+
+
+@settings(max_examples=100)
+@given(TEXTS, st.sampled_from([".csv", ".txt", ".ecsv", ".csv.gz", ".gz"]), st.booleans())
+def test_any_text_is_a_table_or_bad_input(folder, text, suffix, packed):
+    read_or_refused(folder, text, suffix, packed)
+
+
+@pytest.mark.thorough
+@settings(max_examples=2000)
+@given(TEXTS, st.sampled_from([".csv", ".txt", ".ecsv", ".csv.gz", ".gz"]), st.booleans())
+def test_any_text_at_all_is_a_table_or_bad_input(folder, text, suffix, packed):
+    read_or_refused(folder, text, suffix, packed)
 
 
 def test_files_of_no_kind_and_absent_ones_are_refused(tmp_path):

@@ -1,12 +1,14 @@
 """The reader of consistent-trees, against files that are written here from the layout of its documentation."""
 
+import gzip
+
 import numpy as np
 import pytest
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
-from diffsky_factory.inputs.trees import consistent_trees
+from diffsky_factory.inputs.trees import consistent_trees, consistent_trees_text
 from diffsky_factory.inputs.trees.consistent_trees import FORMAT, MISSING, ConsistentTrees, recognises
 from diffsky_factory.inputs.trees.consistent_trees_text import column_numbers
 from diffsky_factory.inputs.trees.histories import object_columns, objects_at
@@ -113,6 +115,21 @@ def test_without_lists_each_tree_stands_for_itself(tmp_path, monkeypatch):
     sizes = [len(part.node_id) for part in parts if len(part.node_id)]
     assert sorted(sizes) == [4, 5, 8]
     assert sum(link(part).counts.get(LOST, 0) for part in parts) == 6
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_packed_trees_are_the_text_they_hold(lists, tmp_path, monkeypatch):
+    monkeypatch.setattr(consistent_trees, "BYTES_PER_PIECE", 700)  # less than a tree
+    monkeypatch.setattr(consistent_trees_text, "SCAN", 10)
+    files = write(tmp_path, lists=lists)
+    expected = [opened(files).read(piece).node_id for piece in opened(files).pieces()]
+    for path in list(tmp_path.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = tuple(path.with_name(f"{path.name}.gz") for path in files)
+    assert recognises(packed[0])
+    found = [opened(packed).read(piece).node_id for piece in opened(packed).pieces()]
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
 
 
 def test_forests_of_the_lists_are_cut_between_forests(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.user_files import user_file
 
 if TYPE_CHECKING:
     import h5py
@@ -22,7 +23,7 @@ def opened(path: str | Path) -> Iterator["h5py.File"]:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(user_file(path), "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError) as error:
         if isinstance(error, KeyError) and "nable to" not in str(error):

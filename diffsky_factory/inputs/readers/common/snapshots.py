@@ -34,7 +34,7 @@ def inside_box(
 
 def scale_in_name(path: Path, pattern: str) -> float | None:
     """The scale factor in the name of a file, the first group of a pattern; None where it has none in (0, 1.1]."""
-    match = re.fullmatch(pattern, path.name)
+    match = re.fullmatch(pattern, path.name.removesuffix(".gz"))
     scale = float(match[1]) if match else None
     return scale if scale is not None and 0.0 < scale <= 1.1 else None
 

@@ -1,4 +1,4 @@
-"""Rows of numbers in a text file below a header of comments, read by ranges of bytes, every word checked."""
+"""Rows of numbers in a text file, packed or not, below comments, read by ranges of bytes, every word checked."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.readers.reader import Piece
+from diffsky_factory.inputs.text_files import next_line, opened_text, text_size
 
 BYTES_OF_PIECE = 2**28  # chosen: long rows come in smaller pieces, so that a piece is parsed in seconds
 BLOCK = 2**24  # bytes, chosen: text held at a time
@@ -39,13 +40,13 @@ class TextRows(NamedTuple):
         """Raise an InputError that names the line and value of the first bad row, if there is one."""
         if np.any(bad):
             row = int(np.flatnonzero(bad)[0])
-            raise InputError(f"{_place(self.table.path, self.byte, row)}: {name} = {self.values[name][row]}: {problem}")
+            raise InputError(f"{place(self.table.path, self.byte, row)}: {name} = {self.values[name][row]}: {problem}")
 
 
 def read_comments(path: Path) -> tuple[list[str], int]:
     """The lines that begin with # above the rows, without it, and the byte at which the rows begin."""
     comments, start = [], 0
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         while (line := file.readline(LONGEST_COMMENT)).startswith(b"#"):
             comments.append(line[1:].decode("utf-8", "replace").strip())
             start += len(line)
@@ -57,23 +58,23 @@ def first_line(path: str | Path) -> bytes:
     path = Path(path)
     if not path.is_file():
         return b""
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         return file.readline(LONGEST_COMMENT)
 
 
 def text_table(path: Path, start: int, width: int, words: Mapping[str, tuple[int, type]]) -> TextTable:
     """The table below a header; raises InputError where it has no rows, is cut off, or has other columns."""
-    end = path.stat().st_size
+    end = text_size(path)
     table = TextTable(path, start, end, width, words)
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         file.seek(start)
-        first = file.readline()
+        first = next_line(file, path)
         file.seek(max(end - 1, 0))
         last = file.read(1)
     if not first.strip():
         raise InputError(f"{path}: no rows below the header; is the file complete?")
     if len(first.split()) != width:
-        raise InputError(f"{_place(path, start, 0)}: {_wrong_width(len(first.split()), width)}")
+        raise InputError(f"{place(path, start, 0)}: {_wrong_width(len(first.split()), width)}")
     if last != b"\n":
         raise InputError(f"{path}: the last line has no end, the file is truncated; copy it again")
     return table
@@ -81,15 +82,15 @@ def text_table(path: Path, start: int, width: int, words: Mapping[str, tuple[int
 
 def first_row(table: TextTable) -> dict[str, float]:
     """The wanted words of the first row."""
-    with table.path.open("rb") as file:
+    with opened_text(table.path) as file:
         file.seek(table.start)
-        rows = _parse(table, file.readline(), table.start)
+        rows = _parse(table, next_line(file, table.path), table.start)
     return {name: values[0].item() for name, values in rows.items()}
 
 
 def pieces(table: TextTable, rows: int) -> list[Piece]:
     """Ranges of bytes of about so many rows; a row is of the piece in which its line begins."""
-    with table.path.open("rb") as file:
+    with opened_text(table.path) as file:
         file.seek(table.start)
         sample = file.read(SAMPLE)
     length = len(sample) / max(sample.count(b"\n"), 1)
@@ -111,14 +112,14 @@ def read_text(table: TextTable, piece: Piece) -> TextRows:
 
 def _blocks(table: TextTable, piece: Piece) -> Iterator[tuple[int, bytes]]:
     """Whole lines that begin in a piece, some megabytes at a time, each with the byte at which it begins."""
-    with table.path.open("rb") as file:
+    with opened_text(table.path) as file:
         file.seek(piece.first)
         if piece.first > table.start:  # the line that began in the piece before, if it ends in this one
             file.seek(piece.first - 1)
-            file.readline()
+            next_line(file, table.path)
         while (byte := file.tell()) < piece.last:
             block = file.read(min(BLOCK, piece.last - byte))
-            yield byte, block if block.endswith(b"\n") else block + file.readline()
+            yield byte, block if block.endswith(b"\n") else block + next_line(file, table.path)
 
 
 def _parse(table: TextTable, block: bytes, byte: int) -> dict[str, np.ndarray]:
@@ -126,7 +127,7 @@ def _parse(table: TextTable, block: bytes, byte: int) -> dict[str, np.ndarray]:
 
     for row, line in enumerate(block.splitlines()):
         if len(line.split()) != table.width:
-            raise InputError(f"{_place(table.path, byte, row)}: {_wrong_width(len(line.split()), table.width)}")
+            raise InputError(f"{place(table.path, byte, row)}: {_wrong_width(len(line.split()), table.width)}")
     # integers come as text: a parser that meets one written as 1e9 takes the whole column through float64
     kinds = {position: DIGITS if kind is np.int64 else "float64" for position, kind in table.words.values()}
     try:
@@ -160,20 +161,20 @@ def _not_a_number(table: TextTable, block: bytes, byte: int) -> str:
             if not good:
                 what = "an integer of 64 bits" if kind is np.int64 else "a finite number"
                 return (
-                    f"{_place(table.path, byte, row)}: {name} = '{words[position]}' is not {what}; "
+                    f"{place(table.path, byte, row)}: {name} = '{words[position]}' is not {what}; "
                     "copy the file again, or mend or drop the line"
                 )
-    return f"{_place(table.path, byte, 0)}: this line or one after it cannot be read as numbers"
+    return f"{place(table.path, byte, 0)}: this line or one after it cannot be read as numbers"
 
 
 def _wrong_width(found: int, expected: int) -> str:
     return f"{found} columns instead of {expected}; copy the file again, or restore its header"
 
 
-def _place(path: Path, byte: int, row: int) -> str:
+def place(path: Path, byte: int, row: int) -> str:
     """File and line of a row, counted from a byte; reads the file up to there, as only errors ask for it."""
     lines = 0
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         while byte > 0 and (part := file.read(min(byte, BLOCK))):
             lines += part.count(b"\n")
             byte -= len(part)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.text_files import lines_of
 
 CORES = r"lc_cores-(\d+)\.(\d+)\.hdf5"
 DECOMPOSITION = "lc_cores-decomposition.txt"
@@ -68,7 +69,7 @@ def decomposition(files: Sequence[Path]) -> Path | None:
 
 def footprint(path: Path, numbers: Sequence[int]) -> list[dict]:
     """Some patches, as regions; raises InputError, naming the line, for one that is not understood or absent."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [line.decode("utf-8", "replace").rstrip("\n") for line in lines_of(path)]
     regions = {}
     for number, line in enumerate(lines[1:], start=2):
         words = re.sub(r"[\[\],]", " ", line).split()

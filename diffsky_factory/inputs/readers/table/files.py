@@ -1,5 +1,7 @@
 """Plain tables on disk, one class per format: which columns there are, in which units, and any rows of them."""
 
+import csv
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.user_files import user_file
+from diffsky_factory.inputs.readers.common.text_rows import place
+from diffsky_factory.inputs.text_files import next_line, opened_text, suffix_of
 
 PIECE = 2**20  # chosen: rows of a piece, those of a row group as pyarrow writes them
 PIECE_BYTES = 2**26  # chosen: of a text, half a million rows of ten numbers
+FITS = b"SIMPLE"
 VECTOR = re.compile(r"(.*)\[(\d+)\]")
 
 
@@ -222,7 +228,10 @@ class FitsFile(TableFile):
 
 
 class TextFile(TableFile):
-    """CSV, or ECSV with its units: a line of names, then a line per row. Pieces are ranges of bytes."""
+    """CSV, ECSV with its units, or columns between blanks, packed by gzip or not: a line of names, then one per row.
+
+    Pieces are ranges of bytes.
+    """
 
     @property
     def piece(self) -> int:
@@ -232,8 +241,8 @@ class TextFile(TableFile):
     def _head(self) -> tuple[list[bytes], bytes, int]:
         """Comment lines, the line of names, and where rows begin."""
         comments = []
-        with self.path.open("rb") as file:
-            for line in file:
+        with opened_text(self.path) as file:
+            while line := next_line(file, self.path):
                 if not line.startswith(b"#") and line.strip():
                     return comments, line, file.tell()
                 comments.append(line)
@@ -241,7 +250,7 @@ class TextFile(TableFile):
 
     @cached_property
     def _separator(self) -> str:
-        return "," if b"," in self._head[1] or self.path.suffix == ".csv" else r"\s+"
+        return "," if b"," in self._head[1] or suffix_of(self.path) == ".csv" else r"\s+"
 
     @cached_property
     def units(self) -> dict[str, str]:
@@ -256,8 +265,8 @@ class TextFile(TableFile):
 
     @cached_property
     def size(self) -> int:
-        size = self.path.stat().st_size
-        with self.path.open("rb") as file:
+        with opened_text(self.path) as file:
+            size = file.seek(0, os.SEEK_END)
             file.seek(size - 1)
             if file.read(1) != b"\n":
                 raise InputError(f"{self.path}: the last line has no end, the file is truncated; copy it again")
@@ -268,18 +277,19 @@ class TextFile(TableFile):
         return self.row(self.size)
 
     def row(self, first: int) -> int:
-        count, left = 0, first
-        with self.path.open("rb") as file:
+        count, left, block = 0, first, b"\n"
+        with opened_text(self.path) as file:
             file.seek(self._head[2])
-            while left > 0 and (block := file.read(min(left, 2**24))):
-                count, left = count + block.count(b"\n"), left - len(block)
-            # the line that a range begins in belongs to the range before
-            return count + (0 if self._starts_line(first) else 1)
+            while left > 0 and (part := file.read(min(left, 2**24))):
+                count, left, block = count + part.count(b"\n"), left - len(part), part
+        # the line that a range begins in belongs to the range before
+        return count + (not block.endswith(b"\n"))
 
     def slices(self, first, last, names):
         import pandas
 
-        text = self._lines(first, last)
+        begin, text = self._lines(first, last)
+        self._check_widths(begin, text)
         frame = pandas.read_csv(
             BytesIO(text), sep=self._separator, names=list(self.units), usecols=list(names), header=None, comment="#"
         )
@@ -291,38 +301,68 @@ class TextFile(TableFile):
         found = {name: frame[name].to_numpy() for name in names}
         return {name: values if len(values) else values.astype(np.int64) for name, values in found.items()}
 
-    def _lines(self, first: int, last: int) -> bytes:
-        """Lines that begin in a range of bytes, whole."""
-        begin = self._head[2]
-        with self.path.open("rb") as file:
-            file.seek(begin + first)
-            if not self._starts_line(first):
-                file.readline()
-            at = file.tell()
-            text = file.read(max(begin + last - at, 0))
-            return text if text.endswith(b"\n") or not text else text + file.readline()
+    def _check_widths(self, begin: int, text: bytes) -> None:
+        """Refuse lines that have not a word for each column, from which values would move to others."""
+        width, delimiter = len(self.units), "," if self._separator == "," else None
+        for row, line in enumerate(text.split(b"\n")):
+            before = line.partition(b"#")[0]
+            line = line if b'"' in before else before  # within quotes it begins no comment
+            if line.count(b'"') % 2:
+                raise InputError(f"{place(self.path, begin, row)}: a quote has no end in its line; mend the line")
+            words = _words(line, delimiter)
+            if words and len(words) != width:
+                raise InputError(
+                    f"{place(self.path, begin, row)}: {len(words)} values instead of {width}; decimals have a point, "
+                    "and each line a value for each column"
+                )
 
-    def _starts_line(self, first: int) -> bool:
-        with self.path.open("rb") as file:
+    def _lines(self, first: int, last: int) -> tuple[int, bytes]:
+        """Lines that begin in a range of bytes, whole, and the byte of the file at which they begin."""
+        with opened_text(self.path) as file:
             file.seek(self._head[2] + first - 1)
-            return file.read(1) == b"\n"
+            next_line(file, self.path)  # ends the line that began in the range before
+            at = file.tell()
+            text = file.read(max(self._head[2] + last - at, 0))
+            return at, text if text.endswith(b"\n") or not text else text + next_line(file, self.path)
+
+
+def _words(line: bytes, delimiter: str | None) -> list:
+    """Words of a line; between blanks, where there is no delimiter."""
+    if b'"' in line:
+        text = line.decode(errors="replace").strip()
+        return next(csv.reader([text], delimiter=delimiter or " ", skipinitialspace=True), [])
+    line = line.strip()
+    return line.split(delimiter.encode() if delimiter else None) if line else []
 
 
 KINDS = {
     ".parquet": ParquetFile, ".pq": ParquetFile, ".hdf5": Hdf5File, ".h5": Hdf5File, ".zarr": ZarrFile,
-    ".fits": FitsFile, ".fit": FitsFile, ".gz": FitsFile, ".csv": TextFile, ".ecsv": TextFile,
+    ".fits": FitsFile, ".fit": FitsFile, ".csv": TextFile, ".ecsv": TextFile,
+    ".txt": TextFile, ".dat": TextFile,
 }  # fmt: skip
 
 
 def open_table(path: Path, used: Sequence[str], place: str = "") -> TableFile:
-    """A table by the suffix of its name, of which some columns are used.
+    """A table by the suffix of its name, under `.gz` where it is packed, of which some columns are used.
 
     Raises InputError, naming it, where it cannot be read, has no rows or has no such columns.
     """
-    path = Path(path)
-    if path.suffix not in KINDS:
-        raise InputError(f"{path}: a table of unknown kind {path.suffix!r}; known: {', '.join(KINDS)}")
-    return guarded(path, lambda: _checked(KINDS[path.suffix](path, tuple(used), place)))
+    path = user_file(path, folders=Path(path).suffix == ".zarr")
+    kind = _kind(path)
+    return guarded(path, lambda: _checked(kind(path, tuple(used), place)))
+
+
+def _kind(path: Path) -> type[TableFile]:
+    packed, suffix = path.suffix == ".gz", suffix_of(path)
+    kind = KINDS.get(suffix)
+    if kind is None and packed:
+        with opened_text(path) as file:
+            return FitsFile if file.read(len(FITS)) == FITS else TextFile
+    if kind is None:
+        raise InputError(f"{path}: a table of unknown kind {suffix!r}; known: {', '.join(KINDS)}")
+    if packed and kind not in (FitsFile, TextFile):
+        raise InputError(f"{path}: {suffix} is read as it is; unpack it")
+    return kind
 
 
 def _checked(table: TableFile) -> TableFile:

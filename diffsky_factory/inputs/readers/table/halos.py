@@ -30,7 +30,8 @@ REDSHIFT_MAX = 20.0  # of the distance table
 
 @dataclass(frozen=True)
 class HaloTable(Reader):
-    """Halos of plain tables, by their suffix `.parquet .hdf5 .fits .zarr .csv .ecsv`; several are read as one.
+    """Halos of plain tables, by their suffix `.parquet .hdf5 .fits .zarr .csv .ecsv .txt .dat`, with
+    `.gz` where FITS or a text is packed; several are read as one.
 
     `columns` of the entry maps our names to {column, unit, log10}, or to a name where the file says the unit. Needed
     are x, y, z, or for a light cone ra, dec and the cosmological redshift in their place; vx, vy, vz;
@@ -40,6 +41,7 @@ class HaloTable(Reader):
     """
 
     format = "table"
+    folders = True
 
     class Options(Reader.Options):
         """geometry : whether positions are of a periodic box or, from the observer, of a light cone
