@@ -22,8 +22,7 @@ def _clear_errors(command: Callable) -> Callable:
 
     @wraps(command)
     def wrapped(*args, **kwargs):
-        from diffsky_factory.core.errors import InputError
-        from diffsky_factory.factory.runs.checks import CheckError
+        from diffsky_factory.core.errors import CheckError, InputError
 
         try:
             return command(*args, **kwargs)
@@ -93,8 +92,8 @@ def main(debug: bool, log: Path | None) -> None:
 def list_(kind: str | None) -> None:
     """What is known by name."""
     from diffsky_factory.core.errors import InputError, near
-    from diffsky_factory.factory.opening.catalogs import list_catalogs
     from diffsky_factory.inputs.entries import KINDS
+    from diffsky_factory.inputs.known import list_catalogs
 
     kinds = [name.removesuffix("s") for name in KINDS]
     if kind is not None and kind.removesuffix("s") not in kinds:

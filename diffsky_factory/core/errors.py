@@ -1,4 +1,4 @@
-"""The error of bad input, and what to say of a name that is nearly right."""
+"""The errors of bad input and of bad tiles, and what to say of a name that is nearly right."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,6 +6,10 @@ from difflib import get_close_matches
 
 class InputError(ValueError):
     """Something given from outside that cannot be used; its text says what, where, and what to do."""
+
+
+class CheckError(ValueError):
+    """A tile that must not be written; its text names the column and the first bad row."""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from diffsky_factory.cli import main
+from diffsky_factory.core.errors import CheckError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.opening.catalogs import open_catalog
 from diffsky_factory.factory.runs import build as building
 from diffsky_factory.factory.runs.build import build
-from diffsky_factory.factory.runs.checks import CheckError
 from diffsky_factory.factory.runs.stores import resume, status
 from diffsky_factory.outputs import store
 from diffsky_factory.sky import tiles

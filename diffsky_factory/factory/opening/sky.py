@@ -16,7 +16,6 @@ from diffsky_factory.sky.regions import Cone, Region, region
 from diffsky_factory.sky.spaces import Sky as Sphere
 
 
-@xr.register_dataset_accessor("sky")
 class Sky(Catalogue):
     """Sky of a dataset made by this package, opened by it, or cut from one."""
 

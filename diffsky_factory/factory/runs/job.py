@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import CheckError, InputError
 from diffsky_factory.core.logs import LOGGER
 from diffsky_factory.core.machine import cores
-from diffsky_factory.factory.runs.checks import CheckError
 from diffsky_factory.factory.runs.tasks import alone, finished, peak_memory
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import IS_ROW, Part
