@@ -242,12 +242,13 @@ def status(path: Path) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @_clear_errors
 def verify(path: Path) -> None:
-    """Read every file of a store and compare its checksum; exit code 1 where one is damaged."""
+    """Read every file of a store and compare its checksum; exit code 1 where one is damaged or not there yet."""
     if _show_status(path, verify=True):
         sys.exit(1)
 
 
 def _show_status(path: Path, verify: bool) -> bool:
+    """Say how a store is; whether something is to be mended or finished."""
     from diffsky_factory.factory.runs.stores import status as store_status
 
     found = store_status(path, verify=verify)
@@ -255,13 +256,19 @@ def _show_status(path: Path, verify: bool) -> bool:
     _say(f"{found.path}: {first.state}, {first.built}/{first.tiles} tiles, {first.built_rows:,}/{first.rows:,} rows")
     for part in added:
         _say(f"  {part.name}: {part.state}, {part.built}/{part.tiles} tiles")
+    for part in found.parts if verify else ():
+        if part.missing:
+            more = f" and {len(part.missing) - 10:,} more" if len(part.missing) > 10 else ""
+            keys = ", ".join(map(str, part.missing[:10]))
+            _say(f"  {part.name}: tiles that are not built: {keys}{more}")
     for problem in found.damaged:
         _say(f"  {problem}")
-    if found.damaged or any(part.built < part.tiles for part in found.parts):
+    unfinished = bool(found.damaged) or any(part.state != "complete" for part in found.parts)
+    if unfinished:
         _say(f"  to mend it: {first.remedy}")
     elif verify:
         _say("  every file is as it was written")
-    return bool(found.damaged)
+    return unfinished
 
 
 def _show_dataset(path: Path) -> None:

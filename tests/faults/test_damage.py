@@ -141,7 +141,10 @@ def test_a_partial_store_shows_its_committed_tiles_alone(plain_copy, plain_store
     found = status(plain_copy, verify=True)
     assert (found.state, found.built, found.damaged) == ("building", 5, ())
     result = run("verify", plain_copy)
-    assert (result.exit_code, "resume" in result.output) == (0, True)
+    assert (result.exit_code, "resume" in result.output) == (1, True)
+    assert f"tiles that are not built: {', '.join(map(str, layout.rows.keys[5:15]))} and 1 more" in result.output
+    assert found.parts[0].missing == layout.rows.keys[5:]
+    assert run("status", plain_copy).exit_code == 0
 
 
 def test_the_area_of_a_partial_store_is_that_of_its_tiles_in_the_region(plain, tmp_path):

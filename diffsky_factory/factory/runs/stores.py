@@ -29,6 +29,7 @@ class PartStatus:
     built_rows: int
     damaged: tuple[str, ...]
     remedy: str
+    missing: tuple[int, ...] = ()  # tiles without a commit
 
 
 @dataclass(frozen=True)
@@ -105,4 +106,5 @@ def _part_status(path: Path, part: Part, verify: bool) -> PartStatus:
         built_rows=int(np.sum(np.asarray(rows.counts, np.int64)[committed])),
         damaged=tuple(damaged),
         remedy=remedy(path, part),
+        missing=tuple(key for tile, key in enumerate(rows.keys) if tile not in set(committed)),
     )
