@@ -4,16 +4,19 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from diffsky_factory import __version__
 
 out, err = Console(), Console(stderr=True)
+WIDEST = 10_000  # columns of a table where there is no terminal
 LARGEST_COUNTED = 50.0  # deg^2, chosen: beyond, `plan` takes minutes to count rows one by one
 
 
@@ -43,7 +46,8 @@ def _clear_errors(command: Callable) -> Callable:
 
 
 def _fail(problem: str, code: int) -> None:
-    err.print(f"error: {' '.join(problem.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+    line = _shown(f"error: {' '.join(problem.split())}")
+    err.print(line, style="red", markup=False, emoji=False, highlight=False, soft_wrap=True)
     sys.exit(code)
 
 
@@ -77,6 +81,9 @@ _processes = click.option("--processes", is_flag=True, help="Workers are process
 @click.option("--log", type=click.Path(path_type=Path), default=None, help="Append what is done to a file, as JSON.")
 def main(debug: bool, log: Path | None) -> None:
     """Galaxy mocks from halos: lazy, reproducible, resumable."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no error
     if log is not None:
         from diffsky_factory.core.logs import log_to
 
@@ -98,11 +105,11 @@ def list_(kind: str | None) -> None:
     kinds = [name.removesuffix("s") for name in KINDS]
     if kind is not None and kind.removesuffix("s") not in kinds:
         raise InputError(f"--kind {kind!r}: there is no such kind; {near(kind, kinds)}")
-    table = Table("name", "kind", "title", "status")
+    table = Table(Column("name", no_wrap=True), "kind", "title", "status")
     for row in list_catalogs().itertuples():
         if kind is None or row.kind == kind.removesuffix("s"):
-            table.add_row(row.name, row.kind, row.title, row.status)
-    out.print(table)
+            table.add_row(*(Text(_shown(cell)) for cell in (row.name, row.kind, row.title, row.status)))
+    _print(table)
 
 
 @main.command()
@@ -120,7 +127,7 @@ def show(name: str) -> None:
     if not found:
         raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
     for file in found:
-        out.print(f"# {file}\n{file.read_text()}", markup=False, highlight=False, soft_wrap=True)
+        _say(f"# {file}\n{file.read_text()}")
 
 
 @main.command()
@@ -148,7 +155,7 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
         given["region"] = yaml.safe_load(given["region"])
     with _progress("reading", "pieces", "halos") as progress:
         made = read_in(simulation, path, memory=memory, progress=progress, **given)
-    out.print(str(made), markup=False, highlight=False, soft_wrap=True)
+    _say(str(made))
 
 
 @main.command("fit-histories")
@@ -163,7 +170,7 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 
     with _client(workers, processes) as client, _progress("fitting", "pieces", "histories") as progress:
         summary = fit(simulation, path, client=client, workers=workers, progress=progress)
-    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
+    _say(str(summary))
 
 
 @main.command()
@@ -195,7 +202,7 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
     table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
     table.add_row("memory", f"about {planned.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time")
     table.add_row("time", f"about {planned.seconds(workers):.0f} s on {workers} cores")
-    out.print(table)
+    _print(table)
     planned.check_fits(Path.cwd())
 
 
@@ -213,7 +220,7 @@ def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None
     chosen = _recipe(recipe, changes)
     with _client(workers, processes) as client, _progress() as progress:
         summary = build_store(chosen, path, client=client, workers=workers, progress=progress)
-    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
+    _say(str(summary))
 
 
 @main.command()
@@ -227,7 +234,7 @@ def resume(path: Path, workers: int | None, processes: bool) -> None:
 
     with _client(workers, processes) as client, _progress() as progress:
         summary = resume_store(path, client=client, workers=workers, progress=progress)
-    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
+    _say(str(summary))
 
 
 @main.command()
@@ -281,7 +288,17 @@ def _show_dataset(path: Path) -> None:
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    out.print(_shown(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def _print(table: Table) -> None:
+    """A table, as wide as the terminal; in a pipe or file no line is wrapped."""
+    (out if out.is_terminal else Console(width=WIDEST)).print(table)
+
+
+def _shown(text: str) -> str:
+    """Text whose control characters are written out, so that no name or title acts on the terminal."""
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(Path(path).read_text(), LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise InputError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
