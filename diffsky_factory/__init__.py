@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from diffsky_factory.core.errors import InputError
     from diffsky_factory.core.logs import log_to
+    from diffsky_factory.factory.described import bands, columns, lines
     from diffsky_factory.factory.evaluate import evaluate
     from diffsky_factory.factory.fitting import fit_growth, fit_star_formation
     from diffsky_factory.factory.galaxies import differentiable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from diffsky_factory.factory.runs.build import Summary, build
     from diffsky_factory.factory.runs.fit_histories import fit_histories
     from diffsky_factory.factory.runs.ingest import Ingested, ingest
+    from diffsky_factory.factory.runs.planning import BuildPlan, plan
     from diffsky_factory.factory.runs.stores import Status, resume, status
     from diffsky_factory.factory.summing import Summed, sum_over_chunks
     from diffsky_factory.inputs.calibrations import Calibration, load_calibration, save_calibration
@@ -38,6 +40,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
 _HOMES = {
     "core.errors": ("InputError",),
     "core.logs": ("log_to",),
+    "factory.described": ("bands", "columns", "lines"),
     "factory.evaluate": ("evaluate",),
     "factory.fitting": ("fit_growth", "fit_star_formation"),
     "factory.galaxies": ("differentiable",),
@@ -51,6 +54,7 @@ _HOMES = {
     "factory.runs.build": ("Summary", "build"),
     "factory.runs.fit_histories": ("fit_histories",),
     "factory.runs.ingest": ("Ingested", "ingest"),
+    "factory.runs.planning": ("BuildPlan", "plan"),
     "factory.runs.stores": ("Status", "resume", "status"),
     "factory.summing": ("Summed", "sum_over_chunks"),
     "inputs.calibrations": ("Calibration", "load_calibration", "save_calibration"),
@@ -60,6 +64,7 @@ _HOMES = {
 """Module of each public name, imported when the name is first asked for: all of them take seconds."""
 
 __all__ = [
+    "BuildPlan",
     "Calibration",
     "Ingested",
     "InputError",
@@ -70,13 +75,16 @@ __all__ = [
     "Summed",
     "__version__",
     "add",
+    "bands",
     "build",
+    "columns",
     "differentiable",
     "evaluate",
     "fit_growth",
     "fit_histories",
     "fit_star_formation",
     "ingest",
+    "lines",
     "list_catalogs",
     "load_calibration",
     "load_recipe",
@@ -86,6 +94,7 @@ __all__ = [
     "open_catalog",
     "open_tree",
     "parameters",
+    "plan",
     "resume",
     "save_calibration",
     "status",

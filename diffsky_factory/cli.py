@@ -17,7 +17,6 @@ from diffsky_factory import __version__
 
 out, err = Console(), Console(stderr=True)
 WIDEST = 10_000  # columns of a table where there is no terminal
-LARGEST_COUNTED = 50.0  # deg^2, chosen: beyond, `plan` takes minutes to count rows one by one
 
 
 def _clear_errors(command: Callable) -> Callable:
@@ -116,8 +115,7 @@ def list_(kind: str | None) -> None:
 @click.argument("name")
 @_clear_errors
 def show(name: str) -> None:
-    """Print an entry, or what a store holds."""
-    from diffsky_factory.core.errors import InputError, near
+    """Print an entry, what a store holds, or what a column, stage, parameter, band or emission line is."""
     from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path
 
     found = [entry_path(kind, name) for kind in KINDS if name in entry_names(kind)]
@@ -125,7 +123,9 @@ def show(name: str) -> None:
         _show_dataset(Path(name))
         return
     if not found:
-        raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
+        from diffsky_factory.factory.described import described
+
+        _say(described(name))
     for file in found:
         _say(f"# {file}\n{file.read_text()}")
 
@@ -184,24 +184,12 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
 
     For a large part of the synthetic universe the numbers are means over universes, unless --exact is given.
     """
-    from diffsky_factory.core.machine import cores
-    from diffsky_factory.factory.assembly import assembly
-    from diffsky_factory.factory.runs.planning import plan_build
-    from diffsky_factory.sky.spaces import WORDS
+    from diffsky_factory.factory.runs.planning import plan as plan_of
 
-    workers = workers or cores()
-    parts = assembly(_recipe(recipe, changes).text)
-    unit = parts.space.unit
-    exact = exact or unit != "deg2" or parts.extent < LARGEST_COUNTED
-    planned = plan_build(parts, exact=exact)
-    rows = planned.rows
+    planned = plan_of(_recipe(recipe, changes), exact=exact or None)
     table = Table(show_header=False)
-    table.add_row("galaxies", f"{'' if exact else 'about '}{rows.total:,}")
-    table.add_row(parts.space.extent_name.partition("_")[0], f"{planned.extent:.4g} {WORDS[unit][1]}")
-    table.add_row("tiles", f"{rows.tiles} of order {rows.order}, at most {max(rows.counts):,} rows")
-    table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
-    table.add_row("memory", f"about {planned.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time")
-    table.add_row("time", f"about {planned.seconds(workers):.0f} s on {workers} cores")
+    for what, how_much in planned.said(workers).items():
+        table.add_row(what, how_much)
     _print(table)
     planned.check_fits(Path.cwd())
 

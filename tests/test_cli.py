@@ -163,6 +163,8 @@ def test_a_bad_change_is_one_line_and_nothing_is_written(command, change, wanted
 def test_unknown_names_are_one_line():
     assert "did you mean example" in refused("build", "exampel", "--out", "x.zarr")
     assert "did you mean example" in refused("show", "exampl")
+    for name, near in {"log10_sfr": "log10_ssfr", "lsst_j": "lsst_i", "Halfa": "Halpha"}.items():
+        assert near in refused("show", name)
     assert "did you mean recipe" in refused("list", "--kind", "recip")
     for command in ("resume", "status", "verify"):
         assert "no store here" in refused(command, "nowhere.zarr")
