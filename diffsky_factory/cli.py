@@ -4,17 +4,19 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from diffsky_factory import __version__
 
 out, err = Console(), Console(stderr=True)
-LARGEST_COUNTED = 50.0  # deg^2, chosen: beyond, `plan` takes minutes to count rows one by one
+WIDEST = 10_000  # columns of a table where there is no terminal
 
 
 def _clear_errors(command: Callable) -> Callable:
@@ -22,8 +24,7 @@ def _clear_errors(command: Callable) -> Callable:
 
     @wraps(command)
     def wrapped(*args, **kwargs):
-        from diffsky_factory.core.errors import InputError
-        from diffsky_factory.factory.runs.checks import CheckError
+        from diffsky_factory.core.errors import CheckError, InputError
 
         try:
             return command(*args, **kwargs)
@@ -44,7 +45,8 @@ def _clear_errors(command: Callable) -> Callable:
 
 
 def _fail(problem: str, code: int) -> None:
-    err.print(f"error: {' '.join(problem.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+    line = _shown(f"error: {' '.join(problem.split())}")
+    err.print(line, style="red", markup=False, emoji=False, highlight=False, soft_wrap=True)
     sys.exit(code)
 
 
@@ -81,6 +83,9 @@ def main(debug: bool, modules: tuple[str, ...], log: Path | None) -> None:
         from diffsky_factory.core.imports import allow_modules
 
         allow_modules(*modules)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no error
     if log is not None:
         from diffsky_factory.core.logs import log_to
 
@@ -96,25 +101,24 @@ def main(debug: bool, modules: tuple[str, ...], log: Path | None) -> None:
 def list_(kind: str | None) -> None:
     """What is known by name."""
     from diffsky_factory.core.errors import InputError, near
-    from diffsky_factory.factory.opening.catalogs import list_catalogs
     from diffsky_factory.inputs.entries import KINDS
+    from diffsky_factory.inputs.known import list_catalogs
 
     kinds = [name.removesuffix("s") for name in KINDS]
     if kind is not None and kind.removesuffix("s") not in kinds:
         raise InputError(f"--kind {kind!r}: there is no such kind; {near(kind, kinds)}")
-    table = Table("name", "kind", "title", "status")
+    table = Table(Column("name", no_wrap=True), "kind", "title", "status")
     for row in list_catalogs().itertuples():
         if kind is None or row.kind == kind.removesuffix("s"):
-            table.add_row(row.name, row.kind, row.title, row.status)
-    out.print(table)
+            table.add_row(*(Text(_shown(cell)) for cell in (row.name, row.kind, row.title, row.status)))
+    _print(table)
 
 
 @main.command()
 @click.argument("name")
 @_clear_errors
 def show(name: str) -> None:
-    """Print an entry, or what a store holds."""
-    from diffsky_factory.core.errors import InputError, near
+    """Print an entry, what a store holds, or what a column, stage, parameter, band or emission line is."""
     from diffsky_factory.core.user_files import user_path
     from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path
 
@@ -123,9 +127,11 @@ def show(name: str) -> None:
         _show_dataset(user_path(name))
         return
     if not found:
-        raise InputError(f"no entry {name!r}; {near(name, [n for kind in KINDS for n in entry_names(kind)])}")
+        from diffsky_factory.factory.described import described
+
+        _say(described(name))
     for file in found:
-        out.print(f"# {file}\n{file.read_text()}", markup=False, highlight=False, soft_wrap=True)
+        _say(f"# {file}\n{file.read_text()}")
 
 
 @main.command()
@@ -152,7 +158,7 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
         given["region"] = parsed(given["region"], f"--region {given['region']} (quote it in the shell)")
     with _progress("reading", "pieces", "halos") as progress:
         made = read_in(simulation, path, memory=memory, progress=progress, **given)
-    out.print(str(made), markup=False, highlight=False, soft_wrap=True)
+    _say(str(made))
 
 
 @main.command("fit-histories")
@@ -167,7 +173,7 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 
     with _client(workers, processes) as client, _progress("fitting", "pieces", "histories") as progress:
         summary = fit(simulation, path, client=client, workers=workers, progress=progress)
-    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
+    _say(str(summary))
 
 
 @main.command()
@@ -181,25 +187,13 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
 
     For a large part of the synthetic universe the numbers are means over universes, unless --exact is given.
     """
-    from diffsky_factory.core.machine import cores
-    from diffsky_factory.factory.assembly import assembly
-    from diffsky_factory.factory.runs.planning import plan_build
-    from diffsky_factory.sky.spaces import WORDS
+    from diffsky_factory.factory.runs.planning import plan as plan_of
 
-    workers = workers or cores()
-    parts = assembly(_recipe(recipe, changes).text)
-    unit = parts.space.unit
-    exact = exact or unit != "deg2" or parts.extent < LARGEST_COUNTED
-    planned = plan_build(parts, exact=exact)
-    rows = planned.rows
+    planned = plan_of(_recipe(recipe, changes), exact=exact or None)
     table = Table(show_header=False)
-    table.add_row("galaxies", f"{'' if exact else 'about '}{rows.total:,}")
-    table.add_row(parts.space.extent_name.partition("_")[0], f"{planned.extent:.4g} {WORDS[unit][1]}")
-    table.add_row("tiles", f"{rows.tiles} of order {rows.order}, at most {max(rows.counts):,} rows")
-    table.add_row("on disk", f"about {planned.bytes / 1e6:,.0f} MB in {planned.files:,} files")
-    table.add_row("memory", f"about {planned.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time")
-    table.add_row("time", f"about {planned.seconds(workers):.0f} s on {workers} cores")
-    out.print(table)
+    for what, how_much in planned.said(workers).items():
+        table.add_row(what, how_much)
+    _print(table)
     planned.check_fits(Path.cwd())
 
 
@@ -217,7 +211,7 @@ def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None
     chosen = _recipe(recipe, changes)
     with _client(workers, processes) as client, _progress() as progress:
         summary = build_store(chosen, path, client=client, workers=workers, progress=progress)
-    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
+    _say(str(summary))
 
 
 @main.command()
@@ -231,7 +225,7 @@ def resume(path: Path, workers: int | None, processes: bool) -> None:
 
     with _client(workers, processes) as client, _progress() as progress:
         summary = resume_store(path, client=client, workers=workers, progress=progress)
-    out.print(str(summary), markup=False, highlight=False, soft_wrap=True)
+    _say(str(summary))
 
 
 @main.command()
@@ -246,12 +240,13 @@ def status(path: Path) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @_clear_errors
 def verify(path: Path) -> None:
-    """Read every file of a store and compare its checksum; exit code 1 where one is damaged."""
+    """Read every file of a store and compare its checksum; exit code 1 where one is damaged or not there yet."""
     if _show_status(path, verify=True):
         sys.exit(1)
 
 
 def _show_status(path: Path, verify: bool) -> bool:
+    """Say how a store is; whether something is to be mended or finished."""
     from diffsky_factory.factory.runs.stores import status as store_status
 
     found = store_status(path, verify=verify)
@@ -259,13 +254,19 @@ def _show_status(path: Path, verify: bool) -> bool:
     _say(f"{found.path}: {first.state}, {first.built}/{first.tiles} tiles, {first.built_rows:,}/{first.rows:,} rows")
     for part in added:
         _say(f"  {part.name}: {part.state}, {part.built}/{part.tiles} tiles")
+    for part in found.parts if verify else ():
+        if part.missing:
+            more = f" and {len(part.missing) - 10:,} more" if len(part.missing) > 10 else ""
+            keys = ", ".join(map(str, part.missing[:10]))
+            _say(f"  {part.name}: tiles that are not built: {keys}{more}")
     for problem in found.damaged:
         _say(f"  {problem}")
-    if found.damaged or any(part.built < part.tiles for part in found.parts):
+    unfinished = bool(found.damaged) or any(part.state != "complete" for part in found.parts)
+    if unfinished:
         _say(f"  to mend it: {first.remedy}")
     elif verify:
         _say("  every file is as it was written")
-    return bool(found.damaged)
+    return unfinished
 
 
 def _show_dataset(path: Path) -> None:
@@ -278,7 +279,17 @@ def _show_dataset(path: Path) -> None:
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    out.print(_shown(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def _print(table: Table) -> None:
+    """A table, as wide as the terminal; in a pipe or file no line is wrapped."""
+    (out if out.is_terminal else Console(width=WIDEST)).print(table)
+
+
+def _shown(text: str) -> str:
+    """Text whose control characters are written out, so that no name or title acts on the terminal."""
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
 
 @contextmanager

@@ -38,6 +38,52 @@ def test_list_names_what_there_is():
     assert "c260710" in run("list").output
 
 
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Folder of filter sets of one's own."""
+    monkeypatch.setenv("DIFFSKY_FACTORY_CATALOG_PATH", str(tmp_path))
+    (tmp_path / "filters").mkdir()
+    return tmp_path / "filters"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"title: [1\n", "not valid YAML"),
+        (b"title: 2026-13-45\n", "month must be in 1..12"),
+        (b"just text\n", "holds no mapping"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_listed_as_broken(content, why, mine):
+    (mine / "aaa.yaml").write_bytes(content)
+    result = run("list")
+    assert result.exit_code == 0
+    (line,) = [line for line in result.output.splitlines() if "aaa" in line]
+    assert all(word in line for word in ("broken", str(mine / "aaa.yaml"), why))
+    assert "c260710" in result.output
+
+
+def test_names_and_titles_are_listed_as_they_are(mine):
+    (mine / f"{'long' * 40}.yaml").write_text("title: '[red]T[/red] :smile: [/'\n")
+    (mine / "code\x1b[2J.yaml").write_text('title: "\\e[31m\\0 \\u00e9"\n')
+    listed = run("list", "--kind", "filters").output
+    assert "long" * 40 in listed
+    assert "[red]T[/red] :smile: [/" in listed
+    assert r"code\x1b[2J" in listed
+    assert r"\x1b[31m\x00 é" in listed
+    assert r"\x1b" in run("show", "\x1b[2J").stderr
+    assert "\x1b" not in listed + run("show", "\x1b[2J").stderr
+
+
+def test_a_terminal_without_letters_is_no_error(mine, environment):
+    (mine / "accent.yaml").write_text("title: Véron\n")
+    ascii_only = {**environment, "DIFFSKY_FACTORY_CATALOG_PATH": str(mine.parent), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "diffsky_factory.cli", "list"]
+    done = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=True)
+    assert r"V\xe9ron" in done.stdout
+
+
 def test_show_prints_an_entry_or_a_store(plain_store):
     assert "blocks_per_shard" in run("show", "example").output
     assert "galaxy: 1851" in run("show", plain_store).output
@@ -122,6 +168,8 @@ def test_a_bad_change_is_one_line_and_nothing_is_written(command, change, wanted
 def test_unknown_names_are_one_line():
     assert "did you mean example" in refused("build", "exampel", "--out", "x.zarr")
     assert "did you mean example" in refused("show", "exampl")
+    for name, near in {"log10_sfr": "log10_ssfr", "lsst_j": "lsst_i", "Halfa": "Halpha"}.items():
+        assert near in refused("show", name)
     assert "did you mean recipe" in refused("list", "--kind", "recip")
     for command in ("resume", "status", "verify"):
         assert "no store here" in refused(command, "nowhere.zarr")

@@ -77,6 +77,13 @@ def sum_and_fit() -> float:
     return found.loss + len(found.gradient)
 
 
+def look_up_words() -> str:
+    """What a build takes, and what the words of the model mean, as tables."""
+    planned: dff.BuildPlan = dff.plan("example", bands=["lsst_i"])
+    wide = dff.columns().merge(dff.bands(), on="name").merge(dff.lines("bc03_miles_kroupa"), on="name")
+    return f"{planned} {planned.rows.total} {planned.seconds(workers=4)} {len(wide)}"
+
+
 def read_on() -> str:
     """Maps of matter, catalogues by name, what is logged."""
     maps: xr.Dataset = dff.matter_maps("unit_sphere", [0.1, 0.2], 64, region={"order": 8, "pixels": [1]})

@@ -1,4 +1,4 @@
-"""The error of bad input, and what to say of a name that is nearly right."""
+"""The errors of bad input and of bad tiles, and what to say of a name that is nearly right."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -23,6 +23,10 @@ class InputError(ValueError):
 def shown(value: object) -> str:
     """A value as a message shows it: written out, but for what is long or deep."""
     return _repr.repr(value)
+
+
+class CheckError(ValueError):
+    """A tile that must not be written; its text names the column and the first bad row."""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

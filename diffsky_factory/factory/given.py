@@ -59,9 +59,7 @@ def _of_type(name: str, values: np.ndarray, known: Column) -> np.ndarray:
     if known.dtype.startswith("float"):
         return values if values.dtype.kind == "f" else values.astype(np.float64)
     if values.dtype.kind == "f":
-        raise InputError(
-            f"column '{name}': whole numbers are wanted, and these are {values.dtype}: ids lose digits in it"
-        )
+        raise InputError(f"column '{name}': whole numbers are wanted, not {values.dtype}, in which ids lose digits")
     if known.dtype == "bool":
         _refuse(name, values, (values != 0) & (values != 1), "neither true nor false")
     elif values.dtype.kind == "u":

@@ -21,13 +21,12 @@ from jax.flatten_util import ravel_pytree
 from diffsky_factory.core.cache import keep_compiled_kernels
 from diffsky_factory.core.constants import constant
 from diffsky_factory.core.errors import InputError, near
-from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.random import draw_all, row_keys
 from diffsky_factory.factory.chunks import Chunks, chunks_of
 from diffsky_factory.factory.galaxies import parameter_keys
 from diffsky_factory.factory.kernel import Precision, blocks, in_precision, padded_block
-from diffsky_factory.factory.runs.tasks import finished
+from diffsky_factory.factory.runs.tasks import at_once, finished
 
 PROGRAMS = 8  # passes, chosen: derivatives take 3,000 mappings of memory each, and Linux gives a process 65,530
 BLOCK = 4096  # rows of a chunk that is computed at once; chosen: a quarter of a GB in the gradient of ten bands
@@ -85,6 +84,7 @@ def sum_over_chunks(
     The sum does not depend on the number of chunks or workers but for rounding. Raises InputError for unknown columns
     or groups, listing near matches, and where a sum is not finite.
     """
+    at_once(client, workers)  # refused before anything is read
     chunks, wanted = chunks_of(source), _columns_of(statistic)
     parts = chunks.assembly(wanted)
     order = plan(parts.stages, parts.given, wanted)
@@ -106,7 +106,7 @@ def sum_over_chunks(
     def total(pass_: str, *given: Any) -> Any:
         if client is None:
             _compile(how, pass_, given)
-        found = finished(_of_tile, range(len(chunks.tiles)), client, workers or cores(), how, pass_, given)
+        found = finished(_of_tile, range(len(chunks.tiles)), client, workers, how, pass_, given)
         return _in_order(found, len(chunks.tiles), progress)
 
     value = _finite(total("value"), "the sum")

@@ -13,7 +13,8 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import dggs, store
 from diffsky_factory.outputs.cells import cell_tables, reference
 from diffsky_factory.outputs.layout import IS_ROW, Part, array_layouts, rows_of_pieces
-from diffsky_factory.outputs.reading import read_column, remedy
+from diffsky_factory.outputs.reading import read_column
+from diffsky_factory.outputs.remedies import remedy
 from diffsky_factory.outputs.store import Table
 from diffsky_factory.sky.spaces import space_of
 

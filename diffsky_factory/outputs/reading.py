@@ -16,13 +16,9 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import commits, store
 from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, label_array
+from diffsky_factory.outputs.remedies import remedy
 
 CHUNK = 2**16  # rows, chosen: the least of a chunk, so that small tiles share one and a graph stays small
-REMEDIES = {
-    "fit_histories": "call fit_histories with the same histories and '{path}'",
-    "ingest": "ingest the same simulation into {path} again",
-}
-"""What finishes or mends a part, by its job, where it is not `resume`."""
 ROW = "row"  # name of the coordinate that says which row of the store each row of a dataset is
 
 
@@ -109,11 +105,6 @@ def readable(path: Path, name: str | None = None, *, allow_partial: bool = False
             f"{remedy(path, part)}, or open it with allow_partial=True"
         )
     return part, tiles
-
-
-def remedy(path: Path, part: Part) -> str:
-    """How to finish or mend a part, in words."""
-    return REMEDIES.get(part.job, 'run "diffsky-factory resume {path}"').format(path=path)
 
 
 def lazy_name(path: Path, part: Part, array: ArrayLayout, rows: da.Array) -> str:

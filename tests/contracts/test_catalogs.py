@@ -9,13 +9,13 @@ import pytest
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.parameters import bounds
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.opening.catalogs import list_catalogs
 from diffsky_factory.factory.recipe import load_recipe
 from diffsky_factory.factory.records import RECORDS, json_schema
 from diffsky_factory.halos.open import open_simulation
 from diffsky_factory.inputs.calibrations import CalibrationEntry, load_calibration, save_calibration
 from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, read_entry, read_yaml
 from diffsky_factory.inputs.filters import list_filters, load_filters
+from diffsky_factory.inputs.known import list_catalogs
 from diffsky_factory.inputs.readers.open import DATA_PATH, READERS
 from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.inputs.trees.formats import FORMATS

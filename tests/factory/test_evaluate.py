@@ -9,7 +9,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.evaluate import evaluate
 from diffsky_factory.inputs.filters import load_filters
 
-LOST = np.array([[0.0, 0.0], [0.0, 0.5], [0.0, 1.0]])
+LOST = np.array([[0.0, 0.0], [0.0, 0.5], [0.0, 0.999999]])
 MASS = {
     "log10_stellar_mass_in_situ": np.array([10.0, 9.0, 9.5]),
     "merging_probability_by_round": LOST,
@@ -87,7 +87,7 @@ def test_given_draws_take_the_place_of_drawn_ones():
         ({"merging_remainder_by_round": np.zeros(2)}, ["differ in length", "'merging_remainder_by_round': 2"]),
         ({"merging_remainder_by_round": np.array(0.0)}, ["'merging_remainder_by_round'", "one row per galaxy"]),
         ({"merging_remainder_by_round": np.array(["a", "b", "c"])}, ["'merging_remainder_by_round'", "numbers"]),
-        ({"redshift": np.array([0.1, -0.2, 0.3])}, ["'redshift'", "row 1", "negative"]),
+        ({"redshift": np.array([0.1, -0.2, 0.3])}, ["'redshift'", "row 1", "outside"]),
         ({"host_row": np.array([0, 0, 1])}, ["'host_row'", "itself hosted"]),
         ({"host_row": np.array([0, 0, 3])}, ["'host_row'", "0 to 2"]),
         ({"host_row": np.array([0.0, 0.0, 0.0])}, ["'host_row'"]),

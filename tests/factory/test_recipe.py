@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.opening.catalogs import list_catalogs
 from diffsky_factory.factory.recipe import Recipe, load_recipe, recipe_from_text
 from diffsky_factory.factory.records import json_schema
 from diffsky_factory.factory.runs.planning import plan_build
 from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
 from diffsky_factory.inputs.filters import band_names, list_filters
+from diffsky_factory.inputs.known import list_catalogs
 from tests.documents import DOCUMENTS, TEXTS, changed
 
 EXAMPLE = read_yaml(entry_path("recipes", "example"))

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from diffsky_factory.cli import main
+from diffsky_factory.core.errors import CheckError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.opening.catalogs import open_catalog
 from diffsky_factory.factory.runs import build as building
 from diffsky_factory.factory.runs.build import build
-from diffsky_factory.factory.runs.checks import CheckError
 from diffsky_factory.factory.runs.stores import resume, status
 from diffsky_factory.outputs import store
 from diffsky_factory.sky import tiles
@@ -141,7 +141,10 @@ def test_a_partial_store_shows_its_committed_tiles_alone(plain_copy, plain_store
     found = status(plain_copy, verify=True)
     assert (found.state, found.built, found.damaged) == ("building", 5, ())
     result = run("verify", plain_copy)
-    assert (result.exit_code, "resume" in result.output) == (0, True)
+    assert (result.exit_code, "resume" in result.output) == (1, True)
+    assert f"tiles that are not built: {', '.join(map(str, layout.rows.keys[5:15]))} and 1 more" in result.output
+    assert found.parts[0].missing == layout.rows.keys[5:]
+    assert run("status", plain_copy).exit_code == 0
 
 
 def test_the_area_of_a_partial_store_is_that_of_its_tiles_in_the_region(plain, tmp_path):

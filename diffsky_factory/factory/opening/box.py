@@ -17,7 +17,6 @@ from diffsky_factory.sky.spaces import Box as PeriodicBox
 REDSHIFT_SPACE = "redshift_space"  # attribute: the axis along which positions are those of redshift space
 
 
-@xr.register_dataset_accessor("box")
 class Box(Catalogue):
     """Box of a dataset made by this package, opened by it, or cut from one; lengths in comoving Mpc."""
 

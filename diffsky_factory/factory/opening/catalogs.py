@@ -1,30 +1,17 @@
-"""Catalogs by name or path: what there is, and how to open it."""
+"""Catalogs by name or path: how to open them."""
 
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import xarray as xr
 
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.user_files import user_file
 from diffsky_factory.factory.opening.datasets import is_saved, open_saved, open_store
 from diffsky_factory.factory.opening.mock import make_halos
-from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, read_yaml
+from diffsky_factory.inputs.entries import entry_names
 from diffsky_factory.outputs.halo_store import is_halo_store
 from diffsky_factory.outputs.store import is_store
-
-
-def list_catalogs() -> pd.DataFrame:
-    """What the project knows by name: name, kind, title, where (file of the entry), status."""
-    rows = []
-    for kind in KINDS:
-        for name in entry_names(kind):
-            file = entry_path(kind, name)
-            entry = read_yaml(file)
-            status = entry.get("status", "released")
-            rows.append((name, kind.removesuffix("s"), entry.get("title", ""), str(file), status))
-    return pd.DataFrame(rows, columns=["name", "kind", "title", "where", "status"])
 
 
 def open_catalog(

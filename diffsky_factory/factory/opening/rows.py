@@ -4,6 +4,7 @@ It says what is true, or raises: rows that were sorted are the same, rows that w
 not, and the error says what to do instead. `ds.sky` and `ds.box` add what holds on the sky, and in a box.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -370,6 +371,9 @@ class Catalogue:
         return dict(zip(lazy, dask.compute(*lazy.values())))
 
     def _taken(self, positions: np.ndarray, rows: np.ndarray, chosen: Selection) -> xr.Dataset:
+        before = self._ds.sizes[self._dimension]
+        if before and not len(rows):
+            warnings.warn(f"{chosen.cuts[-1]} selects none of {before:,} rows", stacklevel=4)  # where the cut is made
         return _with(self._ds, self._own, chosen, rows, positions, self._source)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from diffsky_factory.core.columns import columns
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.expressions import condition
 from diffsky_factory.factory.opening.cuts import InRegion, Where
 from diffsky_factory.factory.opening.rows import Catalogue
@@ -16,7 +17,6 @@ from diffsky_factory.sky.regions import Cone, Region, region
 from diffsky_factory.sky.spaces import Sky as Sphere
 
 
-@xr.register_dataset_accessor("sky")
 class Sky(Catalogue):
     """Sky of a dataset made by this package, opened by it, or cut from one."""
 
@@ -60,11 +60,15 @@ class Sky(Catalogue):
         return self._cut(InRegion(where), self._selection.within(where, words_of(where)))
 
     def zslice(self, low: float, high: float, kind: str = "redshift") -> xr.Dataset:
-        """Rows with low <= redshift < high; kind is "redshift" or "redshift_obs"."""
+        """Rows with low <= redshift < high; kind is "redshift" or "redshift_obs".
+
+        Raises InputError for another kind, and where the ends are in the wrong order.
+        """
         if kind not in ("redshift", "redshift_obs"):
-            raise ValueError(f"kind is 'redshift' or 'redshift_obs', not {kind!r}")
+            raise InputError(f"kind is 'redshift' or 'redshift_obs', not {kind!r}")
         if not low < high:
-            raise ValueError(f"zslice({low}, {high}): give low < high")
+            order = "; the ends are in the wrong order" if low > high else ""
+            raise InputError(f"zslice({low}, {high}): give low < high{order}")
         chosen = self._selection
         if kind == "redshift":
             first, last = chosen.redshift

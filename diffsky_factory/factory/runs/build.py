@@ -19,6 +19,7 @@ from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.runs import checks, zones
 from diffsky_factory.factory.runs.job import Job, Outcome, Progress, Tables, Tile, run
 from diffsky_factory.factory.runs.planning import plan_build
+from diffsky_factory.factory.runs.tasks import at_once
 from diffsky_factory.inputs.filters import load_filters
 from diffsky_factory.inputs.package_curves import packages_of
 from diffsky_factory.inputs.templates import load_templates
@@ -94,6 +95,7 @@ def build(
     progress : called as progress(tiles done, tiles, rows done, rows)
     Raises InputError, with nothing written, for anything wrong with recipe, inputs or path.
     """
+    at_once(client, workers)  # refused before rows are counted
     path = user_path(path)
     parts = assembly(load_recipe(recipe, **changes).text)
     begun = store.is_store(path)

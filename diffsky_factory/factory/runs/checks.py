@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from diffsky_factory.core.columns import column
+from diffsky_factory.core.errors import CheckError
 from diffsky_factory.sky import boxes, coordinates
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.spaces import Box, Sky, Space
@@ -13,10 +14,6 @@ POSITION_TOLERANCE = 1e-4  # deg between ra, dec and x, y, z
 DISTANCE_TOLERANCE = 1e-4  # relative, between x, y, z and the redshift; float32 positions are good to 1e-7
 REDSHIFT_TOLERANCE = 1e-6  # between redshift_obs and that of the velocity: 0.3 km/s
 POSITION, VELOCITY = ("x", "y", "z"), ("vx", "vy", "vz")
-
-
-class CheckError(ValueError):
-    """A tile that must not be written; its text names the column and the first bad row."""
 
 
 def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology, space: Space = Sky()) -> None:  # noqa: B008 a value

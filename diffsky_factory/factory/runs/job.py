@@ -13,11 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import CheckError, InputError
 from diffsky_factory.core.logs import LOGGER
-from diffsky_factory.core.machine import cores
-from diffsky_factory.factory.runs.checks import CheckError
-from diffsky_factory.factory.runs.tasks import alone, finished, peak_memory
+from diffsky_factory.factory.runs.tasks import alone, at_once, finished, peak_memory
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import IS_ROW, Part
 from diffsky_factory.outputs.store import Table
@@ -77,10 +75,11 @@ def run(job: Job, *, client: Any = None, workers: int | None = None, progress: P
 
     client  : a dask.distributed Client, whose workers see the same file system; else threads of this process
     workers : tiles at a time without a client, default one per core
-    Raises InputError where the place holds something else, and CheckError for tiles that fail their checks, once all
-    others are done.
+    Raises InputError where the place holds something else or nobody would work, and CheckError for tiles that fail
+    their checks, once all others are done.
     """
     start = time.perf_counter()
+    at_once(client, workers)  # refused before anything is written
     if not store.is_store(job.path):
         if not store.is_free(job.path):
             raise InputError(f"{job.path}: exists and is no store; choose another place or remove it")
@@ -90,7 +89,7 @@ def run(job: Job, *, client: Any = None, workers: int | None = None, progress: P
         todo = unfinished(job.path, part)
         log.info("job begins", extra=_said(job, part, tiles=part.rows.tiles, to_do=len(todo)))
         with store.writer(job.path) as writer:
-            peak = _do(job, part, todo, client, workers or cores(), progress, writer)
+            peak = _do(job, part, todo, client, workers, progress, writer)
         if not store.is_complete(job.path, part):
             store.finalize(job.path, part, *job.complete(job.path, part))
         store.mend_root(job.path)
@@ -146,7 +145,7 @@ def _begun(job: Job) -> Part:
 
 
 def _do(
-    job: Job, part: Part, todo: list[int], client: Any, workers: int, progress: Progress | None, writer: str
+    job: Job, part: Part, todo: list[int], client: Any, workers: int | None, progress: Progress | None, writer: str
 ) -> float:
     """Do the tiles that are to be done; the peak memory of a process [bytes]."""
     rows = part.rows

@@ -1,7 +1,7 @@
 """The plan of a build: exact rows of every tile, arrays, bytes, memory and time, before anything is written."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ import psutil
 
 from diffsky_factory import __version__
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.assembly import Assembly
+from diffsky_factory.core.machine import cores
+from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.axis_labels import Labels
+from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.outputs.layout import IS_ROW, Part, Rows, array_layouts
-from diffsky_factory.sky.spaces import Box
+from diffsky_factory.sky.spaces import WORDS, Box, space_of
 
 COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
 BASE_MEMORY = 1.3e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
@@ -23,13 +25,32 @@ GALAXY_SECONDS = 2.5e-5  # per galaxy and core; measured on the example with 18 
 START_SECONDS = 25.0  # tables and compilation
 
 
-@dataclass(frozen=True)
+LARGEST_COUNTED = 50.0  # deg^2, chosen: beyond, it takes minutes to count rows one by one
+
+
+@dataclass(frozen=True, repr=False)
 class BuildPlan:
-    """What is to be built, and what it will take."""
+    """What is to be built, and what it will take; print it."""
 
     part: Part
     extent: float  # deg^2, or Mpc^3 of a box
     unit: str
+    exact: bool = True  # whether rows were counted, or are means over universes
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{what:<9} {how_much}" for what, how_much in self.said().items())
+
+    def said(self, workers: int | None = None) -> dict[str, str]:
+        """What it is and takes, in words, with a number of cores (default: all)."""
+        workers, rows = workers or cores(), self.rows
+        return {
+            "galaxies": f"{'' if self.exact else 'about '}{rows.total:,}",
+            space_of(self.part.attributes).extent_name.partition("_")[0]: f"{self.extent:.4g} {WORDS[self.unit][1]}",
+            "tiles": f"{rows.tiles} of order {rows.order}, at most {max(rows.counts):,} rows",
+            "on disk": f"about {self.bytes / 1e6:,.0f} MB in {self.files:,} files",
+            "memory": f"about {self.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time",
+            "time": f"about {self.seconds(workers):.0f} s on {workers} cores",
+        }
 
     @property
     def rows(self) -> Rows:
@@ -72,6 +93,20 @@ class BuildPlan:
             )
 
 
+def plan(
+    recipe: "str | Path | Recipe | Mapping[str, Any]", /, *, exact: bool | None = None, **changes: Any
+) -> BuildPlan:
+    """What a build of a recipe is and takes, without building: rows, bytes, files, memory and time.
+
+    recipe : as in `build`; `changes` replace fields
+    exact  : whether each row is counted, or rows are means over universes (default: counted where that is quick)
+    Raises InputError for anything wrong with the recipe, and for a region without halos.
+    """
+    parts = assembly(load_recipe(recipe, **changes).text)
+    quick = parts.space.unit != "deg2" or parts.extent < LARGEST_COUNTED
+    return plan_build(parts, exact=quick if exact is None else exact)
+
+
 def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
     """Count the rows of every tile, or with exact=False take their mean where a simulation knows it, and lay them out.
 
@@ -105,7 +140,7 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
         axes=used_axes(assembly, assembly.columns),
         attributes=attributes(assembly),
     )
-    return BuildPlan(part, assembly.extent, assembly.space.unit)
+    return BuildPlan(part, assembly.extent, assembly.space.unit, exact)
 
 
 def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, Labels]:

@@ -3,22 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.user_files import user_path
-from diffsky_factory.factory.runs import add as adding
-from diffsky_factory.factory.runs import build as building
-from diffsky_factory.factory.runs.build import Summary
-from diffsky_factory.factory.runs.job import Progress
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part
-from diffsky_factory.outputs.reading import remedy
+from diffsky_factory.outputs.remedies import remedy
 
-FINISH: dict[str, Callable[..., Any]] = {"build": building.finish, "add": adding.finish}
-"""How `resume` finishes a part, by its job; other jobs need more than is in the store."""
+if TYPE_CHECKING:
+    from diffsky_factory.factory.runs.build import Summary
+    from diffsky_factory.factory.runs.job import Progress
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,7 @@ class PartStatus:
     built_rows: int
     damaged: tuple[str, ...]
     remedy: str
+    missing: tuple[int, ...] = ()  # tiles without a commit
 
 
 @dataclass(frozen=True)
@@ -64,20 +62,25 @@ def status(path: str | Path, *, verify: bool = False) -> Status:
 
 
 def resume(
-    path: str | Path, *, client: Any = None, workers: int | None = None, progress: Progress | None = None
-) -> Summary:
+    path: str | Path, *, client: Any = None, workers: int | None = None, progress: "Progress | None" = None
+) -> "Summary":
     """Finish a store: tiles without a commit, or with a file that is missing or damaged, are made again, in all parts.
 
     Arguments and errors as in `build`; what it is made from stands in the store.
     """
+    # imported here: how far a store is can be said without the model
+    from diffsky_factory.factory.runs import add, build
+
     path = user_path(path)
+    # by job; others need more than is in the store
+    finish: dict[str, Callable[..., Any]] = {"build": build.finish, "add": add.finish}
     first = store.read_part(path)
-    if first.job not in FINISH:
+    if first.job not in finish:
         raise InputError(f"{path}: {_HELD.get(first.job, 'is not built here')}; {remedy(path, first)} to finish it")
-    summary = FINISH[first.job](path, first, client=client, workers=workers, progress=progress)
+    summary = finish[first.job](path, first, client=client, workers=workers, progress=progress)
     for name in store.part_names(path)[1:]:
         part = store.read_part(path, name)
-        FINISH[part.job](path, part, client=client, workers=workers, progress=progress)
+        finish[part.job](path, part, client=client, workers=workers, progress=progress)
     return summary
 
 
@@ -104,4 +107,5 @@ def _part_status(path: Path, part: Part, verify: bool) -> PartStatus:
         built_rows=int(np.sum(np.asarray(rows.counts, np.int64)[committed])),
         damaged=tuple(damaged),
         remedy=remedy(path, part),
+        missing=tuple(key for tile, key in enumerate(rows.keys) if tile not in set(committed)),
     )

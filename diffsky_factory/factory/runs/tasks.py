@@ -13,6 +13,7 @@ import filelock
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import allow_modules, allowed_modules
+from diffsky_factory.core.machine import cores
 from diffsky_factory.outputs import store
 
 
@@ -32,16 +33,35 @@ def alone(path: Path):
         lock.release()
 
 
-def finished(function: Callable, todo: Iterable[int], client: Any, workers: int, *given: Any) -> Iterator[Any]:
+def at_once(client: Any, workers: int | None) -> int:
+    """Tasks at a time: of the workers of a client, or else `workers`, one per core without it.
+
+    Raises InputError where nothing would work: a client whose workers are not there, or fewer than one.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: {workers} at a time do nothing; give 1 or more")
+    if client is None:
+        return workers or cores()
+    threads = sum(client.nthreads().values())
+    if not threads:
+        raise InputError(
+            f"client: there are no workers at {client.scheduler.address}; start some, and wait for them with "
+            "client.wait_for_workers(1)"
+        )
+    return threads
+
+
+def finished(function: Callable, todo: Iterable[int], client: Any, workers: int | None, *given: Any) -> Iterator[Any]:
     """Results of function(*given, number) for every number, as they come.
 
     An error ends it: threads finish the tasks in work, a cluster is told to drop them, and those of its tasks that go
-    on all the same find another writer's mark before they write.
+    on all the same find another writer's mark before they write. Raises InputError as `at_once` does.
     """
+    many = at_once(client, workers)
     if client is not None:
-        yield from _by_client(client, function, todo, given)
+        yield from _by_client(client, many, function, todo, given)
         return
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(many) as pool:
         futures = [pool.submit(function, *given, number) for number in todo]
         try:
             for future in as_completed(futures):
@@ -50,12 +70,12 @@ def finished(function: Callable, todo: Iterable[int], client: Any, workers: int,
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _by_client(client: Any, function: Callable, todo: Iterable[int], given: tuple) -> Iterator[Any]:
+def _by_client(client: Any, threads: int, function: Callable, todo: Iterable[int], given: tuple) -> Iterator[Any]:
     """Results of the workers of a dask client, of which each has two tasks at most in hand."""
     from dask.distributed import as_completed as as_completed_by
 
     waiting = iter(todo)
-    first = islice(waiting, 2 * max(sum(client.nthreads().values()), 1))
+    first = islice(waiting, 2 * threads)
     shared = client.scatter([(allowed_modules(), given)], broadcast=True, hash=False)[0]
     running = {client.submit(_called, function, shared, number, pure=False) for number in first}
     done = as_completed_by(list(running))

@@ -12,7 +12,7 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import Part, label_array
-from diffsky_factory.outputs.reading import remedy
+from diffsky_factory.outputs.remedies import remedy
 from diffsky_factory.outputs.store import Table
 from diffsky_factory.sky.boxes import AXES
 from diffsky_factory.sky.spaces import Space

@@ -1,6 +1,7 @@
 """`ds.sky` is right or raises: cuts, orders and joins against brute force, and what they read."""
 
 import pickle
+import warnings
 
 import healpy
 import numpy as np
@@ -194,7 +195,8 @@ def read(monkeypatch):
 
 def test_a_cut_reads_the_blocks_at_its_border_alone(tiny_store, read):
     ds = dff.open_catalog(tiny_store)
-    far = ds.sky.cone((RA + 90.0) % 360.0, DEC, 0.1)
+    with pytest.warns(UserWarning, match=r"cone\(.*\) selects none of 1,851 rows"):
+        far = ds.sky.cone((RA + 90.0) % 360.0, DEC, 0.1)
     assert (far.sizes["galaxy"], read) == (0, {})
     near = ds.sky.cone(RA, DEC, 0.05)
     assert 0 < read["ra"] == read["dec"] < ds.sizes["galaxy"]
@@ -203,8 +205,10 @@ def test_a_cut_reads_the_blocks_at_its_border_alone(tiny_store, read):
     assert ds.sky.cone(RA, DEC, 10.0).sizes["galaxy"] == ds.sizes["galaxy"]
     assert read == {}
     assert ds.sky.zslice(0.0, 2.0).sizes["galaxy"] == ds.sizes["galaxy"]
-    assert ds.sky.zslice(1.0, 2.0).sizes["galaxy"] == 0
-    assert ds.sky.where("mag_true[lsst_i] < 5").sizes["galaxy"] == 0
+    with pytest.warns(UserWarning, match="selects none"):
+        assert ds.sky.zslice(1.0, 2.0).sizes["galaxy"] == 0
+    with pytest.warns(UserWarning, match="selects none"):
+        assert ds.sky.where("mag_true[lsst_i] < 5").sizes["galaxy"] == 0
     assert read == {}
     part = ds.sky.zslice(0.3, 0.35)
     assert 0 < read["redshift"] < ds.sizes["galaxy"]
@@ -230,8 +234,27 @@ def test_tiles_are_pixels(store):
         store.sky.in_tiles([5])
     with pytest.raises(ValueError, match="integers"):
         store.sky.in_tiles([PIXEL + 0.7])
-    with pytest.raises(ValueError, match="low < high"):
+    with pytest.raises(dff.InputError, match="low < high; the ends are in the wrong order"):
         store.sky.zslice(0.5, 0.4)
+
+
+def test_a_cut_that_selects_nothing_says_which_once(store):
+    cuts = {
+        "zslice(5.0, 6.0)": lambda sky: sky.zslice(5, 6),
+        "where(redshift > 5)": lambda sky: sky.where("redshift > 5"),
+        "cone(10, -80, 1)": lambda sky: sky.cone(10, -80, 1),
+    }
+    for words, cut in cuts.items():
+        with pytest.warns(UserWarning, match="selects none") as said:
+            empty = cut(store.sky)
+        assert [str(one.message) for one in said] == [f"{words} selects none of 1,851 rows"]
+        assert empty.sizes["galaxy"] == 0
+    with pytest.warns(UserWarning, match="selects none of"):
+        store.sky.select([])
+    with warnings.catch_warnings(record=True, action="always") as more:
+        assert empty.sky.zslice(0.1, 0.2).sizes["galaxy"] == 0
+        assert store.sky.zslice(0.3, 0.5).sizes["galaxy"] > 0
+    assert more == []
 
 
 @pytest.mark.parametrize(
@@ -383,8 +406,10 @@ def test_rows_that_are_no_row_of_rows_are_refused(store):
 
 
 def test_a_slice_outside_the_range_is_empty_and_says_so(store):
-    assert store.sky.zslice(0.9, 1.0).sky.redshift_range == (0.8, 0.8)
-    assert store.sky.zslice(0.1, 0.2).sky.redshift_range[0] == 0.3
+    with pytest.warns(UserWarning, match="selects none"):
+        assert store.sky.zslice(0.9, 1.0).sky.redshift_range == (0.8, 0.8)
+    with pytest.warns(UserWarning, match="selects none"):
+        assert store.sky.zslice(0.1, 0.2).sky.redshift_range[0] == 0.3
 
 
 def test_tables_of_an_index_that_is_damaged_are_not_believed(plain_copy):

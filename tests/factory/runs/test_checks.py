@@ -9,10 +9,11 @@ from astropy.coordinates import SkyCoord
 from astropy.cosmology import FlatLambdaCDM
 
 from diffsky_factory.core.columns import columns as known_columns
+from diffsky_factory.core.errors import CheckError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.recipe import load_recipe
 from diffsky_factory.factory.runs.build import build
-from diffsky_factory.factory.runs.checks import CheckError, check_tile
+from diffsky_factory.factory.runs.checks import check_tile
 from diffsky_factory.factory.runs.stores import status
 from diffsky_factory.outputs import store
 from diffsky_factory.sky.cosmology import Cosmology

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 import diffsky_factory as dff
 from diffsky_factory.cli import main
+from diffsky_factory.core.errors import CheckError
 from diffsky_factory.core.logs import LOGGER, log_to
 from diffsky_factory.factory.runs import build as building
-from diffsky_factory.factory.runs.checks import CheckError
 from diffsky_factory.factory.runs.job import Job, Tile, run
 from diffsky_factory.outputs import store
 
