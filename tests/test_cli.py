@@ -50,7 +50,7 @@ def mine(tmp_path, monkeypatch):
     ("content", "why"),
     [
         (b"title: [1\n", "not valid YAML"),
-        (b"title: 2026-13-45\n", "month must be in 1..12"),
+        (b"title: !!int x\n", "line 1"),
         (b"just text\n", "holds no mapping"),
         (b"\xff\xfe\x00", "cannot be read"),
     ],

@@ -48,7 +48,7 @@ def _in_unit(name: str, value: Any, known: Column | None) -> np.ndarray:
 
     try:
         unit, wanted = units.Unit(said), units.Unit(known.unit)
-        return np.asarray(value, float) if unit == wanted else units.Quantity(value, unit).to_value(wanted)
+        return np.asarray(value) if unit == wanted else units.Quantity(value, unit).to_value(wanted)
     except (ValueError, TypeError, units.UnitsError) as error:
         name_of_unit = f"'{known.unit}'" if known.unit else "a pure number"
         raise InputError(f"column '{name}': in units of '{said}', and {name_of_unit} is wanted") from error
