@@ -63,7 +63,7 @@ class Assembly:
         )
         self.space: Space = self.simulation.space
         self.region: Any = where or self.simulation.default_region
-        self.space.part(self.region)  # refused here, where it is none of this space
+        self.part: Any = self.space.part(self.region)  # once: a region of many pixels takes long to read
         self._check_tiles()
         self.model: Model = model or recipe.model
         self.stages: tuple[Stage, ...] = self.model.stages(
@@ -181,20 +181,19 @@ class Assembly:
     @cached_property
     def tiles(self) -> np.ndarray:
         """Cells that the region overlaps."""
-        return self.simulation.tiles(self.order, self.region)
+        return self.simulation.tiles(self.order, self.part)
 
     @cached_property
     def extent(self) -> float:
         """Area of the mock [deg^2], or volume [Mpc^3]."""
-        return self.simulation.extent(self.region)
+        return self.simulation.extent(self.part)
 
     def tile_extents(self, tiles: Sequence[int]) -> tuple[float, ...]:
         """Extent of the mock in each of its tiles; they sum to `extent`. To 1e-4 where a region of the sky cuts one."""
-        inside = self.space.part(self.region)
-        if isinstance(inside, FullSky) and len(tiles) == self.space.roots << self.space.bits * self.order:
+        if isinstance(self.part, FullSky) and len(tiles) == self.space.roots << self.space.bits * self.order:
             return (self.extent / len(tiles),) * len(tiles)  # alike, where there are too many to look at each
         whole = np.array([self.simulation.extent(self.space.cells([tile], self.order)) for tile in tiles])
-        extents = whole * self.space.shares(inside, tiles, self.order)
+        extents = whole * self.space.shares(self.part, tiles, self.order)
         return tuple((extents * (self.extent / max(extents.sum(), 1e-300))).tolist())
 
     @cached_property
@@ -205,7 +204,7 @@ class Assembly:
         """
 
         def make() -> dict[str, np.ndarray]:
-            found = [self.simulation.count(self.order, int(tile), self.region) for tile in self.tiles]
+            found = [self.simulation.count(self.order, int(tile), self.part) for tile in self.tiles]
             return {"counts": np.array(found, np.int64)}
 
         drawn_from = getattr(self.simulation, "drawn_from", None)
@@ -218,11 +217,11 @@ class Assembly:
     def expected_counts(self) -> tuple[int, ...]:
         """Mean rows of each of `tiles`, without making any, for a simulation that knows them; else the exact ones."""
         known = getattr(self.simulation, "expected_count", None)
-        return tuple(round(known(self.order, int(tile), self.region)) for tile in self.tiles) if known else self.counts
+        return tuple(round(known(self.order, int(tile), self.part)) for tile in self.tiles) if known else self.counts
 
     def halos(self, tile: int) -> dict[str, np.ndarray]:
         """Halos of a tile, arranged."""
-        return self.simulation.halos(self.order, tile, self.region)
+        return self.simulation.halos(self.order, tile, self.part)
 
     def provided(self, halos: Mapping[str, np.ndarray], wanted: Iterable[str]) -> dict[str, np.ndarray]:
         """Halos of a simulation, and those of the wanted columns that follow from them before any stage."""

@@ -140,7 +140,8 @@ class Catalogue:
         found, keys, chosen = self._source.tiles, self.tiles, self._selection
         if not chosen.regions:
             return found.extents[np.isin(found.keys, keys)]
-        return np.array([chosen.space.extent([chosen.space.cells([key], found.order), *chosen.parts]) for key in keys])
+        space, parts = chosen.space, chosen.parts
+        return np.array([space.extent([space.cells([key], found.order), *parts]) for key in keys])
 
     @property
     def weight(self) -> xr.DataArray:

@@ -107,5 +107,5 @@ def _part_status(path: Path, part: Part, verify: bool) -> PartStatus:
         built_rows=int(np.sum(np.asarray(rows.counts, np.int64)[committed])),
         damaged=tuple(damaged),
         remedy=remedy(path, part),
-        missing=tuple(key for tile, key in enumerate(rows.keys) if tile not in set(committed)),
+        missing=tuple(np.delete(np.asarray(rows.keys, np.int64), committed).tolist()),
     )
