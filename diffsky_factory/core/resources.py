@@ -14,7 +14,7 @@ USER_PATH = "DIFFSKY_FACTORY_CATALOG_PATH"
 
 def user_folders() -> tuple[Path, ...]:
     """The folders that the environment variable names, the first to be searched first."""
-    return tuple(user_path(folder) for folder in os.environ.get(USER_PATH, "").split(os.pathsep) if folder)
+    return tuple(user_path(folder).absolute() for folder in os.environ.get(USER_PATH, "").split(os.pathsep) if folder)
 
 
 def resource(*parts: str) -> Path:
@@ -28,3 +28,11 @@ def resource(*parts: str) -> Path:
         if place.exists():
             return place
     raise FileNotFoundError(f"no {'/'.join(parts)}; looked in {places[0]} and {places[1]}: reinstall diffsky_factory")
+
+
+def name_of_file(file: Path) -> str:
+    """A file's name wherever the package is installed: below `schemas/` or `catalogs/`, or else its whole path."""
+    for place in (PACKAGE, PACKAGE.parent):
+        if file.is_relative_to(place):
+            return file.relative_to(place).as_posix()
+    return str(file)

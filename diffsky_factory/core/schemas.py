@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import noting
 from diffsky_factory.core.yaml_reading import read_yaml_file
 
 
@@ -37,7 +38,8 @@ def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:
 
 
 def _entries(file: Path) -> list[dict]:
-    entries = read_yaml_file(file)
+    with noting():  # the words are no inputs: they are read once, for all that is made
+        entries = read_yaml_file(file)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{file}: a list of entries is wanted, each of which begins with '- name: ...'")
     return entries

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import changed, noting
+from diffsky_factory.core.files_read import changed, digest, noting
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.provider import Provider, needed, providable, provided
+from diffsky_factory.core.resources import name_of_file
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
@@ -36,6 +38,7 @@ from diffsky_factory.sky.groups import REACH
 from diffsky_factory.sky.regions import FullSky
 from diffsky_factory.sky.spaces import Box, Space
 
+PACKAGES = ("diffsky_factory", "jax", "jaxlib", "numpy")  # whose other versions give other last digits
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
 
@@ -82,6 +85,12 @@ class Assembly:
                 raise InputError(f"recipe '{recipe.name}', columns: '{name}' holds row numbers, which no store keeps")
         self._check_constants()
         self._check_distance()
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """Digests of the files that it is made from, by name, and versions of what computes: they decide numbers."""
+        files = {name_of_file(file): digest(file) for file, was in sorted(self.files.items()) if was is not None}
+        return {**files, **{name: version(name) for name in PACKAGES}}
 
     @property
     def cosmology(self) -> Cosmology:

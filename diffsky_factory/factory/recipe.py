@@ -256,6 +256,11 @@ class Recipe(Record):
         """How its galaxies follow from halos; made anew each time, from files as they are now."""
         return Model(**{name: getattr(self, name) for name in FIELDS if name in Recipe.model_fields})
 
+    def in_place(self) -> "Recipe":
+        """The same with paths of files from the root, so that it means the same in every folder."""
+        joined = {name: getattr(self, name).split("+") for name in ("simulation", "calibration", "templates")}
+        return self.model_copy(update={name: "+".join(map(_absolute, parts)) for name, parts in joined.items()})
+
     @property
     def seed_of_halos(self) -> int:
         """Seed of what is random about halos that are made: their own, or that of the galaxies."""
@@ -289,6 +294,12 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
     if unknown:
         raise InputError(f"no field {unknown[0]!r} of a recipe; {near(unknown[0], Recipe.model_fields)}")
     return checked(Recipe, {**content, **changes}, source)
+
+
+def _absolute(name: str) -> str:
+    """A path of a file or folder that is there, from the root; any other name as it is."""
+    path = user_path(name)
+    return str(path.absolute()) if (path.suffix or len(path.parts) > 1) and path.exists() else name
 
 
 def recipe_from_text(text: str) -> Recipe:

@@ -10,6 +10,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import note
+from diffsky_factory.core.files_read import state as state_of
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.halos.completion.completed import NOTHING_MORE, CompletedHalos, Completion
 from diffsky_factory.halos.cone.box_cone import BoxCone
@@ -163,7 +164,8 @@ def halo_table(
             f"{name}: has {size / 1e9:.1f} GB of files; put its halos into a store once, by "
             f'"diffsky-factory ingest {name} --out halos.zarr", and name that store instead'
         )
-    state = tuple((str(file), file.stat().st_mtime_ns) for reader in readers for file in reader.files)
+    files = [(str(file), state_of(file)) for reader in readers for file in reader.files]
+    state = (*files, *(reader.entry.model_dump_json() for reader in readers))
     on_sky = isinstance(redshift, tuple) or readers[0].geometry == "lightcone"
     return _in_memory(str(name), redshift, json.dumps(region if on_sky else None), state)
 

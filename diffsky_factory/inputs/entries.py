@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from diffsky_factory.core.errors import InputError, did_you_mean, near, shown
+from diffsky_factory.core.files_read import State, state
 from diffsky_factory.core.resources import resource, user_folders
 from diffsky_factory.core.yaml_reading import read_yaml_file
 
@@ -111,10 +112,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _files(kind: str) -> dict[str, Path]:
     if kind not in KINDS:
         raise InputError(f"no catalogs/{kind}; {near(kind, KINDS)}")
-    return _files_in(kind, user_folders())
+    folders = (resource("catalogs", kind), *(folder / kind for folder in reversed(user_folders())))
+    return _files_in(folders, tuple(map(state, folders)))
 
 
-@cache
-def _files_in(kind: str, users: tuple[Path, ...]) -> dict[str, Path]:
-    folders = [resource("catalogs", kind), *(folder / kind for folder in reversed(users))]
+@lru_cache
+def _files_in(folders: tuple[Path, ...], at: tuple[State, ...]) -> dict[str, Path]:
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import State, note, state
 from diffsky_factory.core.types import vector
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.inputs.entries import Record, Reference, checked, entry_path, read_yaml
@@ -42,12 +43,14 @@ def load_growth_mixture(name_or_path: str | Path = DEFAULT) -> GrowthMixturePara
 
     Raises InputError naming the file where a component has not 28 finite numbers or a factor that is none.
     """
-    return _load(str(name_or_path))
+    name = str(name_or_path)
+    path = user_path(name) if name.endswith((".yaml", ".yml")) else entry_path("halo_growth", name)
+    note(path)
+    return _load(path, state(path))
 
 
 @lru_cache
-def _load(name: str) -> GrowthMixtureParameters:
-    path = user_path(name) if name.endswith((".yaml", ".yml")) else entry_path("halo_growth", name)
+def _load(path: Path, at: State) -> GrowthMixtureParameters:
     entry = checked(GrowthMixtureEntry, read_yaml(path), path)
     for kind, rows in (("satellites", entry.satellites), ("centrals", entry.centrals)):
         if len(rows) != entry.components or any(len(row) != NUMBERS for row in rows):

@@ -1,13 +1,15 @@
 """Light that neutral hydrogen between the galaxies lets through: mean models, by name, of Lyman lines and continuum."""
 
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from diffsky_factory.core.errors import InputError, near
-from diffsky_factory.inputs.entries import Record, Reference, entry_names, read_entry
+from diffsky_factory.core.files_read import State, note, state
+from diffsky_factory.inputs.entries import Record, Reference, entry_names, entry_path, read_entry
 
 NONE = "none"
 OPAQUE = 30.0  # chosen: optical depth, 33 mag, beyond which light counts as this deep, so that 32 bits hold it
@@ -168,6 +170,12 @@ def madau_continuum(y: np.ndarray, x: np.ndarray) -> np.ndarray:
 CONTINUA = {"inoue_2014": inoue_continuum, "madau_1995": madau_continuum}
 
 
-@cache
 def _model(name: str) -> AbsorptionEntry:
+    path = entry_path("igm", name)
+    note(path)
+    return _entry(name, path, state(path))
+
+
+@lru_cache
+def _entry(name: str, path: Path, at: State) -> AbsorptionEntry:
     return read_entry("igm", name, AbsorptionEntry)[0]

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from diffsky_factory.core.axes import axis
 from diffsky_factory.core.constants import kind_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.user_files import user_path
-from diffsky_factory.factory.assembly import Assembly, assembly
+from diffsky_factory.factory.assembly import PACKAGES, Assembly, assembly
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.runs import checks, zones
 from diffsky_factory.factory.runs.job import Job, Outcome, Progress, Tables, Tile, run
@@ -97,7 +98,7 @@ def build(
     """
     at_once(client, workers)  # refused before rows are counted
     path = user_path(path)
-    parts = assembly(load_recipe(recipe, **changes).text)
+    parts = assembly(load_recipe(recipe, **changes).in_place().text)
     begun = store.is_store(path)
     if not begun and not store.is_free(path):
         raise InputError(f"{path}: exists and is no store; choose another place or remove it")
@@ -111,26 +112,51 @@ def build(
 
 
 def finish(path: Path, part: Part, **how: Any) -> Summary:
-    """Finish or mend a build; `how` as in `run`. Raises InputError where its calibration is not what it was."""
+    """Finish or mend a build; `how` as in `run`. Raises InputError where its inputs are not what they were."""
     _made_from(part)  # refused before anything is written
     return _summary(path, run(Job(path, part, compute_tile, complete=complete), **how))
 
 
 def _made_from(part: Part) -> Assembly:
-    """What a store is made from; raises InputError where the calibration is not what it was."""
+    """What a store is made from; raises InputError where an input is not what it was."""
     parts = assembly(part.made_from)
     if parts.calibration.hash != part.attributes["calibration_sha256"]:
         raise InputError(
             f"calibration '{part.attributes['calibration']}' has other values than when the store was begun; give it "
             "back its values, or build anew in another place"
         )
+    _check_inputs(part.attributes.get("inputs", {}), parts.inputs)
     return parts
+
+
+def _check_inputs(was: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise InputError, naming what differs, where a store was begun with other files or versions.
+
+    A file is known by its content, wherever it lies now.
+    """
+    there = set(now.values())
+    missing = [name for name in was if (was[name] != now[name] if name in PACKAGES else was[name] not in there)]
+    if missing:
+        differences = "; ".join(_difference(name, was[name], now) for name in missing)
+        raise InputError(
+            f"the store was begun with {differences}: tiles of both would not fit together; give back what was there, "
+            "or build anew in another place"
+        )
+
+
+def _difference(name: str, was: str, now: Mapping[str, str]) -> str:
+    if name in PACKAGES:
+        return f"{name} {was}, and here is {now[name]}"
+    if not Path(name).is_file():
+        return f"{name} of other content" if name in now else f"{name}, which is not there now"
+    return f"{name} of other content; it was changed on {datetime.fromtimestamp(Path(name).stat().st_mtime):%c}"
 
 
 def _check_same(path: Path, found: Part, planned: Part) -> None:
     """Raise InputError where the store in a place is not the one that is planned."""
     if found.made_from != planned.made_from:
         raise InputError(f"{path}: holds a build of another recipe; choose another place or remove it")
+    _check_inputs(found.attributes.get("inputs", {}), planned.attributes["inputs"])
     if found.hash != planned.hash:
         raise InputError(
             f"{path}: holds a build of this recipe by another version or from other inputs; "

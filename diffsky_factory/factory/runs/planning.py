@@ -102,7 +102,7 @@ def plan(
     exact  : whether each row is counted, or rows are means over universes (default: counted where that is quick)
     Raises InputError for anything wrong with the recipe, and for a region without halos.
     """
-    parts = assembly(load_recipe(recipe, **changes).text)
+    parts = assembly(load_recipe(recipe, **changes).in_place().text)
     quick = parts.space.unit != "deg2" or parts.extent < LARGEST_COUNTED
     return plan_build(parts, exact=quick if exact is None else exact)
 
@@ -138,7 +138,7 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
         made_from=recipe.text,
         arrays=array_layouts((*assembly.columns, IS_ROW)),
         axes=used_axes(assembly, assembly.columns),
-        attributes=attributes(assembly),
+        attributes={**attributes(assembly), "inputs": assembly.inputs},
     )
     return BuildPlan(part, assembly.extent, assembly.space.unit, exact)
 

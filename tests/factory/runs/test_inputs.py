@@ -1,0 +1,130 @@
+"""A store is of one set of inputs: files known by their content, and versions of what computes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import diffsky_factory as dff
+from diffsky_factory.core import files_read
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.factory import assembly as assembling
+from diffsky_factory.outputs import store
+from tests.stores import assert_same_files
+
+ENTRY = """title: made up
+format: table
+files: [halos.csv]
+cosmology: {Om0: 0.3075, h: 0.6774}
+columns: {ra: {column: ra, unit: deg}, dec: {column: dec, unit: deg}, redshift: z, vx: {column: v, unit: km/s},
+  vy: {column: v, unit: km/s}, vz: {column: v, unit: km/s}, log10_halo_mass: {column: m, unit: Msun}}
+options: {geometry: lightcone, velocities: physical, hosts: all}
+"""
+RECIPE = {
+    "simulation": "mine.yaml",
+    "columns": ["galaxy_id", "log10_halo_mass"],
+    "tiles": {"order": 3, "block": 64},
+}
+N = np.arange(400)
+HALOS = pd.DataFrame({"ra": 10 + (N % 20), "dec": -10 + (N // 20), "z": 0.3, "v": 0.0, "m": 1e12})
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """A store, two tiles of which are not there, as if its build had been killed; in a folder with its halos."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "mine.yaml").write_text(ENTRY)
+    HALOS.to_csv(folder / "halos.csv", index=False)
+    assert dff.build(RECIPE, "mock.zarr").tiles > 3
+    lose(folder / "mock.zarr")
+    return folder / "mock.zarr"
+
+
+def lose(path):
+    for commit in sorted((path / "commits/galaxies").glob("[0-9]*.json"))[:2]:
+        commit.unlink()
+
+
+def again(path):
+    return (lambda: dff.resume(path), lambda: dff.build(RECIPE, path))
+
+
+def test_a_store_is_not_finished_with_other_halos(begun):
+    HALOS.assign(m=1e14).to_csv(begun.parent / "halos.csv", index=False)
+    for call in again(begun):
+        with pytest.raises(InputError, match=r"begun with .*halos.csv of other content; it was changed on .* 2"):
+            call()
+    assert dff.status(begun).built == dff.status(begun).tiles - 2
+    HALOS.to_csv(begun.parent / "halos.csv", index=False)
+    assert dff.resume(begun).built == 2
+
+
+def test_nor_with_another_entry_of_the_same_halos(begun):
+    (begun.parent / "mine.yaml").write_text(ENTRY.replace("Om0: 0.3075", "Om0: 0.31"))
+    for call in again(begun):
+        with pytest.raises(InputError, match=r"begun with .*mine.yaml of other content"):
+            call()
+
+
+def test_nor_with_files_that_are_gone(begun):
+    (begun.parent / "halos.csv").unlink()
+    with pytest.raises(InputError, match=r"halos.csv"):
+        dff.resume(begun)
+
+
+def test_an_entry_that_is_edited_is_used_as_it_is_now(begun):
+    before = np.asarray(dff.make_mock(RECIPE).log10_halo_mass)
+    (begun.parent / "mine.yaml").write_text(ENTRY.replace("unit: Msun", "unit: Msun/littleh"))
+    after = np.asarray(dff.make_mock(RECIPE).log10_halo_mass)
+    np.testing.assert_allclose(after - before, -np.log10(0.6774), atol=1e-5)
+
+
+def test_other_versions_do_not_go_on(begun, monkeypatch):
+    known = assembling.version
+    monkeypatch.setattr(assembling, "version", lambda name: "99.0" if name == "jax" else known(name))
+    assembling._assembly.cache_clear()
+    for call in again(begun):
+        with pytest.raises(InputError, match=r"begun with jax [0-9.]+, and here is 99.0"):
+            call()
+    assembling._assembly.cache_clear()
+
+
+def test_a_plan_means_the_same_in_every_folder(begun, tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text(ENTRY)
+    HALOS.assign(m=1e14).to_csv(tmp_path / "halos.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    assert dff.resume(begun).built == 2
+    assert set(np.unique(dff.open_catalog(begun).log10_halo_mass)) == {12.0}
+
+
+def test_the_inputs_of_a_store_can_be_read(begun):
+    dff.resume(begun)
+    inputs = store.read_part(begun).attributes["inputs"]
+    assert inputs[str(begun.parent / "halos.csv")] == files_read.digest(begun.parent / "halos.csv")
+    assert {"jax", "numpy", "diffsky_factory"} <= set(inputs)
+    assert any(name.startswith("catalogs/") for name in inputs)
+    assert json.loads(dff.open_catalog(begun).attrs["inputs"]) == inputs
+
+
+def test_a_build_elsewhere_of_the_same_files_has_the_same_bytes(begun):
+    dff.resume(begun)
+    dff.build(RECIPE, "other.zarr")
+    assert_same_files(begun, begun.parent / "other.zarr")
+
+
+def test_of_a_large_file_the_size_the_time_and_some_pieces_are_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(files_read, "LARGE", 2**10)
+    monkeypatch.setattr(files_read, "PIECE", 2**4)
+    file = tmp_path / "large"
+    file.write_bytes(bytes(2**14))
+    found = [files_read.digest(file)]
+    for place in (0, 2**14 - 1):
+        content = bytearray(2**14)
+        content[place] = 1
+        file.write_bytes(content)
+        found.append(files_read.digest(file))
+    file.write_bytes(bytes(2**14 + 1))
+    assert len({*found, files_read.digest(file)}) == 4
