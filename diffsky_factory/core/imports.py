@@ -5,7 +5,8 @@ Importing a module runs it, so no recipe, calibration, entry or store has it imp
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -39,6 +40,23 @@ def allowed_modules() -> tuple[str, ...]:
     """The user's word so far, as it is handed to processes that compute for this one."""
     said = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
     return tuple(sorted({*_ALLOWED, *filter(None, said), *_installed()}))
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A function that is called elsewhere with the user's word, as it was where it was made."""
+
+    function: Callable
+    modules: tuple[str, ...]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        allow_modules(*self.modules)
+        return self.function(*args, **kwargs)
+
+
+def trusted(function: Callable) -> Trusted:
+    """A function to hand to processes that compute for this one, with the user's word so far."""
+    return Trusted(function, allowed_modules())
 
 
 def imported(path: str) -> Any:

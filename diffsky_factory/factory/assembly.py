@@ -26,11 +26,11 @@ from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, Tiling, recipe_from_text
 from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
+from diffsky_factory.factory.tables import of_light
 from diffsky_factory.halos.completion.completed import Completion
 from diffsky_factory.halos.open import Simulation, open_simulation
 from diffsky_factory.inputs.calibrations import Calibration
 from diffsky_factory.physics.halos.fitted import FITTED
-from diffsky_factory.physics.light.lines import LineTable
 from diffsky_factory.physics.light.photometry import BandTable
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
@@ -147,7 +147,7 @@ class Assembly:
         """Raise InputError for light of galaxies in a box at redshift 0, which is at no distance."""
         if not isinstance(self.space, Box) or self.simulation.redshift_range[0] > 0.0:
             return
-        if {BandTable, LineTable, SpectrumTable} & {*self.plan(self.columns).constants}:
+        if of_light(self.plan(self.columns).constants):
             raise InputError(
                 f"recipe '{self.recipe.name}': its box is at redshift 0, at no distance, so galaxies have no apparent "
                 "magnitudes or fluxes; leave mag_true and others of light out of columns"

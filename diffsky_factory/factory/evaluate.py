@@ -17,8 +17,7 @@ from diffsky_factory.factory.given import given_column
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
-from diffsky_factory.physics.light.lines import LineTable
-from diffsky_factory.physics.light.photometry import BandTable
+from diffsky_factory.factory.tables import of_light
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain
@@ -70,9 +69,10 @@ def evaluate(
     kernel = Kernel(order, known, seed=model.seed, block=block, precision=precision, at_once=cores())
     _check_size(kernel, arranged)
     out = kernel(arranged, arranged["galaxy_id"], given)
-    _check_finite({name: value[place] for name, value in out.items()})
     out.update({name: rows[out[name]] for name in row_numbers(out)})
-    return {name: value[place] for name, value in out.items()}
+    found = {name: value[place] for name, value in out.items()}
+    _check_finite(found)
+    return found
 
 
 class Requested(NamedTuple):
@@ -98,7 +98,7 @@ def requested(
     first = needed(providers, columns, order.reads)
     keys = {*order.constants, *(key for one in first for key in one.constants.values())}
     model.check(keys, ", ".join(wanted))
-    if not {BandTable, LineTable, SpectrumTable}.isdisjoint(map(kind_of, keys)):
+    if of_light(keys):
         _check_distances(columns)
     redshift_max = float(np.max(columns.get("redshift", 0.1), initial=0.1))
     known = model.known(cosmology, redshift_max, spectra=SpectrumTable in map(kind_of, keys))

@@ -155,7 +155,7 @@ def _of_tile(task: _Task, pass_: str, given: tuple, number: int) -> tuple[int, A
 
 
 def _compile(task: _Task, pass_: str, given: tuple) -> None:
-    """Compile the program of a pass in this thread, before others run it: large ones want the stack that it has.
+    """Compile the program of a pass in this thread, before others run it: in a thread of a pool one has crashed.
 
     For a program that is compiled already no tile is made.
     """

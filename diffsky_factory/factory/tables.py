@@ -1,6 +1,6 @@
 """Tables that stages ask for by type, made from templates, filters and cosmology."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsky_factory.core.cache import kept_arrays
-from diffsky_factory.core.constants import Key
+from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.types import vector
 from diffsky_factory.inputs import band_tables
@@ -78,6 +78,11 @@ def redshift_nodes(redshift_max: float) -> tuple[float, ...]:
     first = np.log1p(FIRST_REDSHIFT)
     n = int(np.ceil((np.log1p(redshift_max) - first) / NODE_SPACING)) + 1
     return tuple(np.expm1(first + NODE_SPACING * np.arange(max(n, 2))))
+
+
+def of_light(keys: Iterable[Key]) -> bool:
+    """Whether some of the constants are tables of light as it is seen, which has no strength at distance 0."""
+    return not {BandTable, LineTable, SpectrumTable}.isdisjoint(map(kind_of, keys))
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,7 @@
 """Code runs because the user says so, never because data name it."""
 
 import json
+import pickle
 import sys
 
 import pytest
@@ -112,6 +113,15 @@ def test_what_the_user_has_imported_may_be_named(trap):
 
     assert imports.imported("trap:flat").name == "flat"
     assert "trap" in imports.allowed_modules()
+
+
+def test_the_word_goes_with_what_is_computed_elsewhere(trap, monkeypatch):
+    dff.allow_modules("trap")
+    sent = pickle.dumps(imports.trusted(imports.imported))
+    monkeypatch.setattr(imports, "_ALLOWED", set())  # as in another process
+    with pytest.raises(InputError, match=REFUSED):
+        imports.imported("trap:flat")
+    assert pickle.loads(sent)("trap:flat").name == "flat"
 
 
 def test_a_package_is_allowed_with_its_modules_and_no_namesake():

@@ -11,7 +11,7 @@ from dask.base import tokenize
 
 from diffsky_factory.core.axes import any_large, axis_read_alone
 from diffsky_factory.core.columns import column
-from diffsky_factory.core.imports import allow_modules, allowed_modules
+from diffsky_factory.core.imports import trusted
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.opening.datasets import covered_regions, described
@@ -63,7 +63,7 @@ def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Datase
         how = {"recipe": recipe, "column": name, "dtype": known.dtype}
         if counts:
             token = f"{name}-{tokenize(source.name, how)}"
-            array = mapped(_picked, source, counts, known.axes, tail, name=token, modules=allowed_modules(), **how)
+            array = mapped(trusted(_picked), source, counts, known.axes, tail, name=token, **how)
         else:
             array = da.zeros((0, *tail), dtype=known.dtype)
         variables[name] = xr.Variable((dimension, *known.axes), array, known.attributes)
@@ -98,8 +98,7 @@ def _kept(parts: Assembly, names: Sequence[str]) -> tuple[list[str], set[str]]:
 def _layer(function, source: da.Array, **known: Any) -> da.Array:
     """One object per tile, from one object per tile."""
     name = f"{function.__name__.strip('_')}-{tokenize(source.name, known)}"
-    known["modules"] = allowed_modules()
-    return source.map_blocks(function, dtype=object, name=name, meta=np.empty(0, object), **known)
+    return da.map_blocks(trusted(function), source, dtype=object, name=name, meta=np.empty(0, object), **known)
 
 
 def _boxed(columns: dict) -> np.ndarray:
@@ -108,21 +107,16 @@ def _boxed(columns: dict) -> np.ndarray:
     return box
 
 
-def _halos(tile: np.ndarray, recipe: str, modules: tuple[str, ...]) -> np.ndarray:
-    allow_modules(*modules)
+def _halos(tile: np.ndarray, recipe: str) -> np.ndarray:
     return _boxed(assembly(recipe).halos(int(tile[0])))
 
 
-def _state(halos: np.ndarray, recipe: str, wanted: tuple[str, ...], modules: tuple[str, ...]) -> np.ndarray:
-    allow_modules(*modules)
+def _state(halos: np.ndarray, recipe: str, wanted: tuple[str, ...]) -> np.ndarray:
     columns = halos[0]
     return _boxed({**columns, **assembly(recipe).galaxies(columns, wanted)})
 
 
-def _picked(
-    columns: np.ndarray, label: np.ndarray | None, recipe: str, column: str, modules: tuple[str, ...]
-) -> np.ndarray:
-    allow_modules(*modules)
+def _picked(columns: np.ndarray, label: np.ndarray | None, recipe: str, column: str) -> np.ndarray:
     parts = assembly(recipe)
     alone = axis_read_alone(parts.column(column).axes)
     bands = None if alone is None or label is None else [int(label.flat[0])]

@@ -10,7 +10,7 @@ from dask.base import tokenize
 
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.imports import allow_modules, allowed_modules
+from diffsky_factory.core.imports import trusted
 from diffsky_factory.factory.opening.mock import make_mock
 from diffsky_factory.factory.opening.rows import checked_selection
 from diffsky_factory.factory.opening.sources import STORE, source_of
@@ -54,14 +54,13 @@ def _of_store(path: Path, rows: da.Array, ids: da.Array | None, bands: tuple) ->
     known = {"path": str(path), "layout": part.hash, "request": request}
     ids = ids if ids is None else ids.rechunk((rows.chunks[0],)).reshape(-1, 1)
     return da.map_blocks(
-        _computed,
+        trusted(_computed),
         rows.reshape(-1, 1),
         ids,
         dtype=dtype,
         chunks=(rows.chunks[0], (n,)),
         name=f"{COLUMN}-{tokenize(rows.name, known, None if ids is None else ids.name)}",
         meta=np.empty((0, 0), dtype),
-        modules=allowed_modules(),
         **known,
     )
 
@@ -78,10 +77,7 @@ def _of_mock(ds: xr.Dataset, bands: tuple) -> xr.Dataset:
     return _dataset(ds, found, band_names(bands))
 
 
-def _computed(
-    rows: np.ndarray, ids: np.ndarray | None, path: str, layout: str, request: str, modules: tuple[str, ...]
-) -> np.ndarray:
-    allow_modules(*modules)
+def _computed(rows: np.ndarray, ids: np.ndarray | None, path: str, layout: str, request: str) -> np.ndarray:
     made = recomputation(path, request)
     if made.part.hash != layout:
         raise InputError(f"{path}: was replaced by another store since it was opened; open it again")

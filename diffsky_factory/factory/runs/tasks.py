@@ -12,7 +12,7 @@ from typing import Any
 import filelock
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.imports import allow_modules, allowed_modules
+from diffsky_factory.core.imports import trusted
 from diffsky_factory.core.machine import cores
 from diffsky_factory.outputs import store
 
@@ -76,7 +76,7 @@ def _by_client(client: Any, threads: int, function: Callable, todo: Iterable[int
 
     waiting = iter(todo)
     first = islice(waiting, 2 * threads)
-    shared = client.scatter([(allowed_modules(), given)], broadcast=True, hash=False)[0]
+    function, shared = trusted(function), client.scatter([given], broadcast=True, hash=False)[0]
     running = {client.submit(_called, function, shared, number, pure=False) for number in first}
     done = as_completed_by(list(running))
     try:
@@ -92,9 +92,7 @@ def _by_client(client: Any, threads: int, function: Callable, todo: Iterable[int
             client.cancel(list(running), force=True)
 
 
-def _called(function: Callable, shared: tuple[tuple[str, ...], tuple], number: int) -> Any:
-    modules, given = shared
-    allow_modules(*modules)
+def _called(function: Callable, given: tuple, number: int) -> Any:
     return function(*given, number)
 
 
