@@ -40,10 +40,18 @@ def changed(files: Mapping[Path, State]) -> list[Path]:
 
 
 def state(file: Path) -> State:
-    """How a file is now."""
+    """How a file is now; None where there is none, or where that cannot be seen."""
+    try:
+        return visible_state(file)
+    except OSError:
+        return None
+
+
+def visible_state(file: Path) -> State:
+    """How a file is now; None where there is none. Raises OSError where that cannot be seen."""
     try:
         status = file.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
 

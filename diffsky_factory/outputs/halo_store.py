@@ -40,11 +40,12 @@ def plan_halos(made_from: str, rows: int, columns: Mapping[str, type], attribute
 
 def cell_index(path: Path, part: Part) -> dict[str, Table]:
     """Which pixels, or cells of a box, hold groups, and the first row of each; read from the tiles."""
-    cells, space = zarr.open_array(path / PART / GROUP_CELL, mode="r", zarr_format=3), space_of(part.attributes)
+    space = space_of(part.attributes)
     occupied: list[int] = []
     starts: list[int] = []
     for start, count in zip(part.rows.starts.tolist(), part.rows.counts):
-        of_piece = space.coarser(np.asarray(cells[start : start + count]), space.finest, space.index_order)
+        cells = read_column(path, part, GROUP_CELL, np.arange(start, start + count))
+        of_piece = space.coarser(cells, space.finest, space.index_order)
         found, first = np.unique(of_piece, return_index=True)
         new = ~np.isin(found, occupied[-1:])
         occupied.extend(found[new].tolist())

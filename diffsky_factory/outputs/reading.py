@@ -15,6 +15,7 @@ from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import commits, store
+from diffsky_factory.outputs.commits import FIRST, Verify
 from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, label_array
 from diffsky_factory.outputs.remedies import remedy
 
@@ -51,16 +52,19 @@ def some_rows(rows: np.ndarray, shard: int) -> da.Array:
     return da.from_array(rows, chunks=chunk_rows(shard), name=f"{ROW}-{tokenize(rows)}")
 
 
-def columns(path: Path, part: Part, rows: da.Array, names: Iterable[str]) -> dict[str, xr.Variable]:
+def columns(
+    path: Path, part: Part, rows: da.Array, names: Iterable[str], verify: Verify = FIRST
+) -> dict[str, xr.Variable]:
     """Some columns of a part at some rows of the store, lazily, chunks as those of `rows`.
 
+    verify : when the checksum of a file is compared with its commit
     A column with an axis of which one label is read alone has one chunk per label.
     """
     variables = {}
     for name in names:
         array = part.array(name)
-        how = {"dtype": array.dtype, "name": lazy_name(path, part, array, rows)}
-        where = {"path": str(path), "part": part.name, "layout": part.hash, "array": array.name}
+        how = {"dtype": array.dtype, "name": lazy_name(path, part, array, rows, verify)}
+        where = {"path": str(path), "part": part.name, "layout": part.hash, "array": array.name, "verify": verify}
         values = mapped(_read, rows, rows.chunks[0], array.axes, part.tail(array), **how, **where)
         variables[name] = xr.Variable((part.rows.dimension, *array.axes), values, dict(array.attributes))
     return variables
@@ -82,10 +86,10 @@ def label_variable(name: str, labels: Sequence[str | float]) -> xr.Variable:
     return xr.Variable((name,), label_array(labels), axis(name).attributes)
 
 
-def open_part(path: Path, part: Part, tiles: np.ndarray) -> xr.Dataset:
-    """Some tiles of a part of a store: exact rows, lazily, with the coordinate `row`."""
+def open_part(path: Path, part: Part, tiles: np.ndarray, verify: Verify = FIRST) -> xr.Dataset:
+    """Some tiles of a part of a store: exact rows, lazily, with the coordinate `row`; `verify` as in `columns`."""
     rows = all_rows(path, part, tiles)
-    variables = columns(path, part, rows, column_names(part))
+    variables = columns(path, part, rows, column_names(part), verify)
     return xr.Dataset(variables, coordinates(part, rows), store.plain(part.attributes))
 
 
@@ -107,9 +111,9 @@ def readable(path: Path, name: str | None = None, *, allow_partial: bool = False
     return part, tiles
 
 
-def lazy_name(path: Path, part: Part, array: ArrayLayout, rows: da.Array) -> str:
+def lazy_name(path: Path, part: Part, array: ArrayLayout, rows: da.Array, verify: Verify = FIRST) -> str:
     """Name of the lazy array that `columns` makes of an array at some rows."""
-    return f"{array.name}-{tokenize(rows.name, str(path), part.name, part.hash, array.name)}"
+    return f"{array.name}-{tokenize(rows.name, str(path), part.name, part.hash, array.name, verify)}"
 
 
 def mapped(
@@ -137,14 +141,16 @@ def _rows_on_disk(exact: np.ndarray, starts: np.ndarray, before: np.ndarray) -> 
     return exact - before[at] + starts[at] if len(exact) else exact
 
 
-def _read(rows: np.ndarray, label: np.ndarray | None, path: str, part: str, layout: str, array: str) -> np.ndarray:
+def _read(
+    rows: np.ndarray, label: np.ndarray | None, path: str, part: str, layout: str, array: str, verify: Verify
+) -> np.ndarray:
     try:
         opened_part, stored = _opened(path, part, layout, array)
         of_array = opened_part.array(array)
         one = int(label.flat[0]) if label is not None else 0
         of_one = label is not None and of_array.axes
         which = tuple(slice(one, one + 1) if of_one and axis(n).read_alone else slice(None) for n in of_array.axes)
-        return read_rows(Path(path), opened_part, of_array, stored, rows.ravel(), which)
+        return _read_rows(Path(path), opened_part, of_array, stored, rows.ravel(), which, verify)
     except InputError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:  # raised by zarr, its codecs or the disk
@@ -152,16 +158,24 @@ def _read(rows: np.ndarray, label: np.ndarray | None, path: str, part: str, layo
         raise InputError(f"{path}: {why}; {_mending(path, part)}") from error
 
 
-def read_rows(
-    path: Path, part: Part, array: ArrayLayout, stored: zarr.Array, rows: np.ndarray, which: Sequence[slice]
+def _read_rows(
+    path: Path,
+    part: Part,
+    array: ArrayLayout,
+    stored: zarr.Array,
+    rows: np.ndarray,
+    which: Sequence[slice],
+    verify: Verify,
 ) -> np.ndarray:
-    """Values of an array at some rows; raises InputError where a file of their tiles is missing or cut off."""
+    """Values of an array at some rows; raises InputError where a file of their tiles is not as it was committed."""
     if not len(rows):
         return np.asarray(stored[(slice(0, 0), *which)])
     order = np.argsort(rows, kind="stable") if np.any(np.diff(rows) < 0) else None
     ascending = rows if order is None else rows[order]
-    for tile in np.unique(part.rows.tile_of(ascending)):
-        problem = _lost(path, part, int(tile), array)
+    shards = np.unique(ascending // part.rows.shard)
+    tiles = part.rows.tile_of(shards * part.rows.shard)
+    for tile in np.unique(tiles):
+        problem = _damage(path, part, int(tile), array, shards[tiles == tile].tolist(), verify)
         if problem:
             raise InputError(_damaged(path, part, int(tile), problem))
     # rows that lie further apart than a block are read apart
@@ -196,16 +210,16 @@ def _damaged(path: Path, part: Part, tile: int, problem: str) -> str:
     return f"{path}: tile {part.rows.keys[tile]}: {problem}; {_mending(path, part.name)}"
 
 
-def _lost(path: Path, part: Part, tile: int, array: ArrayLayout) -> str | None:
-    """What is wrong with the files of one array of a tile as far as names and sizes tell, or None."""
+def _damage(path: Path, part: Part, tile: int, array: ArrayLayout, shards: Iterable[int], verify: Verify) -> str | None:
+    """What is wrong with some shards of one array of a tile, or None."""
     committed = store.commit(path, part, tile)
     if committed is None:
         return "its commit is missing or damaged"
-    files = [store.shard_file(part, array, shard) for shard, _ in part.rows.shards(tile)]
+    files = [store.shard_file(part, array, shard) for shard in shards]
     absent = [file for file in files if file not in committed["files"]]
     if absent:
         return f"{absent[0]} is not in its commit"
-    return commits.damage(path, {file: committed["files"][file] for file in files}, sizes_only=True)
+    return commits.damage(path, {file: committed["files"][file] for file in files}, verify)
 
 
 def _mending(path: str | Path, part: str) -> str:
@@ -225,4 +239,4 @@ def _opened(path: str, name: str, layout: str, array: str) -> tuple[Part, zarr.A
 
 def read_column(path: Path, part: Part, name: str, rows: np.ndarray) -> np.ndarray:
     """A column of a part at some rows of the store, now; errors as at reading lazily."""
-    return _read(rows, None, str(path), part.name, part.hash, name)
+    return _read(rows, None, str(path), part.name, part.hash, name, FIRST)

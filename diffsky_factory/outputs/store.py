@@ -18,19 +18,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from diffsky_factory.core import files_read
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.outputs import commits
+from diffsky_factory.outputs import commits, fence
 from diffsky_factory.outputs.layout import (
     IS_ROW,
     ArrayLayout,
@@ -41,7 +41,7 @@ from diffsky_factory.outputs.layout import (
     rows_from_content,
 )
 
-PLAN, PARTS, COMMITS, LOCK, WRITER = "plan.json", "parts", "commits", ".lock", ".writer"
+PLAN, PARTS, COMMITS, LOCK = "plan.json", "parts", "commits", ".lock"
 ROOT, ROOT_COMMIT = "zarr.json", f"{COMMITS}/root.json"
 NEW_METADATA, PARTIAL = ".metadata-", ".partial"  # of names that a killed process leaves behind
 
@@ -59,10 +59,6 @@ class Table(NamedTuple):
     attributes: Mapping[str, Any] = {}
 
 
-class SupersededError(RuntimeError):
-    """A task that was left over from an earlier job found that another one writes the store now."""
-
-
 def is_store(path: str | Path) -> bool:
     """Whether there is a store, finished or not."""
     return (Path(path) / PLAN).is_file()
@@ -72,7 +68,7 @@ def is_free(path: Path) -> bool:
     """Whether a store may be created here: nothing is there, or what a job left that was killed before its plan."""
     if not path.is_dir():
         return not path.exists()
-    left = (LOCK, WRITER, PARTS)
+    left = (LOCK, fence.FENCE, PARTS)
     return all(file.name in left or file.name.startswith(commits.NEW_FILE) for file in path.iterdir())
 
 
@@ -170,19 +166,19 @@ def read_part(path: str | Path, name: str | None = None) -> Part:
             raise InputError(f"{file}: is missing; restore it from a copy, or build the store anew in another place")
         raise InputError(f"{path}: has no part '{name}'; there are {', '.join(names)}")
     with _readable(file):
-        return _read_part(str(file), _stamp(file), read_rows(path))
+        return _read_part(str(file), files_read.state(file), read_rows(path))
 
 
 @contextmanager
 def writer(path: Path) -> Iterator[str]:
-    """A mark that tells tasks of this job from those of earlier ones; to be called under the lock of the store."""
-    mark = uuid4().hex
-    with _writable(path):
-        (path / WRITER).write_text(mark)
-    try:
+    """A mark that lets tasks of this job write, and no others; to be called under the lock of the store.
+
+    Raises InputError where the place cannot be written, or where a task of an earlier job does not end.
+    """
+    with ExitStack() as stack:
+        with _writable(path):
+            mark = stack.enter_context(fence.taken(path))
         yield mark
-    finally:
-        (path / WRITER).unlink(missing_ok=True)
 
 
 def write_tile(
@@ -194,7 +190,15 @@ def write_tile(
     notes   : what else the commit is to remember
     writer  : mark of the job; raises SupersededError where another one has begun since
     """
-    _check_writer(path, writer)
+    with fence.inside(path, writer):
+        files = _write_shards(path, part, tile, columns)
+        fence.check(path, writer)
+        commit = {"part": part.hash, "key": part.rows.keys[tile], "files": files, **notes}
+        commits.write_sealed(_commit_file(path, part, tile), commit)
+
+
+def _write_shards(path: Path, part: Part, tile: int, columns: Mapping[str, np.ndarray]) -> dict[str, list[int] | None]:
+    """Write all rows of a tile anew; size and checksum of each file."""
     remove_tile(path, part, tile)
     files: dict[str, list[int] | None] = {}
     for array in part.arrays:
@@ -208,9 +212,7 @@ def write_tile(
             empty = np.array_equal(full, np.full_like(full, array.fill), equal_nan=array.fill != array.fill)
             file = shard_file(part, array, shard)
             files[file] = None if empty else commits.fingerprint(path / file)
-    _check_writer(path, writer)
-    commit = {"part": part.hash, "key": part.rows.keys[tile], "files": files, **notes}
-    commits.write_sealed(_commit_file(path, part, tile), commit)
+    return files
 
 
 def remove_tile(path: Path, part: Part, tile: int) -> None:
@@ -408,34 +410,22 @@ def _damage_of(path: Path, file: str, owner: str) -> str | None:
     return commits.damage(path, committed["files"])
 
 
-def _check_writer(path: Path, writer: str | None) -> None:
-    file = path / WRITER
-    if writer is not None and (file.read_text() if file.exists() else "") != writer:
-        raise SupersededError(f"{path}: the job of this task has ended")
-
-
 def _plan(path: Path) -> tuple[Rows, str]:
     file = path / PLAN
     if not file.is_file():
         raise InputError(f"{path}: no store here: it has no {PLAN}")
     with _readable(file):
-        return _read_plan(str(file), _stamp(file))
-
-
-def _stamp(file: Path) -> tuple[int, int, int]:
-    """What tells a file from another that took its place."""
-    status = file.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+        return _read_plan(str(file), files_read.state(file))
 
 
 @lru_cache(maxsize=16)
-def _read_plan(file: str, stamp: tuple) -> tuple[Rows, str]:
+def _read_plan(file: str, at: files_read.State) -> tuple[Rows, str]:
     content = commits.unsealed(Path(file).read_text())
     return rows_from_content(content["rows"]), content["first"]
 
 
 @lru_cache(maxsize=64)
-def _read_part(file: str, stamp: tuple, rows: Rows) -> Part:
+def _read_part(file: str, at: files_read.State, rows: Rows) -> Part:
     return part_from_content(commits.unsealed(Path(file).read_text()), rows)
 
 

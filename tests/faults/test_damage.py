@@ -4,16 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 from click.testing import CliRunner
 
 from diffsky_factory.cli import main
-from diffsky_factory.core.errors import CheckError
+from diffsky_factory.core.errors import CheckError, InputError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.opening.catalogs import open_catalog
 from diffsky_factory.factory.runs import build as building
 from diffsky_factory.factory.runs.build import build
 from diffsky_factory.factory.runs.stores import resume, status
-from diffsky_factory.outputs import store
+from diffsky_factory.outputs import commits, store
 from diffsky_factory.sky import tiles
 from tests.stores import assert_same_files
 
@@ -44,10 +45,24 @@ COMMIT = "commits/galaxies/1398103.json"
 RA, ROOT = "galaxies/ra/c/1", "zarr.json"
 
 
+def exchange(file):
+    """Put other values in the place of a shard, of as many bytes, that any reader of Zarr decodes."""
+    size, array, rng = file.stat().st_size, zarr.open_array(file.parents[1], mode="r+"), np.random.default_rng(0)
+    (rows,) = array.shards
+    shard = slice(int(file.name) * rows, (int(file.name) + 1) * rows)
+    values = np.asarray(array[shard])
+    for _ in range(1000):
+        array[shard] = values * (1.0 + 1e-9 * rng.random(values.shape))
+        if file.stat().st_size == size:
+            return
+    pytest.fail("no shard of this size was found")
+
+
 @pytest.mark.parametrize(
     ("harm", "file"),
     [
         (truncate, RA),
+        (exchange, RA),
         (remove, RA),
         (flip, RA),
         (flip, "galaxies/mah_parameters/c/2/0"),
@@ -76,6 +91,38 @@ def test_damage_is_found_and_mended(harm, file, plain_copy, plain_store):
     resume(plain_copy)
     assert_same_files(plain_copy, plain_store)
     assert run("verify", plain_copy).exit_code == 0
+
+
+def test_a_shard_that_was_exchanged_for_another_is_no_data(plain_copy):
+    whole = open_catalog(plain_copy).ra.values
+    exchange(plain_copy / RA)
+    with pytest.raises(InputError, match=r"tile 1398101: galaxies/ra/c/1 is damaged; .*resume"):
+        open_catalog(plain_copy).ra.values  # noqa: B018 reads it
+    with pytest.raises(InputError, match="galaxies/ra/c/1 is damaged"):
+        open_catalog(plain_copy).sky.in_tiles([1398101]).ra.values  # noqa: B018 reads it
+    unverified = open_catalog(plain_copy, verify="never").ra.values
+    assert not np.array_equal(unverified, whole)
+    np.testing.assert_allclose(unverified, whole, rtol=1e-8)
+
+
+def test_a_file_is_checked_once_or_each_time_it_is_read(plain_store, monkeypatch):
+    checked = []
+
+    def fingerprint(path):
+        checked.append(path)
+        return was(path)
+
+    was = commits.fingerprint
+    monkeypatch.setattr(commits, "fingerprint", fingerprint)
+    commits._fingerprint_at.cache_clear()
+    once, always = open_catalog(plain_store), open_catalog(plain_store, verify="always")
+    for ds, times in ((once, 1), (once, 1), (always, 2), (always, 3)):
+        ds.dec.values  # noqa: B018 reads it
+        assert checked.count(plain_store / "galaxies/dec/c/0") == times
+    open_catalog(plain_store, verify="never").dec.values  # noqa: B018 reads it
+    assert checked.count(plain_store / "galaxies/dec/c/0") == 3
+    with pytest.raises(InputError, match="never, first, always"):
+        open_catalog(plain_store, verify="sometimes")
 
 
 @pytest.mark.parametrize("harm", [truncate, remove, flip], ids=lambda harm: harm.__name__)

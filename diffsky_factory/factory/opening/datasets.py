@@ -11,8 +11,9 @@ import zarr
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.opening.selection import ATTRIBUTE, Selection, fingerprint_of_ranges
-from diffsky_factory.factory.opening.sources import OPEN_TILES, STORE
+from diffsky_factory.factory.opening.sources import OPEN_TILES, STORE, VERIFY
 from diffsky_factory.outputs import store
+from diffsky_factory.outputs.commits import FIRST, Verify, check_verify
 from diffsky_factory.outputs.halo_store import GROUP_CELL
 from diffsky_factory.outputs.layout import Part
 from diffsky_factory.outputs.reading import ROW, open_part, readable
@@ -29,34 +30,39 @@ def described(attributes: Mapping[str, Any], chosen: Selection) -> dict[str, Any
     return {**store.plain(of_mock), ATTRIBUTE: chosen.text}
 
 
-def open_store(path: str | Path, *, part: str | None = None, allow_partial: bool = False) -> xr.Dataset:
+def open_store(
+    path: str | Path, *, part: str | None = None, allow_partial: bool = False, verify: Verify = FIRST
+) -> xr.Dataset:
     """A part of a store, the first without a name, lazily.
 
+    verify : when the checksum of a file is compared with its commit
     A part that is not complete is opened with allow_partial=True alone, and then shows its committed tiles.
     Raises InputError where there is no such store, where it is damaged, or where it is not complete.
     """
+    check_verify(verify)
     path = user_path(path).absolute()
     layout, tiles = readable(path, part, allow_partial=allow_partial)
-    ds = open_part(path, layout, tiles)
+    ds = open_part(path, layout, tiles, verify)
     if layout.rows.partition != "pieces":
         first = store.read_part(path)
         chosen = _selection(first.attributes, layout, tiles, ds[ROW].data.name)
         ds.attrs = described({**first.attributes, **layout.attributes}, chosen)
-    ds.attrs[STORE] = str(path)
+    ds.attrs.update({STORE: str(path), **({} if verify == FIRST else {VERIFY: verify})})
     if not store.is_complete(path, layout):
         ds.attrs.update({"state": "building", OPEN_TILES: len(tiles)})
     return ds.drop_vars(GROUP_CELL, errors="ignore")
 
 
-def open_tree(path: str | Path) -> xr.DataTree:
+def open_tree(path: str | Path, *, verify: Verify = FIRST) -> xr.DataTree:
     """All complete parts of a store, lazily, with exact rows: a node for each, the attributes of the store at the root.
 
+    verify : as in `open_catalog`
     Raises InputError where there is no store, or where its first part is not complete.
     """
     path = user_path(path).absolute()
     parts = [store.read_part(path, name) for name in store.part_names(path)]
-    nodes = {part.name: open_store(path, part=part.name) for part in parts[:1]}
-    nodes |= {part.name: open_store(path, part=part.name) for part in parts[1:] if store.is_complete(path, part)}
+    shown = [parts[0], *(part for part in parts[1:] if store.is_complete(path, part))]
+    nodes = {part.name: open_store(path, part=part.name, verify=verify) for part in shown}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=store.plain(parts[0].attributes)), **nodes})
 
 

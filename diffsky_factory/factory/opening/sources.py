@@ -13,6 +13,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.runs.zones import Blocks, Bounds, read_blocks
 from diffsky_factory.outputs import reading, store
+from diffsky_factory.outputs.commits import FIRST, Verify
 from diffsky_factory.outputs.layout import Part
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.bounds import bounding_circles
@@ -21,6 +22,7 @@ from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.groups import REACH
 
 STORE = "store"  # attribute: path of the store that a dataset is of
+VERIFY = "verify"  # attribute: when checksums are compared, where it is not at the first read of a file
 OPEN_TILES = "open_tiles"  # attribute: how many tiles there were, of a store that was not complete when it was opened
 
 
@@ -75,8 +77,8 @@ class Source(Protocol):
 class StoreSource:
     """A part of a store."""
 
-    def __init__(self, path: Path, part: Part) -> None:
-        self.path, self.part = path, part
+    def __init__(self, path: Path, part: Part, verify: Verify) -> None:
+        self.path, self.part, self.verify = path, part, verify
         self.columns = tuple(reading.column_names(part))
         built = reading.built_tiles(path, part)
         rows = part.rows
@@ -113,14 +115,14 @@ class StoreSource:
         first, found = self.part.rows.dimension, []
         for name in self.columns:
             array = self.part.array(name)
-            lazy = reading.lazy_name(self.path, self.part, array, rows)
+            lazy = reading.lazy_name(self.path, self.part, array, rows, self.verify)
             if name in ds.data_vars and _same(ds, name, (first, *array.axes), lazy, self.part.axes):
                 found.append(name)
         return found
 
     def variables(self, rows: np.ndarray, names: list[str]) -> dict[str, xr.Variable]:
         """Read block by block when they are asked for."""
-        return reading.columns(self.path, self.part, self.row_array(rows), names)
+        return reading.columns(self.path, self.part, self.row_array(rows), names, self.verify)
 
     def row_array(self, rows: np.ndarray) -> Any:
         """In chunks of one size."""
@@ -186,7 +188,7 @@ def source_of(ds: xr.Dataset) -> Source:
         state = len(reading.built_tiles(path, part))
         if state != ds.attrs.get(OPEN_TILES, part.rows.tiles):
             raise InputError(f"{path}: has other tiles than when this dataset was opened; open it again")
-        return _store_source(str(path), part, state)
+        return _store_source(str(path), part, state, ds.attrs.get(VERIFY, FIRST))
     if "recipe" not in ds.attrs:
         raise AttributeError("no attribute 'recipe': this dataset was not made by diffsky_factory")
     return _mock_source(assembly(ds.attrs["recipe"]))
@@ -211,8 +213,8 @@ def reach(cosmology: Cosmology, redshift: float) -> float:
 
 
 @lru_cache(maxsize=8)
-def _store_source(path: str, part: Part, state: int) -> StoreSource:
-    return StoreSource(Path(path), part)
+def _store_source(path: str, part: Part, state: int, verify: Verify) -> StoreSource:
+    return StoreSource(Path(path), part, verify)
 
 
 @lru_cache(maxsize=8)

@@ -86,9 +86,9 @@ def run(job: Job, *, client: Any = None, workers: int | None = None, progress: P
         store.make_folder(job.path)
     with alone(job.path):
         part = _begun(job)
-        todo = unfinished(job.path, part)
-        log.info("job begins", extra=_said(job, part, tiles=part.rows.tiles, to_do=len(todo)))
-        with store.writer(job.path) as writer:
+        with store.writer(job.path) as writer:  # before looking, so that nobody else writes a tile that is found whole
+            todo = unfinished(job.path, part)
+            log.info("job begins", extra=_said(job, part, tiles=part.rows.tiles, to_do=len(todo)))
             peak = _do(job, part, todo, client, workers, progress, writer)
         if not store.is_complete(job.path, part):
             store.finalize(job.path, part, *job.complete(job.path, part))

@@ -19,6 +19,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.runs import add as adding
 from diffsky_factory.factory.runs import tasks
 from diffsky_factory.outputs import store
+from diffsky_factory.outputs.fence import SupersededError
 from tests.factory import surveys
 from tests.factory.surveys import Depth, seen, shifted
 from tests.stores import assert_same_files, files
@@ -180,9 +181,9 @@ def test_a_task_left_over_from_an_earlier_job_writes_nothing(plain_copy):
     columns = {name: np.zeros(0) for name in ()}
     with store.writer(plain_copy) as first:
         pass
-    with store.writer(plain_copy), pytest.raises(store.SupersededError):
+    with store.writer(plain_copy), pytest.raises(SupersededError):
         store.write_tile(plain_copy, part, 0, columns, {}, first)
-    with pytest.raises(store.SupersededError):
+    with pytest.raises(SupersededError):
         store.write_tile(plain_copy, part, 0, columns, {}, first)
     assert files(plain_copy) == before
 
