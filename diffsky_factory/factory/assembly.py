@@ -5,7 +5,6 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,13 @@ from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import changed, digest, noting
+from diffsky_factory.core.files_read import changed, noting
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.provider import Provider, needed, providable, provided
-from diffsky_factory.core.resources import name_of_file
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
+from diffsky_factory.factory.made_from import inputs_of
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, Tiling, recipe_from_text
 from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
@@ -38,7 +37,6 @@ from diffsky_factory.sky.groups import REACH
 from diffsky_factory.sky.regions import FullSky
 from diffsky_factory.sky.spaces import Box, Space
 
-PACKAGES = ("diffsky_factory", "jax", "jaxlib", "numpy")  # whose other versions give other last digits
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
 
@@ -88,9 +86,8 @@ class Assembly:
 
     @cached_property
     def inputs(self) -> dict[str, str]:
-        """Digests of the files that it is made from, by name, and versions of what computes: they decide numbers."""
-        files = {name_of_file(file): digest(file) for file, was in sorted(self.files.items()) if was is not None}
-        return {**files, **{name: version(name) for name in PACKAGES}}
+        """What decides its numbers beside the recipe: content of files, and versions."""
+        return inputs_of(self.files)
 
     @property
     def cosmology(self) -> Cosmology:

@@ -34,7 +34,7 @@ from diffsky_factory.inputs.trees.forest_box import ForestBox
 from diffsky_factory.inputs.trees.formats import FORMATS
 from diffsky_factory.inputs.trees.histories import ForestHistories
 from diffsky_factory.outputs.halo_store import StoredTable, is_halo_store
-from diffsky_factory.outputs.store import PLAN
+from diffsky_factory.outputs.store import content_file
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.spaces import Space
 
@@ -154,7 +154,7 @@ def halo_table(
     """All halos of a store, or of a product that is small enough to be read anew; arguments as in `open_reader`."""
     path = user_path(name)
     if path.is_dir() and is_halo_store(path):
-        note(path / PLAN)
+        note(content_file(path))
         return StoredTable(path)
     readers = open_snapshots(name)
     note(*(file for reader in readers for file in reader.files))
@@ -234,6 +234,7 @@ def _check_near(name: str | Path, redshift: float, there: Sequence[float]) -> in
 def open_histories(name: str | Path) -> ForestHistories:
     """Histories of all objects of merger trees, those that have merged too, by name or path as in `open_reader`."""
     (found, *_) = open_snapshots(name)
+    note(*found.files)
     if not isinstance(found, ForestBox):
         raise InputError(
             f"{name}: holds no merger trees, so no histories; the formats that do are {', '.join(FORMATS)}"

@@ -13,6 +13,7 @@ cannot be told from a good one by its name. A part that is added touches no file
 parts that are complete, so that any reader of Zarr sees those alone.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -264,6 +265,11 @@ def mend_root(path: Path) -> None:
         _write_root(path)
 
 
+def content_file(path: str | Path) -> Path:
+    """The file whose content says what a store holds: the commit of its first part, with a digest of all tiles."""
+    return Path(path) / _metadata_file(first_part(path))
+
+
 def is_complete(path: str | Path, part: Part) -> bool:
     """Whether a part has been finalized."""
     committed = commits.read_commit(Path(path) / _metadata_file(part.name), part.hash)
@@ -312,13 +318,22 @@ def _write_metadata(
         for file in fingerprints:
             (path / file).parent.mkdir(parents=True, exist_ok=True)
             _move(made / file, path / file)
-        commits.write_sealed(
-            path / _metadata_file(part.name), {"part": part.hash, "state": state, "files": fingerprints}
-        )
+        content = {"part": part.hash, "state": state, "files": fingerprints}
+        if state == "complete":
+            content["tiles"] = _digest_of_tiles(path, part)
+        commits.write_sealed(path / _metadata_file(part.name), content)
         if state == "complete":
             _write_root(path)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _digest_of_tiles(path: Path, part: Part) -> str:
+    """SHA-256 of the commits of all tiles: by it, what a store holds is known by one file."""
+    found = hashlib.sha256()
+    for tile in range(part.rows.tiles):
+        found.update(_commit_file(path, part, tile).read_bytes())
+    return found.hexdigest()
 
 
 def _write_root(path: Path) -> None:

@@ -11,6 +11,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import module, path_of
 from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.core.user_files import user_path
+from diffsky_factory.factory.made_from import INPUTS, check_inputs
 from diffsky_factory.factory.recomputed import Request, recomputation, request_from_text
 from diffsky_factory.factory.runs import checks
 from diffsky_factory.factory.runs.job import Job, Outcome, Progress, Tile, run
@@ -64,6 +65,8 @@ def add(
     planned = plan_part(path, part, name, Request(wanted, changes, paths, own))
 
     def check(found: Part) -> None:
+        if found.made_from == planned.made_from:
+            check_inputs(found.attributes, planned.attributes[INPUTS])
         if found.hash != planned.hash:
             raise InputError(f"{path}: part '{name}' holds something else; give another name, or remove it")
 
@@ -73,6 +76,7 @@ def add(
 
 def finish(path: Path, part: Part, **how: Any) -> Outcome:
     """Finish or mend a part; `how` as in `run`. Raises InputError where its stages are not what they were."""
+    check_inputs(part.attributes, recomputation(path, part.made_from).parts.inputs)
     stages = request_from_text(part.made_from).stages
     if _code(stages) != part.attributes["code_sha256"]:
         raise InputError(f"{path}: modules of {', '.join(stages)} are not what they were when '{part.name}' was begun")
@@ -89,6 +93,7 @@ def plan_part(path: Path, galaxies: Part, name: str, request: Request) -> Part:
         "request": request.text,
         "code_sha256": _code(request.stages),
         "recipe_sha256": galaxies.attributes["recipe_sha256"],
+        INPUTS: parts.inputs,
         "version": galaxies.attributes["version"],
     }
     return Part(name, galaxies.rows, "add", request.text, arrays, used_axes(parts, request.columns), attributes)
@@ -97,6 +102,7 @@ def plan_part(path: Path, galaxies: Part, name: str, request: Request) -> Part:
 def compute_tile(path: str, part: Part, tile: int) -> Tile:
     """The columns of a tile, checked."""
     made = recomputation(path, part.made_from)
+    check_inputs(part.attributes, made.parts.inputs)
     columns = {split(name)[1]: values for name, values in made.tile(tile).items()}
     checks.check_tile(columns, made.parts.cosmology, made.parts.space)
     return Tile(columns)

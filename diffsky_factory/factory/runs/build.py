@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from diffsky_factory.core.axes import axis
 from diffsky_factory.core.constants import kind_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.user_files import user_path
-from diffsky_factory.factory.assembly import PACKAGES, Assembly, assembly
+from diffsky_factory.factory.assembly import Assembly, assembly
+from diffsky_factory.factory.made_from import INPUTS, check_inputs
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.factory.runs import checks, zones
 from diffsky_factory.factory.runs.job import Job, Outcome, Progress, Tables, Tile, run
@@ -125,38 +125,15 @@ def _made_from(part: Part) -> Assembly:
             f"calibration '{part.attributes['calibration']}' has other values than when the store was begun; give it "
             "back its values, or build anew in another place"
         )
-    _check_inputs(part.attributes.get("inputs", {}), parts.inputs)
+    check_inputs(part.attributes, parts.inputs)
     return parts
-
-
-def _check_inputs(was: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise InputError, naming what differs, where a store was begun with other files or versions.
-
-    A file is known by its content, wherever it lies now.
-    """
-    there = set(now.values())
-    missing = [name for name in was if (was[name] != now[name] if name in PACKAGES else was[name] not in there)]
-    if missing:
-        differences = "; ".join(_difference(name, was[name], now) for name in missing)
-        raise InputError(
-            f"the store was begun with {differences}: tiles of both would not fit together; give back what was there, "
-            "or build anew in another place"
-        )
-
-
-def _difference(name: str, was: str, now: Mapping[str, str]) -> str:
-    if name in PACKAGES:
-        return f"{name} {was}, and here is {now[name]}"
-    if not Path(name).is_file():
-        return f"{name} of other content" if name in now else f"{name}, which is not there now"
-    return f"{name} of other content; it was changed on {datetime.fromtimestamp(Path(name).stat().st_mtime):%c}"
 
 
 def _check_same(path: Path, found: Part, planned: Part) -> None:
     """Raise InputError where the store in a place is not the one that is planned."""
     if found.made_from != planned.made_from:
         raise InputError(f"{path}: holds a build of another recipe; choose another place or remove it")
-    _check_inputs(found.attributes.get("inputs", {}), planned.attributes["inputs"])
+    check_inputs(found.attributes, planned.attributes[INPUTS])
     if found.hash != planned.hash:
         raise InputError(
             f"{path}: holds a build of this recipe by another version or from other inputs; "

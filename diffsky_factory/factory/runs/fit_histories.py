@@ -2,22 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
-from diffsky_factory import __version__
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import columns
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import State, noting, state
 from diffsky_factory.core.machine import cores
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.fitting import fit_growth
+from diffsky_factory.factory.made_from import INPUTS, check_inputs, inputs_of
 from diffsky_factory.factory.runs.job import Job, Progress, Tables, Tile, run
 from diffsky_factory.halos.open import open_histories
 from diffsky_factory.inputs.tabulated_histories import MASSES, Histories, TabulatedHistories
@@ -75,23 +75,20 @@ def fit_histories(
     Raises InputError for anything wrong with histories or path; what was committed by then is kept.
     """
     path = user_path(path)
-    source: Histories
-    if isinstance(histories, str | Path):
-        source = open_histories(histories)
-    elif isinstance(histories, xr.Dataset):
-        source = TabulatedHistories(histories)
-    else:
-        source = histories
-    planned = plan_fits(source, lowest)
+    with noting() as files:
+        source = _source(histories)
+        planned = plan_fits(source, lowest, files)
 
     def check(found: Part) -> None:
+        if found.made_from == planned.made_from:
+            check_inputs(found.attributes, planned.attributes[INPUTS])
         if found.hash != planned.hash:
             raise InputError(
                 f"{path}: holds something else than fits of these histories; choose another place or remove it"
             )
 
     at_once = max(cores() // min(workers or cores(), planned.rows.tiles), 1) if client is None else 1
-    job = Job(path, planned, fit_piece, (source, at_once), complete=_piece_index, check=check)
+    job = Job(path, planned, fit_piece, (source, at_once, tuple(files)), complete=_piece_index, check=check)
     outcome = run(job, client=client, workers=workers, progress=progress)
     return FitSummary(
         path=str(path),
@@ -104,15 +101,22 @@ def fit_histories(
     )
 
 
+def _source(histories: "Histories | xr.Dataset | str | Path") -> Histories:
+    if isinstance(histories, str | Path):
+        return open_histories(histories)
+    return TabulatedHistories(histories) if isinstance(histories, xr.Dataset) else histories
+
+
 def _digest(piece: Mapping[str, np.ndarray]) -> str:
     """What tells the histories of a piece from others of the same number: SHA-256 of ids and masses."""
     parts = (np.ascontiguousarray(piece[name]) for name in ("halo_id", MASSES))
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
-def plan_fits(histories: Histories, lowest: float = -np.inf) -> Part:
+def plan_fits(histories: Histories, lowest: float = -np.inf, files: Mapping[Path, State] | None = None) -> Part:
     """Layout of the store of the fits of a source; reads its first piece that has rows.
 
+    files : that the source is read from, as they are
     Raises InputError for a source without histories, and for columns that are not in the schema.
     """
     counts = tuple(int(n) for n in histories.pieces)
@@ -144,15 +148,16 @@ def plan_fits(histories: Histories, lowest: float = -np.inf) -> Part:
         "title": "Fits of halo growth",
         **made_from,
         "age_today_gyr": float(age_today_64(histories.cosmology)),
-        "versions": {"diffsky_factory": __version__, "jax": jax.__version__},
+        INPUTS: inputs_of(files or {}),
     }
     labels = {name: axis(name).labels for name in axes}
     return Part("halos", rows, "fit_histories", text, arrays, labels, attributes)
 
 
-def fit_piece(histories: Histories, at_once: int, part: Part, piece: int) -> Tile:
-    """Read and fit one piece."""
+def fit_piece(histories: Histories, at_once: int, files: Sequence[Path], part: Part, piece: int) -> Tile:
+    """Read and fit one piece; raises InputError where files are not as they were when the fits were begun."""
     given = histories.read(piece)
+    check_inputs(part.attributes, inputs_of({file: state(file) for file in files}))
     lowest = json.loads(part.made_from)["lowest"]
     fits = fit_growth(
         histories.time,
@@ -164,7 +169,7 @@ def fit_piece(histories: Histories, at_once: int, part: Part, piece: int) -> Til
     ids = given["halo_id"]
     if len(np.unique(ids)) != len(ids):
         raise InputError(f"histories: piece {piece}: a halo_id occurs twice; give each history its own")
-    return Tile({**given, **fits})
+    return Tile({**given, **fits}, {"histories": _digest(given)})
 
 
 def _piece_index(path: Path, part: Part) -> Tables:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import numpy as np
 
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import note, noting, state
 from diffsky_factory.core.user_files import user_path
+from diffsky_factory.factory.made_from import INPUTS, check_inputs, inputs_of
 from diffsky_factory.factory.runs.job import Job, Tables, Tile, run
 from diffsky_factory.factory.runs.tasks import alone
 from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, Product, database, gathered_columns
@@ -57,24 +59,34 @@ def ingest(
     progress   : called as progress(pieces done, pieces, rows so far)
     options    : for the light cone of a box: redshift, region, observer, rotate, as `open_reader` takes them; a box
         without a redshift range stays a box
+    A store of the same simulation that is there is finished, or mended where it is damaged.
     Raises InputError naming the file and what is wrong with it; the store is complete or not there.
     """
     path, start = user_path(path), time.perf_counter()
-    if path.exists() and not _is_unfinished(path):
-        raise InputError(f"{path}: exists; choose another place or remove it")
-    reader = open_reader(simulation, **options)
+    if path.exists() and not (is_halo_store(path) or store.is_free(path)):
+        raise InputError(f"{path}: exists, and is no store of halos; choose another place or remove it")
+    with noting() as files:
+        reader = open_reader(simulation, **options)
+        note(*reader.files)
     database(reader)  # refused before anything is written
+    inputs = inputs_of(files)
+    made_from = _made_from(reader, inputs)
     folder = path.with_name(path.name + ".ingesting")
+    if is_halo_store(path):
+        _check_same(path, store.read_part(path), made_from, inputs)
+        if _is_whole(path, store.read_part(path)):
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed as it had just finished
+            return Ingested(str(path), store.read_rows(path).total, {}, time.perf_counter() - start)
     _make_folder(folder)
     with alone(folder):
-        _clear_of_others(folder, reader)
+        _clear_of_others(folder, made_from)
         gathering = Gathering(reader, folder, memory)
         try:
             _read_all(gathering, progress)
             notes = gathering.link()
-            planned = plan_halos(
-                _fingerprint(reader), notes["rows"], gathered_columns(reader), gathering.described(notes)
-            )
+            check_inputs({INPUTS: inputs}, inputs_of({file: state(file) for file in files}))
+            attributes = {**gathering.described(notes), INPUTS: inputs}
+            planned = plan_halos(made_from, notes["rows"], gathered_columns(reader), attributes)
             _write(path, planned, gathering, progress)
         finally:
             gathering.close()
@@ -123,8 +135,16 @@ def _write(path: Path, planned: Part, gathering: Gathering, progress: Callable |
     run(job, workers=1, progress=progress)
 
 
-def _is_unfinished(path: Path) -> bool:
-    return (is_halo_store(path) and not store.is_complete(path, store.read_part(path))) or store.is_free(path)
+def _check_same(path: Path, found: Part, made_from: str, inputs: Mapping[str, str]) -> None:
+    """Raise InputError where a store is of other halos."""
+    if found.made_from != made_from:
+        check_inputs(found.attributes, inputs)
+        raise InputError(f"{path}: holds other halos; choose another place or remove it")
+
+
+def _is_whole(path: Path, part: Part) -> bool:
+    damaged = any(store.damage(path, part, tile) for tile in range(part.rows.tiles))
+    return store.is_complete(path, part) and not damaged and not store.metadata_damage(path, part)
 
 
 def _read_all(gathering: Gathering, progress: Callable[[int, int, int], None] | None) -> None:
@@ -143,22 +163,20 @@ def _make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); check its permissions") from error
 
 
-def _clear_of_others(folder: Path, reader: Product) -> None:
-    """Keep what an earlier run of the same reader left in the folder, and nothing else; for who holds its lock."""
+def _clear_of_others(folder: Path, made_from: str) -> None:
+    """Keep what an earlier run of the same halos left in the folder, and nothing else; for who holds its lock."""
     known = folder / PIECES
-    if known.exists() and known.read_text() == _fingerprint(reader):
+    if known.exists() and known.read_text() == made_from:
         return
     for file in folder.iterdir():
         if file.is_dir():
             shutil.rmtree(file)
         elif file.name != store.LOCK:
             file.unlink()
-    known.write_text(_fingerprint(reader))
+    known.write_text(made_from)
 
 
-def _fingerprint(reader: Product) -> str:
-    """What a run must share with an earlier one to go on where that stopped: files, and how they are read."""
-    files = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in reader.files]
-    return hashlib.sha256(
-        json.dumps([files, reader.attributes, list(reader.columns)], default=str).encode()
-    ).hexdigest()
+def _made_from(reader: Product, inputs: Mapping[str, str]) -> str:
+    """What a run must share with an earlier one to go on where that stopped: files, versions, and how they are read."""
+    how = [sorted((Path(name).name, content) for name, content in inputs.items()), reader.attributes, list(reader.columns)]
+    return hashlib.sha256(json.dumps(how, default=str).encode()).hexdigest()

@@ -14,6 +14,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.machine import cores
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.axis_labels import Labels
+from diffsky_factory.factory.made_from import INPUTS
 from diffsky_factory.factory.recipe import Recipe, load_recipe
 from diffsky_factory.outputs.layout import IS_ROW, Part, Rows, array_layouts
 from diffsky_factory.sky.spaces import WORDS, Box, space_of
@@ -138,7 +139,7 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
         made_from=recipe.text,
         arrays=array_layouts((*assembly.columns, IS_ROW)),
         axes=used_axes(assembly, assembly.columns),
-        attributes={**attributes(assembly), "inputs": assembly.inputs},
+        attributes={**attributes(assembly), INPUTS: assembly.inputs},
     )
     return BuildPlan(part, assembly.extent, assembly.space.unit, exact)
 

@@ -1,5 +1,6 @@
 """Fits of histories from a store, by the id of the halo."""
 
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import State, note, state
 from diffsky_factory.core.user_files import user_path
+from diffsky_factory.outputs import store
+from diffsky_factory.outputs.reading import column_names, read_column, readable
 from diffsky_factory.physics.halos.growth import HaloGrowth
 
 IDS = ("simulation_halo_id", "halo_id")
@@ -33,29 +37,25 @@ class Fits(NamedTuple):
 
 
 def read_fits(path: Path) -> Fits:
-    """The fits of a store that `fit_histories` wrote; all of them, 28 bytes each, once per process and store."""
+    """The fits of a store that `fit_histories` wrote; all of them, 28 bytes each, once per process and store.
+
+    Or of what was cut from one and saved by xarray. Raises InputError where there are none, or where a file is damaged.
+    """
     path = user_path(path)
-    try:
-        return _read(str(path), (path / "zarr.json").stat().st_mtime_ns)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as a store of fits ({error}); name the folder of one") from error
+    says = store.content_file(path) if store.is_store(path) else path / store.ROOT
+    note(says)
+    return _read(str(path), state(says))
 
 
 @lru_cache(maxsize=2)
-def _read(path: str, modified: int) -> Fits:
-    import zarr
-
-    root = zarr.open_group(path, mode="r", zarr_format=3)
-    if root.attrs.get("state", "complete") != "complete":
-        raise InputError(f"{path}: is not complete; finish the fits first")
-    group = _group_with(root, PARAMETERS)
-    if group is None or HAS_FIT not in group or not any(name in group for name in IDS):
+def _read(path: str, at: State) -> Fits:
+    names, read = (_of_store if store.is_store(path) else _of_group)(Path(path))
+    if not ({PARAMETERS, HAS_FIT} <= set(names) and set(IDS) & set(names)):
         raise InputError(
             f"{path}: has no {PARAMETERS}, {HAS_FIT} and {' or '.join(IDS)} together; it is no store of fits"
         )
-    ids = np.asarray(group[next(name for name in IDS if name in group)][:])
-    fitted = np.asarray(group[HAS_FIT][:]).astype(bool)
-    values = np.asarray(group[PARAMETERS][:], np.float32)
+    ids, fitted = read(next(name for name in IDS if name in names)), read(HAS_FIT).astype(bool)
+    values = read(PARAMETERS).astype(np.float32)
     if ids.dtype != np.int64 or values.shape != (len(ids), len(HaloGrowth._fields)) or len(fitted) != len(ids):
         raise InputError(
             f"{path}: {ids.dtype} ids {ids.shape}, {PARAMETERS} {values.shape}: not int64 and 5 numbers each"
@@ -67,8 +67,26 @@ def _read(path: str, modified: int) -> Fits:
     return Fits(ids[order], values[order])
 
 
-def _group_with(root: Any, name: str) -> Any:
-    """The group, at the root or one below, that has an array of a name; None if there is none."""
-    if name in root:
-        return root
-    return next((group for _, group in root.groups() if name in group), None)
+Columns = tuple[Collection[str], Callable[[str], np.ndarray]]
+"""Names of columns, and what reads one by its name."""
+
+
+def _of_store(path: Path) -> Columns:
+    part, tiles = readable(path)
+    rows = part.rows.rows_of(tiles)
+    return column_names(part), lambda name: read_column(path, part, name, rows)
+
+
+def _of_group(path: Path) -> Columns:
+    """The arrays of the group, at the root or one below, that has parameters."""
+    import zarr
+
+    try:
+        root = zarr.open_group(path, mode="r", zarr_format=3)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a store of fits ({error}); name the folder of one") from error
+    if root.attrs.get("state", "complete") != "complete":
+        raise InputError(f"{path}: is not complete; finish the fits first")
+    groups = [root, *(group for _, group in root.groups())]
+    found: Any = next((group for group in groups if PARAMETERS in group), root)
+    return list(found.array_keys()), lambda name: np.asarray(found[name][:])

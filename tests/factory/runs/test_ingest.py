@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from diffsky_factory.halos.open import open_simulation
 from diffsky_factory.outputs import halo_store
 from tests.inputs.readers.inspected import MadeUp, on_a_cone
 from tests.reference import reference
-from tests.stores import assert_same_files
+from tests.stores import assert_same_files, files
 
 EVERYWHERE = {"full_sky": True}
 
@@ -83,7 +84,7 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same_store(reader, tmp_pat
 def test_a_place_that_is_taken_is_refused(reader, tmp_path):
     (tmp_path / "halos.zarr").mkdir()
     (tmp_path / "halos.zarr" / "mine.txt").write_text("mine")
-    with pytest.raises(dff.InputError, match="exists; choose another place"):
+    with pytest.raises(dff.InputError, match="exists, and is no store of halos; choose another place"):
         dff.ingest("made up", tmp_path / "halos.zarr")
 
 
@@ -146,6 +147,45 @@ def test_a_store_of_halos_is_verified_and_its_damage_is_not_read_as_data(reader,
     index.write_bytes(kept)
     with pytest.raises(dff.InputError, match="holds halos that were ingested; ingest the same simulation"):
         dff.resume(path)
+
+
+def test_a_store_that_is_damaged_is_mended_by_the_same_call(reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(halo_store, "PIECE", 2**8)
+    monkeypatch.setattr(halo_store, "CHUNK", 2**6)
+    path = tmp_path / "halos.zarr"
+    made = dff.ingest("made up", path)
+    before = files(path)
+    (tmp_path / "halos.zarr.ingesting").mkdir()  # of a run that was killed at its end
+    again = dff.ingest("made up", path)
+    assert (again.rows, [one.name for one in tmp_path.iterdir()]) == (made.rows, ["halos.zarr"])
+    flip(path / "halos/vx/c/1")
+    (path / "halos/ra/c/0").unlink()
+    (path / "commits/halos/2.json").unlink()
+    assert dff.ingest("made up", path).rows == made.rows
+    assert files(path) == before
+    flip(next(file for file in sorted((path / "index/cells").rglob("c/0"))))
+    assert dff.ingest("made up", path).rows == made.rows
+    assert files(path) == before
+
+
+def test_other_halos_do_not_go_into_a_store(reader, tmp_path, monkeypatch):
+    dff.ingest("made up", tmp_path / "halos.zarr")
+    other = MadeUp(on_a_cone(n=400, satellites=100), rows_of_piece=100)
+    other.attributes["title"] = "another"
+    monkeypatch.setattr(module, "open_reader", lambda name: other)
+    with pytest.raises(dff.InputError, match="holds other halos; choose another place"):
+        dff.ingest("made up", tmp_path / "halos.zarr")
+
+
+def test_files_that_change_between_two_runs_are_told_by_name(tmp_path, monkeypatch):
+    source = tmp_path / "trees.hdf5"
+    source.write_bytes(reference("sims", "forests", "treeUNIT.hdf5").read_bytes())
+    dff.ingest(source, tmp_path / "box.zarr")
+    (tmp_path / "box.zarr/commits/halos/0.json").unlink()
+    with h5py.File(source, "r+") as file:
+        file["forestHalos/nodeMass"][...] *= 1.01
+    with pytest.raises(dff.InputError, match=r"begun with .*trees.hdf5 of other content; it was changed on"):
+        dff.ingest(source, tmp_path / "box.zarr")
 
 
 def flip(file):

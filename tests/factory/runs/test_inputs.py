@@ -10,6 +10,7 @@ import diffsky_factory as dff
 from diffsky_factory.core import files_read
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import assembly as assembling
+from diffsky_factory.factory import made_from
 from diffsky_factory.outputs import store
 from tests.stores import assert_same_files
 
@@ -83,8 +84,8 @@ def test_an_entry_that_is_edited_is_used_as_it_is_now(begun):
 
 
 def test_other_versions_do_not_go_on(begun, monkeypatch):
-    known = assembling.version
-    monkeypatch.setattr(assembling, "version", lambda name: "99.0" if name == "jax" else known(name))
+    known = made_from.version
+    monkeypatch.setattr(made_from, "version", lambda name: "99.0" if name == "jax" else known(name))
     assembling._assembly.cache_clear()
     for call in again(begun):
         with pytest.raises(InputError, match=r"begun with jax [0-9.]+, and here is 99.0"):
