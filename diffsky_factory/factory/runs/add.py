@@ -1,7 +1,7 @@
 """Adding a part to a store: columns computed from what it keeps, tile by tile, beside its galaxies."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from diffsky_factory.core.imports import module, path_of
 from diffsky_factory.core.scopes import scoped, split
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.made_from import INPUTS, check_inputs
+from diffsky_factory.factory.recipe import load_recipe, recipe_from_text
 from diffsky_factory.factory.recomputed import Request, recomputation, request_from_text
 from diffsky_factory.factory.runs import checks
 from diffsky_factory.factory.runs.job import Job, Outcome, Progress, Tile, run
@@ -62,7 +63,7 @@ def add(
     paths = tuple((declared_at(one) if isinstance(one, str) else one).under(scope).path for one in stages)
     wanted = tuple(scoped(scope, column) if paths else column for column in columns)
     own = {scoped(scope, path_of(type(one).__name__, type(one))): one._asdict() for one in constants}
-    planned = plan_part(path, part, name, Request(wanted, changes, paths, own))
+    planned = plan_part(path, part, name, Request(wanted, _in_full(part, changes), paths, own))
 
     def check(found: Part) -> None:
         if found.made_from == planned.made_from:
@@ -72,6 +73,14 @@ def add(
 
     job = Job(path, planned, compute_tile, (str(path.absolute()),), check=check)
     return run(job, client=client, workers=workers, progress=progress)
+
+
+def _in_full(galaxies: Part, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a recipe as it holds them: curves for the names of their files, paths from the root."""
+    if not changes:
+        return {}
+    recipe = load_recipe(recipe_from_text(galaxies.made_from), **changes).in_place()
+    return {name: getattr(recipe, name) for name in changes}
 
 
 def finish(path: Path, part: Part, **how: Any) -> Outcome:

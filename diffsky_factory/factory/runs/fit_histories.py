@@ -80,7 +80,7 @@ def fit_histories(
         planned = plan_fits(source, lowest, files)
 
     def check(found: Part) -> None:
-        if found.made_from == planned.made_from:
+        if found.attributes.get("source") == planned.attributes["source"]:
             check_inputs(found.attributes, planned.attributes[INPUTS])
         if found.hash != planned.hash:
             raise InputError(

@@ -178,5 +178,9 @@ def _clear_of_others(folder: Path, made_from: str) -> None:
 
 def _made_from(reader: Product, inputs: Mapping[str, str]) -> str:
     """What a run must share with an earlier one to go on where that stopped: files, versions, and how they are read."""
-    how = [sorted((Path(name).name, content) for name, content in inputs.items()), reader.attributes, list(reader.columns)]
+    how = [
+        sorted((Path(name).name, content) for name, content in inputs.items()),
+        reader.attributes,
+        list(reader.columns),
+    ]
     return hashlib.sha256(json.dumps(how, default=str).encode()).hexdigest()

@@ -1,7 +1,9 @@
 """A store is of one set of inputs: files known by their content, and versions of what computes."""
 
 import json
+import shutil
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +12,12 @@ import diffsky_factory as dff
 from diffsky_factory.core import files_read
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import assembly as assembling
-from diffsky_factory.factory import made_from
+from diffsky_factory.factory import made_from, recomputed
+from diffsky_factory.factory.runs import add as adding
+from diffsky_factory.inputs.trees import fits as reading_fits
 from diffsky_factory.outputs import store
-from tests.stores import assert_same_files
+from tests.reference import reference
+from tests.stores import assert_same_files, files
 
 ENTRY = """title: made up
 format: table
@@ -129,3 +134,72 @@ def test_of_a_large_file_the_size_the_time_and_some_pieces_are_known(tmp_path, m
         found.append(files_read.digest(file))
     file.write_bytes(bytes(2**14 + 1))
     assert len({*found, files_read.digest(file)}) == 4
+
+
+def curve(edge):
+    return f"5000 0\n{edge} 1\n7000 1\n7100 0\n"
+
+
+def test_a_part_keeps_the_curves_that_it_was_begun_with(tiny_store, tmp_path, monkeypatch):
+    path, file = tmp_path / "tiny.zarr", tmp_path / "mine.txt"
+    shutil.copytree(tiny_store, path)
+    file.write_text(curve(5100))
+
+    def add():
+        return dff.add(path, "photometry/mine", ("mag_true",), bands=[str(file)])
+
+    add()
+    before = files(path)
+    next((path / "commits/photometry/mine").glob("[0-9]*.json")).unlink()
+    file.write_text(curve(6900))
+    with pytest.raises(InputError, match="part 'photometry/mine' holds something else"):
+        add()
+    known = made_from.version
+    with monkeypatch.context() as patch:
+        patch.setattr(made_from, "version", lambda name: "99.0" if name == "jax" else known(name))
+        recomputed._recomputation.cache_clear()
+        with pytest.raises(InputError, match=r"begun with jax [0-9.]+, and here is 99.0"):
+            adding.finish(path, store.read_part(path, "photometry/mine"))
+    recomputed._recomputation.cache_clear()
+    dff.resume(path)
+    assert files(path) == before
+
+
+TREES = ("sims", "forests", "treeUNIT.hdf5")
+
+
+@pytest.mark.thorough
+def test_fits_are_not_finished_with_other_trees_and_are_an_input_themselves(tmp_path):
+    trees, fits = tmp_path / "trees.hdf5", tmp_path / "fits.zarr"
+    trees.write_bytes(reference(*TREES).read_bytes())
+    dff.fit_histories(trees, fits)
+    assert store.read_part(fits).attributes["inputs"][str(trees)] == files_read.digest(trees)
+    entry = {"format": "galacticus_forest", "files": [str(trees)], "options": {"fits": str(fits)}}
+    (tmp_path / "trees.yaml").write_text(json.dumps(entry))
+    recipe = {
+        "simulation": str(tmp_path / "trees.yaml"),
+        "redshift": [0.02, 0.6],
+        "columns": ["galaxy_id", "has_mah_fit", "mah_parameters"],
+        "tiles": {"order": 0, "block": 64},
+    }
+    dff.build(recipe, tmp_path / "mock.zarr")
+    content = str(fits / "commits/halos/metadata.json")
+    assert store.read_part(tmp_path / "mock.zarr").attributes["inputs"][content]
+
+    lose(tmp_path / "mock.zarr")
+    shard = fits / "halos/mah_parameters/c/0/0"
+    kept = shard.read_bytes()
+    shard.write_bytes(kept[:100] + bytes([kept[100] ^ 1]) + kept[101:])
+    reading_fits._read.cache_clear()
+    with pytest.raises(InputError, match="mah_parameters/c/0/0 is damaged; call fit_histories"):
+        reading_fits.read_fits(fits)
+
+    with h5py.File(trees, "r+") as file:
+        file["forestHalos/nodeMass"][...] *= 1.01
+    (fits / "commits/halos/0.json").unlink()
+    with pytest.raises(InputError, match=r"begun with .*trees.hdf5 of other content; it was changed on"):
+        dff.fit_histories(trees, fits)
+    shutil.rmtree(fits)
+    dff.fit_histories(trees, fits)
+    with pytest.raises(InputError, match=r"begun with .*(metadata.json|trees.hdf5) of other content"):
+        dff.resume(tmp_path / "mock.zarr")
