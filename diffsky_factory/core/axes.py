@@ -1,12 +1,13 @@
 """Axes: what columns have besides the rows, read from `schemas/axes.yaml`, the only place that says so."""
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ConfigDict, model_validator
 
 from diffsky_factory.core.errors import did_you_mean
+from diffsky_factory.core.files_read import State, note, state
 from diffsky_factory.core.resources import resource, user_folders
 from diffsky_factory.core.schemas import Named, read_schemas
 
@@ -44,13 +45,15 @@ def axes() -> dict[str, Axis]:
 
     Raises InputError, naming the file, for an entry that is no axis, and where two entries share a name.
     """
-    return _axes(user_folders())
+    files = (folder / "schemas" / "axes.yaml" for folder in user_folders())
+    users = tuple(file for file in files if file.exists())
+    note(*users)
+    return _axes(users, tuple(map(state, users)))
 
 
-@cache
-def _axes(users: tuple[Path, ...]) -> dict[str, Axis]:
-    files = (resource("schemas", "axes.yaml"), *(folder / "schemas" / "axes.yaml" for folder in users))
-    return read_schemas(Axis, [file for file in files if file.exists()])
+@lru_cache(maxsize=8)
+def _axes(users: tuple[Path, ...], at: tuple[State, ...]) -> dict[str, Axis]:
+    return read_schemas(Axis, [resource("schemas", "axes.yaml"), *users])
 
 
 def axis(name: str) -> Axis:

@@ -1,13 +1,14 @@
 """Columns: what each name means, read from `schemas/columns`, the only place that says so."""
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from diffsky_factory.core.errors import did_you_mean
+from diffsky_factory.core.files_read import State, note, state
 from diffsky_factory.core.resources import resource, user_folders
 from diffsky_factory.core.schemas import Named, read_schemas
 from diffsky_factory.core.scopes import split
@@ -67,13 +68,14 @@ def columns() -> dict[str, Column]:
 
     Raises InputError, naming the file, for an entry that is no column, and where two entries share a name.
     """
-    return _columns(user_folders())
+    users = tuple(file for folder in user_folders() for file in sorted((folder / "schemas/columns").glob("*.yaml")))
+    note(*users)
+    return _columns(users, tuple(map(state, users)))
 
 
-@cache
-def _columns(users: tuple[Path, ...]) -> dict[str, Column]:
-    folders = (resource("schemas", "columns"), *(folder / "schemas" / "columns" for folder in users))
-    return read_schemas(Column, [file for folder in folders for file in sorted(folder.glob("*.yaml"))])
+@lru_cache(maxsize=8)
+def _columns(users: tuple[Path, ...], at: tuple[State, ...]) -> dict[str, Column]:
+    return read_schemas(Column, [*sorted(resource("schemas", "columns").glob("*.yaml")), *users])
 
 
 def column(name: str) -> Column:

@@ -1,11 +1,15 @@
 """Which files something was made from, and whether they are still as they were: so that what is kept is never stale."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, update_wrapper
 from pathlib import Path
+from typing import Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 State = tuple[int, int, int] | None
 """Inode, size and time of change of a file; None where there is none."""
@@ -32,11 +36,43 @@ def noting() -> Iterator[dict[Path, State]]:
         yield found
     finally:
         _noted.reset(token)
+        outer = _noted.get()
+        if outer is not None:
+            outer.update(found)
 
 
 def changed(files: Mapping[Path, State]) -> list[Path]:
     """The files that are not as they were."""
     return [file for file, was in files.items() if state(file) != was]
+
+
+class Kept(Generic[P, T]):
+    """A function whose last results are kept by its arguments, while the files that were read for them are as then."""
+
+    def __init__(self, make: Callable[P, T], maxsize: int) -> None:
+        def noted(*args: P.args, **named: P.kwargs) -> tuple[T, dict[Path, State]]:
+            with noting() as files:
+                return make(*args, **named), files
+
+        self._made = lru_cache(maxsize=maxsize)(noted)
+        update_wrapper(self, make)
+
+    def __call__(self, *args: P.args, **named: P.kwargs) -> T:
+        value, files = self._made(*args, **named)
+        if changed(files):
+            self.forget()
+            value, files = self._made(*args, **named)
+        note(*files)
+        return value
+
+    def forget(self) -> None:
+        """Make all results anew when they are asked for."""
+        self._made.cache_clear()
+
+
+def kept_while_unchanged(maxsize: int) -> Callable[[Callable[P, T]], Kept[P, T]]:
+    """Keep so many results of a function; its arguments can be hashed, and it says what it reads by `note`."""
+    return lambda make: Kept(make, maxsize)
 
 
 def state(file: Path) -> State:

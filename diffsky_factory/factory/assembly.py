@@ -4,7 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import changed, noting
+from diffsky_factory.core.files_read import kept_while_unchanged, noting
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.provider import Provider, needed, providable, provided
 from diffsky_factory.core.stage import Stage
@@ -310,13 +310,9 @@ def _some_bands(table: BandTable, bands: Sequence[int]) -> BandTable:
 
 def assembly(recipe: str) -> Assembly:
     """The assembly of a recipe's text, made once per process, working folder and state of the files it is made from."""
-    found = _assembly(recipe, os.getcwd())
-    if changed(found.files):
-        _assembly.cache_clear()
-        found = _assembly(recipe, os.getcwd())
-    return found
+    return _assembly(recipe, os.getcwd())
 
 
-@lru_cache(maxsize=8)
+@kept_while_unchanged(8)
 def _assembly(recipe: str, folder: str) -> Assembly:
     return Assembly(recipe_from_text(recipe))

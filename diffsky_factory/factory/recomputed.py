@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from diffsky_factory.core.constants import Key, held, key_of, kind_of
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import changed
+from diffsky_factory.core.files_read import kept_while_unchanged
 from diffsky_factory.core.imports import imported
 from diffsky_factory.core.parameters import is_named_tuple
 from diffsky_factory.core.plan import Plan, plan
@@ -187,14 +187,10 @@ class Recomputation:
 
 def recomputation(path: str | Path, request: str) -> Recomputation:
     """A request to a store, by its text; made once per process and state of the store."""
-    found = _recomputation(str(path), store.read_part(path), request)
-    if changed(found.parts.files):
-        _recomputation.cache_clear()
-        found = _recomputation(str(path), store.read_part(path), request)
-    return found
+    return _recomputation(str(path), store.read_part(path), request)
 
 
-@lru_cache(maxsize=8)
+@kept_while_unchanged(8)
 def _recomputation(path: str, part: Part, request: str) -> Recomputation:
     return Recomputation(Path(path), part, request_from_text(request))
 

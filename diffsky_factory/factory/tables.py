@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from diffsky_factory.core.cache import kept_arrays
 from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.files_read import kept_while_unchanged
 from diffsky_factory.core.types import vector
 from diffsky_factory.inputs import band_tables
 from diffsky_factory.inputs import igm as igm_models
@@ -85,7 +85,7 @@ def of_light(keys: Iterable[Key]) -> bool:
     return not {BandTable, LineTable, SpectrumTable}.isdisjoint(map(kind_of, keys))
 
 
-@lru_cache(maxsize=4)
+@kept_while_unchanged(4)
 def band_table(templates: str, curves: tuple[FilterCurve, ...], nodes: tuple[float, ...], igm: str) -> BandTable:
     """Templates through the gas between galaxies and bands at redshift nodes, in 32 bits; kept on disk."""
     ssp, redshifts = load_templates(templates), np.asarray(nodes)
@@ -128,7 +128,7 @@ def line_names(templates: str, lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(known[name] for name in lines)
 
 
-@lru_cache(maxsize=4)
+@kept_while_unchanged(4)
 def line_table(templates: str, lines: tuple[str, ...]) -> LineTable:
     """Some emission lines of the templates, of the ages that have any, in 32 bits."""
     ssp = load_templates(templates)
@@ -140,7 +140,7 @@ def line_table(templates: str, lines: tuple[str, ...]) -> LineTable:
     return LineTable(vector(ssp.line_wavelength[chosen]), vector(by_line))
 
 
-@lru_cache(maxsize=4)
+@kept_while_unchanged(4)
 def spectrum_table(
     templates: str, nodes: tuple[float, ...], igm: str, wavelengths: tuple[float, float] | None = None
 ) -> SpectrumTable:

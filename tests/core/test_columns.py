@@ -129,3 +129,16 @@ def test_an_unknown_column_lists_those_like_it():
 def test_every_column_that_a_stage_reads_or_writes_and_every_stored_one_is_in_the_schema():
     used = {name for one in (*stages(), *RIVALS) for name in (*one.reads, *one.writes)}
     assert used | set(STORED_COLUMNS) <= set(ALL)
+
+
+def test_a_column_that_is_added_or_edited_in_a_session_is_known(tmp_path, monkeypatch):
+    folder = tmp_path / "schemas/columns"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("DIFFSKY_FACTORY_CATALOG_PATH", str(tmp_path))
+    text = "- {name: my_flux, unit: nJy, dtype: float32, range: [0, 1], ucd: phot.flux, description: Mine.}\n"
+    with pytest.raises(KeyError, match="no column 'my_flux'"):
+        column("my_flux")
+    (folder / "mine.yaml").write_text(text)
+    assert column("my_flux").range == (0, 1)
+    (folder / "mine.yaml").write_text(text.replace("[0, 1]", "[0, 1000]"))
+    assert column("my_flux").range == (0, 1000)

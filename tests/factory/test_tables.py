@@ -1,5 +1,6 @@
 """Tables are fine enough: what lies between their nodes is what is there."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -49,3 +50,16 @@ def test_a_table_of_bands_is_made_once_for_the_same_curves():
     tables = [band_table("bc03_miles_kroupa", load_filters(bands), nodes, "none") for bands in (one, same, other)]
     assert tables[0] is tables[1]
     assert not np.array_equal(tables[0].luminosity, tables[2].luminosity)
+
+
+def test_a_table_follows_the_file_of_its_templates(tmp_path):
+    known, file = load_templates("bc03_miles_kroupa"), tmp_path / "mine.h5"
+    curves, nodes = load_filters({"mine": ([4000.0, 4500.0, 5000.0], [0.0, 1.0, 0.0])}), redshift_nodes(0.1)
+
+    def table(factor):
+        with h5py.File(file, "w") as stored:
+            stored["ssp_lgmet"], stored["ssp_lg_age_gyr"] = known.log10_metallicity, known.log10_age
+            stored["ssp_wave"], stored["ssp_flux"] = known.wavelength, factor * known.flux
+        return band_table(str(file), curves, nodes, "none").luminosity
+
+    np.testing.assert_allclose(table(2.0), 2.0 * np.asarray(table(1.0)), rtol=1e-6)

@@ -91,11 +91,11 @@ def test_an_entry_that_is_edited_is_used_as_it_is_now(begun):
 def test_other_versions_do_not_go_on(begun, monkeypatch):
     known = made_from.version
     monkeypatch.setattr(made_from, "version", lambda name: "99.0" if name == "jax" else known(name))
-    assembling._assembly.cache_clear()
+    assembling._assembly.forget()
     for call in again(begun):
         with pytest.raises(InputError, match=r"begun with jax [0-9.]+, and here is 99.0"):
             call()
-    assembling._assembly.cache_clear()
+    assembling._assembly.forget()
 
 
 def test_a_plan_means_the_same_in_every_folder(begun, tmp_path, monkeypatch):
@@ -157,10 +157,10 @@ def test_a_part_keeps_the_curves_that_it_was_begun_with(tiny_store, tmp_path, mo
     known = made_from.version
     with monkeypatch.context() as patch:
         patch.setattr(made_from, "version", lambda name: "99.0" if name == "jax" else known(name))
-        recomputed._recomputation.cache_clear()
+        recomputed._recomputation.forget()
         with pytest.raises(InputError, match=r"begun with jax [0-9.]+, and here is 99.0"):
             adding.finish(path, store.read_part(path, "photometry/mine"))
-    recomputed._recomputation.cache_clear()
+    recomputed._recomputation.forget()
     dff.resume(path)
     assert files(path) == before
 
