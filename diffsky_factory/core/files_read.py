@@ -54,7 +54,9 @@ class Kept(Generic[P, T]):
             with noting() as files:
                 return make(*args, **named), files
 
-        self._made = lru_cache(maxsize=maxsize)(noted)
+        cached = lru_cache(maxsize=maxsize)(noted)
+        self._made: Callable[P, tuple[T, dict[Path, State]]] = cached
+        self.forget = cached.cache_clear  # make all results anew when they are asked for
         update_wrapper(self, make)
 
     def __call__(self, *args: P.args, **named: P.kwargs) -> T:
@@ -64,10 +66,6 @@ class Kept(Generic[P, T]):
             value, files = self._made(*args, **named)
         note(*files)
         return value
-
-    def forget(self) -> None:
-        """Make all results anew when they are asked for."""
-        self._made.cache_clear()
 
 
 def kept_while_unchanged(maxsize: int) -> Callable[[Callable[P, T]], Kept[P, T]]:

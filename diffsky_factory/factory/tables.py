@@ -64,7 +64,9 @@ def tables(
     if lines:
         known[LineTable] = line_table(templates, line_names(templates, lines))
     if spectra:
-        known[SpectrumTable] = spectrum_table(templates, nodes, igm, tuple(wavelengths) if wavelengths else None)
+        known[SpectrumTable] = spectrum_table(
+            templates, nodes, igm, (wavelengths[0], wavelengths[1]) if wavelengths else None
+        )
     return known
 
 
