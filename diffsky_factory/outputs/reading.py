@@ -16,7 +16,7 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import commits, store
 from diffsky_factory.outputs.commits import FIRST, Verify
-from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, label_array
+from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, label_array, ranges
 from diffsky_factory.outputs.remedies import remedy
 
 CHUNK = 2**16  # rows, chosen: the least of a chunk, so that small tiles share one and a graph stays small
@@ -37,14 +37,21 @@ def built_tiles(path: Path, part: Part) -> np.ndarray:
 
 
 def all_rows(path: Path, part: Part, tiles: np.ndarray) -> da.Array:
-    """Row of the store of every row of some tiles, ascending, lazily: (n,) int64."""
+    """Row of the store of every row of some tiles, ascending, lazily: (n,) int64. A chunk knows its own tiles alone."""
     rows = part.rows
     starts, counts = rows.starts[tiles], np.asarray(rows.counts, np.int64)[tiles]
-    size, total = chunk_rows(rows.shard), int(counts.sum())
-    places = {"starts": starts[counts > 0], "before": (np.cumsum(counts) - counts)[counts > 0]}
     name = f"{ROW}-{tokenize(str(path), rows.hash, starts, counts)}"
-    exact = da.arange(total, chunks=size, dtype=np.int64)
-    return exact.map_blocks(_rows_on_disk, dtype=np.int64, name=name, meta=np.empty(0, np.int64), **places)
+    starts, counts = starts[counts > 0], counts[counts > 0]
+    size, total, ends = chunk_rows(rows.shard), int(counts.sum()), np.cumsum(counts)
+    graph, lengths = {}, []
+    for i, first in enumerate(range(0, max(total, 1), size)):
+        last = min(first + size, total)
+        here = slice(np.searchsorted(ends, first, side="right"), np.searchsorted(ends, last, side="left") + 1)
+        before = np.maximum(first - (ends[here] - counts[here]), 0)  # rows of the first tile that are in other chunks
+        after = np.maximum(ends[here] - last, 0)
+        graph[name, i] = (ranges, starts[here] + before, counts[here] - before - after)
+        lengths.append(last - first)
+    return da.Array(graph, name, (tuple(lengths),), meta=np.empty(0, np.int64))
 
 
 def some_rows(rows: np.ndarray, shard: int) -> da.Array:
@@ -134,11 +141,6 @@ def mapped(
     # a number for each chunk of the axes after the rows: that of the label, where one label is read alone
     labels = da.from_array(np.arange(int(np.prod(shape))).reshape(1, *shape), chunks=1, name=f"label-{shape}")
     return da.map_blocks(read, source.reshape(-1, *(1 for _ in tail)), labels, chunks=chunks, **how)
-
-
-def _rows_on_disk(exact: np.ndarray, starts: np.ndarray, before: np.ndarray) -> np.ndarray:
-    at = np.searchsorted(before, exact, side="right") - 1
-    return exact - before[at] + starts[at] if len(exact) else exact
 
 
 def _read(
