@@ -152,7 +152,7 @@ def _read(
         one = int(label.flat[0]) if label is not None else 0
         of_one = label is not None and of_array.axes
         which = tuple(slice(one, one + 1) if of_one and axis(n).read_alone else slice(None) for n in of_array.axes)
-        return _read_rows(Path(path), opened_part, of_array, stored, rows.ravel(), which, verify)
+        return read_rows(Path(path), opened_part, of_array, stored, rows.ravel(), which, verify)
     except InputError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:  # raised by zarr, its codecs or the disk
@@ -160,7 +160,7 @@ def _read(
         raise InputError(f"{path}: {why}; {_mending(path, part)}") from error
 
 
-def _read_rows(
+def read_rows(
     path: Path,
     part: Part,
     array: ArrayLayout,

@@ -20,6 +20,7 @@ from diffsky_factory.outputs.layout import ranges
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.areas import area_of
 from diffsky_factory.sky.regions import region
+from tests.factory import surveys
 
 PIXEL = 349526
 RA, DEC = (float(x[0]) for x in tiles.centres(np.array([PIXEL]), 8))
@@ -185,9 +186,9 @@ def read(monkeypatch):
     seen = {}
     read_rows = reading.read_rows
 
-    def counted(path, part, array, stored, rows, which):
+    def counted(path, part, array, stored, rows, *how):
         seen[array.name] = seen.get(array.name, 0) + len(rows)
-        return read_rows(path, part, array, stored, rows, which)
+        return read_rows(path, part, array, stored, rows, *how)
 
     monkeypatch.setattr(reading, "read_rows", counted)
     return seen
@@ -434,7 +435,7 @@ def test_a_store_that_goes_on_while_it_is_open_is_opened_again(plain_copy):
 
 
 def test_a_part_that_lost_its_own_file_is_missed(plain_copy):
-    dff.add(plain_copy, "surveys/deep", ["weight"], stages=["tests.factory.surveys:seen"])
+    dff.add(plain_copy, "surveys/deep", ["weight"], stages=[surveys.seen])
     (plain_copy / "parts/surveys/deep.json").unlink()
     with pytest.raises(InputError, match=r"parts/surveys/deep\.json: is missing"):
         dff.status(plain_copy)
