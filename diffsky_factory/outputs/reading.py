@@ -14,6 +14,7 @@ from dask.base import tokenize
 from diffsky_factory.core.axes import axis
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.files_read import State, state
 from diffsky_factory.outputs import commits, store
 from diffsky_factory.outputs.commits import FIRST, Verify
 from diffsky_factory.outputs.layout import IS_ROW, ArrayLayout, Part, label_array, ranges
@@ -30,10 +31,15 @@ def chunk_rows(shard: int) -> int:
 
 def built_tiles(path: Path, part: Part) -> np.ndarray:
     """Numbers of the tiles of a part that can be read: all where it is complete, else those with a commit."""
-    every = np.arange(part.rows.tiles)
     if store.is_complete(path, part):
-        return every
-    return every[[store.commit(path, part, int(tile)) is not None for tile in every]]
+        return np.arange(part.rows.tiles)
+    return _committed(path, part, state(store.commits_folder(path, part)))
+
+
+@lru_cache(maxsize=8)
+def _committed(path: Path, part: Part, at: State) -> np.ndarray:
+    """Numbers of the tiles that have a commit, in a state of the folder of these."""
+    return np.flatnonzero([store.commit(path, part, tile) is not None for tile in range(part.rows.tiles)])
 
 
 def all_rows(path: Path, part: Part, tiles: np.ndarray) -> da.Array:

@@ -414,8 +414,13 @@ def _metadata_file(part: str) -> str:
     return f"{COMMITS}/{part}/metadata.json"
 
 
+def commits_folder(path: Path, part: Part) -> Path:
+    """Where the commits of the tiles of a part are."""
+    return path / COMMITS / part.name
+
+
 def _commit_file(path: Path, part: Part, tile: int) -> Path:
-    return path / COMMITS / part.name / f"{part.rows.keys[tile]}.json"
+    return commits_folder(path, part) / f"{part.rows.keys[tile]}.json"
 
 
 def _damage_of(path: Path, file: str, owner: str) -> str | None:

@@ -94,12 +94,15 @@ class StoreSource:
 
     @cached_property
     def circles(self) -> Circles:
-        """From the ranges of blocks, or around their tiles."""
+        """From the ranges of blocks, or around their tiles: what is smaller."""
+        margin = reach(_cosmology(self.part.attributes), self.part.attributes["redshift_min"])
+        around = _around(self.block_keys, self.tiles.order, margin)
         ra, dec = self.blocks.bounds("ra"), self.blocks.bounds("dec")
         if ra is None or dec is None:
-            margin = reach(_cosmology(self.part.attributes), self.part.attributes["redshift_min"])
-            return _around(self.block_keys, self.tiles.order, margin)
-        return Circles(*bounding_circles(*ra, *dec))
+            return around
+        found = Circles(*bounding_circles(*ra, *dec))
+        smaller = around.radius < found.radius  # of a block on the meridian of ra = 0, whose range is all of it
+        return Circles(*(np.where(smaller, one, other) for one, other in zip(around, found)))
 
     @cached_property
     def ranges(self) -> tuple[Bounds, Bounds, Bounds]:

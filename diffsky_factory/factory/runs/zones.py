@@ -65,47 +65,59 @@ def of_blocks(columns: Mapping[str, np.ndarray], block: int, space: Space) -> di
 
 def block_index(path: Path, part: Part) -> dict[str, Table]:
     """Tables of a store whose tiles are all there: tile, first row, rows and ranges of every block that has rows."""
-    blocks = _blocks(part, np.arange(part.rows.tiles))
+    tiles = np.arange(part.rows.tiles)
+    blocks = _blocks(part, tiles)
     tables = {name: Table((DIMENSION,), values) for name, values in zip(("tile", "row_start", "row_count"), blocks)}
-    commits = [store.commit(path, part, tile) or {} for tile in range(part.rows.tiles)]
-    zones = [commit["zones"] for commit in commits if commit["rows"]]
-    for name in (*COLUMNS, *AXES):
-        if zones and name in zones[0]:
-            for i, end in enumerate(("min", "max")):
-                values = np.concatenate([zone[name][i] for zone in zones])
-                tables[f"{name}_{end}"] = Table((DIMENSION,), values, {"units": column(name).unit})
-    if zones and BRIGHTEST in zones[0]:
-        values = np.concatenate([zone[BRIGHTEST] for zone in zones])
+    for name, values in _committed_zones(path, part, tiles).items():
+        units = {"units": column(name.rpartition("_")[0]).unit}
+        if values.ndim == 1:
+            tables[name] = Table((DIMENSION,), values, units)
+            continue
         (labels,) = part.array(BRIGHTEST).axes
-        tables[f"{BRIGHTEST}_min"] = Table((DIMENSION, labels), values, {"units": column(BRIGHTEST).unit})
+        tables[name] = Table((DIMENSION, labels), values, units)
         tables[labels] = Table((labels,), label_array(part.axes[labels]), axis(labels).attributes)
     return {f"{GROUP}/{name}": table for name, table in tables.items()}
 
 
+def _committed_zones(path: Path, part: Part, tiles: np.ndarray) -> dict[str, np.ndarray]:
+    """Lowest and highest values in the blocks of some tiles, as their commits say, by the name of their table."""
+    commits = [store.commit(path, part, tile) or {"rows": 0} for tile in tiles.tolist()]
+    zones = [commit.get("zones", {}) for commit in commits if commit["rows"]]
+    known = set.intersection(*map(set, zones)) if zones else set()
+    found = {}
+    for name in (*COLUMNS, *AXES):
+        for i, end in enumerate(("min", "max") if name in known else ()):
+            found[f"{name}_{end}"] = np.concatenate([zone[name][i] for zone in zones])
+    if BRIGHTEST in known:
+        found[f"{BRIGHTEST}_min"] = np.concatenate([zone[BRIGHTEST] for zone in zones])
+    return found
+
+
 def read_blocks(path: Path, part: Part, tiles: np.ndarray) -> Blocks:
-    """Blocks of some tiles of a store; what is known of them is read from the index, where there is one."""
+    """Blocks of some tiles of a store; what is known of them is read from the index, or from commits without one."""
     tile, first, count = _blocks(part, tiles)
     zones: dict[tuple[str, str], Bounds] = {}
-    if part.job == "build" and store.is_complete(path, part) and len(tiles) == part.rows.tiles:
-        problem = store.tables_damage(path, part, f"{GROUP}/")
-        if problem:
-            raise InputError(f"{path}: {problem}; {remedy(path, part)} to mend it")
-        group = zarr.open_group(path / GROUP, mode="r", zarr_format=3)
+    if part.job == "build":
+        whole = store.is_complete(path, part) and len(tiles) == part.rows.tiles
+        tables = _index(path, part) if whole else _committed_zones(path, part, tiles)
         for name in (*COLUMNS, *AXES):
-            if f"{name}_min" in group:
-                zones[name, ""] = _values(group, f"{name}_min"), _values(group, f"{name}_max")
-        if f"{BRIGHTEST}_min" in group:
+            if f"{name}_min" in tables:
+                zones[name, ""] = tables[f"{name}_min"], tables[f"{name}_max"]
+        if f"{BRIGHTEST}_min" in tables:
             (labels,) = part.array(BRIGHTEST).axes
-            for label, low in zip(part.axes[labels], _values(group, f"{BRIGHTEST}_min").T):
+            for label, low in zip(part.axes[labels], tables[f"{BRIGHTEST}_min"].T):
                 zones[BRIGHTEST, str(label)] = low, np.full(len(low), np.inf)
     return Blocks(first, count, tile, zones)
 
 
-def _values(group: zarr.Group, name: str) -> np.ndarray:
-    array = group[name]
-    if not isinstance(array, zarr.Array):
-        raise InputError(f"{group.name}/{name}: a group where an array is wanted")
-    return np.asarray(array[:])
+def _index(path: Path, part: Part) -> dict[str, np.ndarray]:
+    """The tables of `block_index`, of a complete store."""
+    problem = store.tables_damage(path, part, f"{GROUP}/")
+    if problem:
+        raise InputError(f"{path}: {problem}; {remedy(path, part)} to mend it")
+    group = zarr.open_group(path / GROUP, mode="r", zarr_format=3)
+    wanted = [f"{name}_{end}" for name in (*COLUMNS, *AXES) for end in ("min", "max")] + [f"{BRIGHTEST}_min"]
+    return {name: np.asarray(array[:]) for name, array in group.arrays() if name in wanted}
 
 
 def _blocks(part: Part, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -219,6 +219,32 @@ def test_a_cut_reads_the_blocks_at_its_border_alone(tiny_store, read):
     assert near.sky.explain().blocks[0] <= near.sky.explain().blocks[1]
 
 
+def test_a_store_that_is_not_complete_knows_its_blocks_too(plain_store, plain_copy, read):
+    part = files.read_part(plain_copy)
+    files.begin(plain_copy, part)
+    files.remove_tile(plain_copy, part, 3)
+    ds, whole = dff.open_catalog(plain_copy, allow_partial=True), dff.open_catalog(plain_store)
+    cuts = lambda ds: (ds.sky.cone(RA, DEC, 0.05), ds.sky.zslice(0.3, 0.35))  # noqa: E731
+    rows = [sum(len(cut.ra) for cut in cuts(ds)), read.copy()]
+    read.clear()
+    assert rows[0] <= sum(len(cut.ra) for cut in cuts(whole))
+    assert rows[1]["redshift"] <= read["redshift"]
+    assert rows[1]["ra"] <= read["ra"]
+
+
+def test_a_block_on_the_meridian_of_ra_0_is_read_by_cuts_near_it_alone(plain, tmp_path, read):
+    edge = {"order": 9, "pixels": [int(p) for p in healpy.ang2pix(512, [0.0, 60.0], [2.0, 2.0], True, True)]}
+    path = tmp_path / "edge.zarr"
+    dff.build(plain, path, region=edge)
+    ds = dff.open_catalog(path)
+    assert ds.ra.min() < 1.0
+    assert ds.ra.max() > 359.0
+    read.clear()
+    with pytest.warns(UserWarning, match="selects none"):
+        ds.sky.cone(180.0, 2.0, 1.0)
+    assert read == {}
+
+
 def test_explain_counts_tiles_blocks_and_bytes(store):
     whole, part = store.sky.explain(), store.sky.in_tiles([PIXEL]).sky.explain()
     assert (whole.tiles, part.tiles) == ((4, 4), (1, 4))
