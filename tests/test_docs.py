@@ -12,8 +12,8 @@ import diffsky_factory
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-SHORT = ("add-a-calibration",)
-"""A how-to that takes seconds; the others compile for half a minute and more."""
+SHORT = ("add-a-calibration", "install")
+"""How-tos that take seconds; the others compile for half a minute and more."""
 
 HOW_TOS = [
     pytest.param(page, marks=() if page.stem in SHORT else pytest.mark.thorough, id=page.stem)
