@@ -33,8 +33,9 @@ def columns_page() -> str:
         "# Columns\n",
         MADE,
         "Every column that a mock can have, as defined in `schemas/columns`. The same definitions become the\n"
-        "attributes of the arrays on disk, and every tile is checked against them before it is committed. *Written by* names the\n"
-        "stage that computes the column; the others come with the halos. A recipe's `columns` select what is stored.\n",
+        "attributes of the arrays on disk, and every tile is checked against them before it is committed. *Written\n"
+        "by* names the stage that computes the column; the others come with the halos. A recipe's `columns` select\n"
+        "what is stored.\n",
     ]
     for file in sorted(resource("schemas", "columns").glob("*.yaml")):
         heading, *_ = file.read_text().splitlines()
@@ -59,9 +60,10 @@ def _axes_section() -> str:
     return "\n".join(
         [
             "## Axes\n",
-            "Axes that columns have in addition to the rows, from `schemas/axes.yaml`. Labels that are shown here are\n"
-            "the same in every mock; others depend on the recipe or on a table. An axis that is *read alone* is computed,\n"
-            "stored and read one label at a time. Columns with a *large* axis are computed separately, when needed.\n",
+            "Axes that columns have in addition to the rows, from `schemas/axes.yaml`. Labels that are shown here\n"
+            "are the same in every mock; others depend on the recipe or on a table. An axis that is *read alone* is\n"
+            "computed, stored and read one label at a time. Columns with a *large* axis are computed separately,\n"
+            "when needed.\n",
             _table(("axis", "unit", "labels", "meaning", "read alone", "large"), rows),
         ]
     )
@@ -78,9 +80,9 @@ def catalogs_page() -> str:
     parts = [
         "# Catalogs\n",
         MADE,
-        "Everything that is available by name. Each entry is one yaml file in `catalogs/`; `diffsky-factory show\n"
-        "NAME` prints it. `DIFFSKY_FACTORY_CATALOG_PATH` names folders of your own with the same layout, which are searched\n"
-        "first.\n",
+        "Everything that is available by name. Each entry is one yaml file in `catalogs/`;\n"
+        "`diffsky-factory show NAME` prints it. `DIFFSKY_FACTORY_CATALOG_PATH` names folders of your own with the\n"
+        "same layout, which are searched first.\n",
         "## Simulations\n",
         _table(("name", "what it is", "halo mass", "references"), [_simulation(n) for n in entry_names("simulations")]),
         "A UniverseMachine light cone in text form needs no entry: name it by the path of its file.\n",
@@ -177,13 +179,13 @@ def parameters_page() -> str:
             "# Parameters\n",
             MADE_OF_CLASSES,
             "Every number of the model that a calibration can set, by group, in the published order.\n"
-            "`dff.parameters(calibration)` is a table of them with the values of a calibration. Default and bounds are\n"
-            "in the unit given; a bound that is a name is the value of that parameter.\n",
+            "`dff.parameters(calibration)` is a table of them with the values of a calibration. Default and bounds\n"
+            "are in the unit given; a bound that is a name is the value of that parameter.\n",
             f"{words}\n",
             *(_parameters(group, kind()) for group, kind in INGREDIENTS.items()),
             "# Numbers of one history\n",
-            "These are not parameters of the model. They are drawn, or fitted, for each object, and are in the columns\n"
-            "of these names.\n",
+            "These are not parameters of the model. They are drawn, or fitted, for each object, and are in the\n"
+            "columns of these names.\n",
             _parameters("mah_parameters", HaloGrowth()),
             _parameters("sfh_parameters", StarFormation()),
         ]
