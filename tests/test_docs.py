@@ -135,6 +135,18 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_headings_that_a_page_links_to_are_there(page):
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+    assert not [(link, place) for link, place in links if place not in places((page.parent / link) if link else page)]
+
+
+def places(page: Path) -> set[str]:
+    """The headings of a page as they are linked to: small letters, hyphens for blanks, no other marks."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_of_a_page_is_one_of_the_program(page):
     from diffsky_factory.cli import main
 
