@@ -99,7 +99,7 @@ def main(debug: bool, modules: tuple[str, ...], log: Path | None) -> None:
 @click.option("--kind", default=None, help="Only simulation, recipe, calibration, template or filter.")
 @_clear_errors
 def list_(kind: str | None) -> None:
-    """What is known by name."""
+    """List available simulations, recipes, calibrations, templates and filters."""
     from diffsky_factory.core.errors import InputError, near
     from diffsky_factory.inputs.entries import KINDS
     from diffsky_factory.inputs.known import list_catalogs
@@ -118,7 +118,7 @@ def list_(kind: str | None) -> None:
 @click.argument("name")
 @_clear_errors
 def show(name: str) -> None:
-    """Print an entry, what a store holds, or what a column, stage, parameter, band or emission line is."""
+    """Print an entry, the contents of a store, or the meaning of a column, stage, parameter, band or emission line."""
     from diffsky_factory.core.user_files import user_path
     from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path
 
@@ -144,7 +144,7 @@ def show(name: str) -> None:
 @click.option("--memory", default="2GB", show_default=True, help="What may be held at once.")
 @_clear_errors
 def ingest(simulation: str, path: Path, memory: str, **options) -> None:
-    """Read a simulation, in any known format, into a store of halos; goes on where it was cut off."""
+    """Read a simulation, in any known format, into a store of halos; continues where it was interrupted."""
     from diffsky_factory.core.errors import InputError
     from diffsky_factory.core.yaml_reading import parsed
     from diffsky_factory.factory.runs.ingest import ingest as read_in
@@ -168,7 +168,7 @@ def ingest(simulation: str, path: Path, memory: str, **options) -> None:
 @_processes
 @_clear_errors
 def fit_histories(simulation: str, path: Path, workers: int | None, processes: bool) -> None:
-    """Fit the growth of all halos of merger trees; the same command again finishes one that was cut off."""
+    """Fit the growth of all halos of merger trees; the same command continues a run that was interrupted."""
     from diffsky_factory.factory.runs.fit_histories import fit_histories as fit
 
     with _client(workers, processes) as client, _progress("fitting", "pieces", "histories") as progress:
@@ -183,7 +183,7 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 @click.option("--exact", is_flag=True, help="Count every row, also where that takes long.")
 @_clear_errors
 def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool) -> None:
-    """Rows, bytes, files, memory and time of a build, without building.
+    """Show rows, bytes, files, memory and time of a build, without building.
 
     For a large part of the synthetic universe the numbers are means over universes, unless --exact is given.
     """
@@ -205,7 +205,7 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
 @_processes
 @_clear_errors
 def build(recipe: str, path: Path, changes: tuple[str, ...], workers: int | None, processes: bool) -> None:
-    """Build a mock into a store; the same command again finishes one that was cut off."""
+    """Build a mock into a store; the same command finishes a build that was interrupted."""
     from diffsky_factory.factory.runs.build import build as build_store
 
     chosen = _recipe(recipe, changes)
@@ -232,7 +232,7 @@ def resume(path: Path, workers: int | None, processes: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @_clear_errors
 def status(path: Path) -> None:
-    """How far a store is."""
+    """Show how much of a store is built."""
     _show_status(path, verify=False)
 
 
@@ -240,7 +240,7 @@ def status(path: Path) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @_clear_errors
 def verify(path: Path) -> None:
-    """Read every file of a store and compare its checksum; exit code 1 where one is damaged or not there yet."""
+    """Read every file of a store and compare its checksum; exit code 1 if a file is damaged or not built yet."""
     if _show_status(path, verify=True):
         sys.exit(1)
 

@@ -32,9 +32,10 @@ def columns_page() -> str:
     parts = [
         "# Columns\n",
         MADE,
-        "Every name a mock can hold, with what `schemas/columns` says of it. The same entries become the attributes\n"
-        "of the arrays on disk and the checks a tile passes before it is committed. *Written by* names the stage that\n"
-        "computes the column; the others come with the halos. A recipe's `columns` choose what is stored.\n",
+        "Every column that a mock can have, as defined in `schemas/columns`. The same definitions become the\n"
+        "attributes of the arrays on disk, and every tile is checked against them before it is committed. *Written\n"
+        "by* names the stage that computes the column; the others come with the halos. A recipe's `columns` select\n"
+        "what is stored.\n",
     ]
     for file in sorted(resource("schemas", "columns").glob("*.yaml")):
         heading, *_ = file.read_text().splitlines()
@@ -59,9 +60,10 @@ def _axes_section() -> str:
     return "\n".join(
         [
             "## Axes\n",
-            "What columns have besides the rows, from `schemas/axes.yaml`. Labels in words are the same in every\n"
-            "mock; others are those of the recipe or of a table. An axis that is *read alone* is computed, stored and\n"
-            "read one label at a time. Columns of a *large* axis are computed when asked for, apart from the others.\n",
+            "Axes that columns have in addition to the rows, from `schemas/axes.yaml`. Labels that are shown here\n"
+            "are the same in every mock; others depend on the recipe or on a table. An axis that is *read alone* is\n"
+            "computed, stored and read one label at a time. Columns with a *large* axis are computed separately,\n"
+            "when needed.\n",
             _table(("axis", "unit", "labels", "meaning", "read alone", "large"), rows),
         ]
     )
@@ -78,17 +80,18 @@ def catalogs_page() -> str:
     parts = [
         "# Catalogs\n",
         MADE,
-        "What is known by name. Each entry is one yaml file in `catalogs/`; `diffsky-factory show NAME` prints it,\n"
-        "and `DIFFSKY_FACTORY_CATALOG_PATH` names folders of the same layout whose entries are found first.\n",
+        "Everything that is available by name. Each entry is one yaml file in `catalogs/`;\n"
+        "`diffsky-factory show NAME` prints it. `DIFFSKY_FACTORY_CATALOG_PATH` names folders of your own with the\n"
+        "same layout, which are searched first.\n",
         "## Simulations\n",
         _table(("name", "what it is", "halo mass", "references"), [_simulation(n) for n in entry_names("simulations")]),
-        "A UniverseMachine light cone in text form needs no entry: the path of its file is its name.\n",
+        "A UniverseMachine light cone in text form needs no entry: name it by the path of its file.\n",
         "## Recipes\n",
         _table(("name", "what it makes"), [(f"`{n}`", _entry("recipes", n)["title"]) for n in entry_names("recipes")]),
         "## Calibrations\n",
         _table(("name", "what it was fitted to", "kind", "parameters", "reference"), _calibrations()),
         "## Histories of halos\n",
-        "What halos that come without a history get one from.\n",
+        "Halos that have no history of their own get one that is drawn from one of these.\n",
         _table(("name", "what it is", "normals", "fitted to", "references"), _growths()),
         "## Templates\n",
         _table(("name", "what it is", "initial mass function", "grid", "references"), _templates()),
@@ -175,14 +178,14 @@ def parameters_page() -> str:
         [
             "# Parameters\n",
             MADE_OF_CLASSES,
-            "Every number of the model that a calibration can set, by group, in the published order; as a table with\n"
-            "the values of a calibration, `dff.parameters(calibration)`. Default and bounds are in the unit given; a\n"
-            "bound that is a name is the value of that parameter.\n",
+            "Every number of the model that a calibration can set, by group, in the published order.\n"
+            "`dff.parameters(calibration)` is a table of them with the values of a calibration. Default and bounds\n"
+            "are in the unit given; a bound that is a name is the value of that parameter.\n",
             f"{words}\n",
             *(_parameters(group, kind()) for group, kind in INGREDIENTS.items()),
             "# Numbers of one history\n",
-            "These are not parameters of the model, but what it draws, or fits, for each object, in the columns of\n"
-            "these names.\n",
+            "These are not parameters of the model. They are drawn, or fitted, for each object, and are in the\n"
+            "columns of these names.\n",
             _parameters("mah_parameters", HaloGrowth()),
             _parameters("sfh_parameters", StarFormation()),
         ]

@@ -11,9 +11,9 @@ _repr.maxlevel, _repr.maxlist, _repr.maxtuple, _repr.maxdict = 4, 10, 10, 10
 
 
 class InputError(ValueError):
-    """Something given from outside that cannot be used; its text says what, where, and what to do.
+    """Input that cannot be used; the text says what is wrong, where, and what to do.
 
-    A text that is too long to read has its beginning and its end.
+    A very long text is shortened in the middle.
     """
 
     def __init__(self, text: str = ""):

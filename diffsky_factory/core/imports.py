@@ -27,9 +27,9 @@ def is_path(name: str) -> bool:
 
 
 def allow_modules(*names: str) -> None:
-    """Let recipes, calibrations, entries and stores name what is in these modules and packages, which runs their code.
+    """Permit recipes, calibrations, entries and stores to use these modules and packages, whose code is then run.
 
-    It holds in this process and for what it has computed by others. The same is said by the environment variable
+    This holds for this process and for workers that compute for it. The same is done by the environment variable
     DIFFSKY_FACTORY_MODULES, names separated by commas; by `diffsky-factory --allow-module NAME`; by installing a
     package with entry points of the group diffsky_factory.modules; and by importing the module.
     """

@@ -25,7 +25,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to(path: str | Path, level: int = logging.INFO) -> logging.Handler:
-    """Append the records of the package to a file, as JSON lines; returns the handler, to remove when it is enough.
+    """Append the records of the package to a file, as JSON lines; returns the handler, with which logging can be ended.
 
     Raises OSError where the file cannot be written.
     """

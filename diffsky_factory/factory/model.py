@@ -34,7 +34,7 @@ DEFAULT_CALIBRATION = "c260710"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
-    """How galaxies follow from halos. It is found and checked when it is made; tables are made when they are needed.
+    """The model that makes galaxies of halos. It is checked when it is made; tables are computed when they are needed.
 
     calibration : values of the parameters: a name, several joined by "+", a path, or a `Calibration`
     replace     : rival stages, such as {"merging_monte_carlo": "merging_mean"}; one of your own as it is, or by its

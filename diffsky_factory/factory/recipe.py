@@ -165,8 +165,9 @@ STORED_COLUMNS = (
 class Recipe(Record):
     """One mock: which halos, which model, which bands, which part of the sky or of a box, which random numbers.
 
-    redshift : range of a light cone, or the one redshift of a box; without it what the simulation is
+    redshift : range of a light cone, or the one redshift of a box; without it, that of the simulation
     box_size : of a box of the synthetic universe [Mpc, comoving]
+    All fields are explained in docs/how-to/build-a-mock.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -253,7 +254,7 @@ class Recipe(Record):
 
     @property
     def model(self) -> Model:
-        """How its galaxies follow from halos; made anew each time, from files as they are now."""
+        """The model of its galaxies; made anew each time, from files as they are now."""
         return Model(**{name: getattr(self, name) for name in FIELDS if name in Recipe.model_fields})
 
     def in_place(self) -> "Recipe":
@@ -263,7 +264,7 @@ class Recipe(Record):
 
     @property
     def seed_of_halos(self) -> int:
-        """Seed of what is random about halos that are made: their own, or that of the galaxies."""
+        """Seed of synthetic halos: `halo_seed`, or else that of the galaxies."""
         return self.seed if self.halo_seed is None else self.halo_seed
 
     @property

@@ -7,9 +7,9 @@ from diffsky_factory.inputs.entries import KINDS, entry_names, entry_path, read_
 
 
 def list_catalogs() -> pd.DataFrame:
-    """What the project knows by name: name, kind, title, where (file of the entry), status.
+    """Everything that is available by name: name, kind, title, where (file of the entry), status.
 
-    An entry that cannot be read has the status "broken", and why as its title.
+    An entry that cannot be read has the status "broken", and the reason as its title.
     """
     rows = []
     for kind in KINDS:

@@ -35,7 +35,7 @@ class Box(Catalogue):
 
     @property
     def redshift(self) -> float:
-        """That of the box."""
+        """Redshift of the box."""
         return self._selection.redshift[0]
 
     @property
@@ -93,7 +93,7 @@ class Box(Catalogue):
         return found.assign_attrs({REDSHIFT_SPACE: axis})
 
     def randoms(self, n: int, *, seed: int = 0) -> xr.Dataset:
-        """Points uniform in what the rows are from: n of them."""
+        """n points that are uniform in the volume that the rows are from."""
         if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
             raise InputError(f"randoms: n is a number of points, 0 or more, not {n!r}")
         rng, parts, known, found = np.random.default_rng(seed), self._selection.parts, columns(), np.empty((0, 3))

@@ -105,7 +105,7 @@ class Catalogue:
 
     @property
     def simulation(self) -> dict[str, Any]:
-        """What the simulation says of itself: name, mass definition, completeness and more."""
+        """Attributes of the simulation: name, mass definition, completeness and more."""
         return dict(tables.parsed(self._attribute("simulation")))
 
     @property
@@ -196,9 +196,9 @@ class Catalogue:
         return self._cut(cut, self._selection.where(self._sealed(f"where({text})", cut)))
 
     def select(self, chosen: Any) -> xr.Dataset:
-        """Rows that a mask or an array of row numbers of yours chooses, by anything but their place.
+        """Rows chosen by a mask, or by an array of row numbers, which must not depend on positions.
 
-        The area, or volume, stays as it is. Each row at most once.
+        The area, or volume, does not change. Each row may be chosen once.
         """
         selection, rows = self._selection, np.asarray(self._rows_coordinate)
         if isinstance(chosen, xr.DataArray) and ROW in chosen.coords and not np.array_equal(chosen[ROW], rows):
@@ -217,9 +217,9 @@ class Catalogue:
         return self._taken(values, kept, selection.where(f"select({tokenize(kept)[:8]})"))
 
     def join(self, *others: xr.Dataset) -> xr.Dataset:
-        """This cut and others of the same store or mock together: a row of several of them once.
+        """The union of this cut and others of the same store or mock, in which each row occurs once.
 
-        They must differ by regions alone; cuts in other columns come after.
+        They may differ in regions only; cut in other columns afterwards.
         """
         every = [self, *(type(self)(other) for other in others)]
         chosen = [one._selection for one in every]

@@ -32,7 +32,7 @@ from diffsky_factory.sky.spaces import WORDS, Space, space_of
 
 @dataclass(frozen=True)
 class Summary:
-    """What a build did."""
+    """Result of a build; print it."""
 
     path: str
     rows: int
@@ -60,7 +60,7 @@ class Summary:
 
     @property
     def where(self) -> str:
-        """How much of the sky, or of space, they fill."""
+        """Area or volume of the mock, in words."""
         into, unit = WORDS[self.unit]
         return f"{into} {self.extent:.4g} {unit}"
 

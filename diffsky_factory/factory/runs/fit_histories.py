@@ -31,7 +31,7 @@ FIT_COLUMNS = ("mah_parameters", "mah_fit_loss", "mah_fit_points", "mah_fit_qual
 
 @dataclass(frozen=True)
 class FitSummary:
-    """What `fit_histories` did."""
+    """Result of `fit_histories`; print it."""
 
     path: str
     rows: int

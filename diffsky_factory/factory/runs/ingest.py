@@ -29,7 +29,7 @@ PIECES = "reader.json"
 
 @dataclass(frozen=True)
 class Ingested:
-    """What was taken in."""
+    """Result of `ingest`; print it."""
 
     path: str
     rows: int

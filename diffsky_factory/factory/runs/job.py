@@ -61,7 +61,7 @@ class Job:
 
 
 class Outcome(NamedTuple):
-    """What running a job did."""
+    """Result of a job that wrote a part of a store."""
 
     part: Part
     done: int  # tiles of this run

@@ -31,7 +31,7 @@ LARGEST_COUNTED = 50.0  # deg^2, chosen: beyond, it takes minutes to count rows 
 
 @dataclass(frozen=True, repr=False)
 class BuildPlan:
-    """What is to be built, and what it will take; print it."""
+    """Size and cost of a build; print it."""
 
     part: Part
     extent: float  # deg^2, or Mpc^3 of a box
@@ -42,7 +42,7 @@ class BuildPlan:
         return "\n".join(f"{what:<9} {how_much}" for what, how_much in self.said().items())
 
     def said(self, workers: int | None = None) -> dict[str, str]:
-        """What it is and takes, in words, with a number of cores (default: all)."""
+        """Size and cost in words, with a number of cores (default: all)."""
         workers, rows = workers or cores(), self.rows
         return {
             "galaxies": f"{'' if self.exact else 'about '}{rows.total:,}",
@@ -55,7 +55,7 @@ class BuildPlan:
 
     @property
     def rows(self) -> Rows:
-        """Whose rows are where."""
+        """The tiles and their rows."""
         return self.part.rows
 
     @property
@@ -97,7 +97,7 @@ class BuildPlan:
 def plan(
     recipe: "str | Path | Recipe | Mapping[str, Any]", /, *, exact: bool | None = None, **changes: Any
 ) -> BuildPlan:
-    """What a build of a recipe is and takes, without building: rows, bytes, files, memory and time.
+    """Rows, bytes, files, memory and time of a build, without building.
 
     recipe : as in `build`; `changes` replace fields
     exact  : whether each row is counted, or rows are means over universes (default: counted where that is quick)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PartStatus:
-    """How far a part is."""
+    """How much of a part is built."""
 
     name: str
     state: str
@@ -35,7 +35,7 @@ class PartStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """How far a store is: that of its first part, and each of its parts."""
+    """How much of a store is built: its first part, and each of its parts."""
 
     path: str
     state: str
@@ -66,7 +66,7 @@ def resume(
 ) -> "Summary":
     """Finish a store: tiles without a commit, or with a file that is missing or damaged, are made again, in all parts.
 
-    Arguments and errors as in `build`; what it is made from stands in the store.
+    Arguments and errors as in `build`; the recipe is read from the store.
     """
     # imported here: how far a store is can be said without the model
     from diffsky_factory.factory.runs import add, build

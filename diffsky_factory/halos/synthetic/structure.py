@@ -1,4 +1,4 @@
-"""Hosts of the synthetic universe, chunk by chunk: drawn where the waves want them, moved by the waves."""
+"""Hosts of the synthetic universe, chunk by chunk: drawn from the density field, moved by its displacements."""
 
 from collections.abc import Callable
 from functools import partial

@@ -43,7 +43,7 @@ SHELLS = 512  # chosen: of the integral over redshift of mean numbers
 class Synthetic:
     """Halos on the light cone of a universe with large-scale structure.
 
-    Waves of linear theory move matter to second order; hosts are drawn where the waves want them, so that their mass
+    Waves of linear theory move matter to second order; hosts are drawn from the density field, so that their mass
     function and their bias on large scales are those asked for; satellites follow the subhalo mass function. All
     follows from the seed in fixed chunks of space, and a halo's random numbers from its id: a tile is the same, bit
     for bit, alone or in any run. docs/explanation/synthetic-universe.md
