@@ -203,7 +203,7 @@ def _write_shards(path: Path, part: Part, tile: int, columns: Mapping[str, np.nd
     remove_tile(path, part, tile)
     files: dict[str, list[int] | None] = {}
     for array in part.arrays:
-        stored = zarr.open_array(path / part.path(array), mode="r+", zarr_format=3)
+        stored = _to_write(str(path / part.path(array)), part.hash)
         for shard, rows in part.rows.shards(tile):
             n = rows.stop - rows.start
             full = np.full((part.rows.shard, *part.tail(array)), array.fill, array.dtype)
@@ -214,6 +214,12 @@ def _write_shards(path: Path, part: Part, tile: int, columns: Mapping[str, np.nd
             file = shard_file(part, array, shard)
             files[file] = None if empty else commits.fingerprint(path / file)
     return files
+
+
+@lru_cache(maxsize=256)
+def _to_write(array: str, layout: str) -> zarr.Array:
+    """An array of a part of this layout, opened once: that takes as long as writing a small tile."""
+    return zarr.open_array(array, mode="r+", zarr_format=3)
 
 
 def remove_tile(path: Path, part: Part, tile: int) -> None:
