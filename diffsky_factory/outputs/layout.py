@@ -9,13 +9,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from diffsky_factory.core.columns import column
 
 FORMAT = "diffsky-factory/store/3"
+LARGEST_SHARD, MOST_ROWS = 2**31, 2**40  # chosen: more than a task can hold, and than the sky has
 IS_ROW = "is_row"  # column of a store's first part that tells rows from padding
 
 Partition = Literal["healpix", "cells", "pieces"]
@@ -192,7 +193,9 @@ def label_array(labels: Sequence[str | float]) -> np.ndarray:
 def rows_from_content(content: Mapping[str, Any]) -> Rows:
     """The rows of `Rows.text`, parsed; raises ValueError where it is no such layout."""
     content = _checked(content)
-    return Rows(**{**content, **{name: tuple(content[name]) for name in ("keys", "counts", "extents")}})
+    found = Rows(**{**content, **{name: tuple(content[name]) for name in ("keys", "counts", "extents")}})
+    _check_rows(found)
+    return found
 
 
 def part_from_content(content: Mapping[str, Any], rows: Rows) -> Part:
@@ -210,6 +213,17 @@ def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     starts, counts = np.asarray(starts, np.int64), np.asarray(counts, np.int64)
     before = np.concatenate([[0], np.cumsum(counts)[:-1]]) if len(counts) else counts
     return np.arange(counts.sum(), dtype=np.int64) + np.repeat(starts - before, counts)
+
+
+def _check_rows(rows: Rows) -> None:
+    """Raise ValueError where a layout cannot be that of a store: its numbers decide how much memory is taken."""
+    whole = (rows.block, rows.shard, *rows.keys, *rows.counts, *([] if rows.order is None else [rows.order]))
+    if not all(type(number) is int and number >= 0 for number in whole):
+        raise ValueError("block, shard, order, keys and counts are whole numbers, 0 or more")
+    if rows.partition not in get_args(Partition) or not len(rows.keys) == len(rows.counts) == len(rows.extents):
+        raise ValueError(f"a key, a count and an extent for each of its {rows.partition} are wanted")
+    if not 0 < rows.block <= rows.shard <= LARGEST_SHARD or rows.shard % rows.block or rows.total > MOST_ROWS:
+        raise ValueError(f"{rows.total:,} rows in blocks of {rows.block:,} and shards of {rows.shard:,} are none")
 
 
 def _checked(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -242,7 +242,22 @@ def _opened(path: str, name: str, layout: str, array: str) -> tuple[Part, zarr.A
     problem = store.tables_damage(Path(path), part, f"{part.path(part.array(array))}/zarr.json")
     if problem:  # what it says of the bytes would be believed: another type, another size, another order
         raise InputError(f"{path}: {problem}; {_mending(path, name)}")
-    return part, zarr.open_array(Path(path) / part.path(part.array(array)), mode="r", zarr_format=3)
+    stored = zarr.open_array(Path(path) / part.path(part.array(array)), mode="r", zarr_format=3)
+    _check_layout(path, part, part.array(array), stored)
+    return part, stored
+
+
+def _check_layout(path: str, part: Part, array: ArrayLayout, stored: zarr.Array) -> None:
+    """Raise InputError where an array is another one than the layout of its part says."""
+    tail = part.tail(array)
+    has = (stored.shape, str(stored.dtype), stored.shards)
+    planned = ((part.rows.capacity, *tail), str(np.dtype(array.dtype)), (part.rows.shard, *tail))
+    same_fill = stored.fill_value == array.fill or (array.fill != array.fill and stored.fill_value != stored.fill_value)
+    if has != planned or not same_fill or stored.chunks[0] != part.rows.block:
+        raise InputError(
+            f"{path}: {part.path(array)} is of shape, type and shards {has}, and {planned} were planned; restore it "
+            "from a copy, or build the store anew"
+        )
 
 
 def read_column(path: Path, part: Part, name: str, rows: np.ndarray) -> np.ndarray:

@@ -105,6 +105,21 @@ def test_a_shard_that_was_exchanged_for_another_is_no_data(plain_copy):
     np.testing.assert_allclose(unverified, whole, rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"data_type": "int64", "fill_value": 0}, {"shape": [128]}, {"fill_value": 0.0}],
+    ids=str,
+)
+def test_an_array_of_another_layout_is_no_data_even_if_its_commit_knows_it(change, plain_copy):
+    file, commit = plain_copy / "galaxies/ra/zarr.json", plain_copy / "commits/galaxies/metadata.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    content = commits.unsealed(commit.read_text())
+    content["files"]["galaxies/ra/zarr.json"] = commits.fingerprint(file)
+    commits.write_sealed(commit, content)
+    with pytest.raises(InputError, match=r"galaxies/ra is of shape, type and shards .* were planned"):
+        open_catalog(plain_copy).ra.values  # noqa: B018 reads it
+
+
 def test_a_file_is_checked_once_or_each_time_it_is_read(plain_store, monkeypatch):
     checked = []
 

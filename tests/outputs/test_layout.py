@@ -79,3 +79,26 @@ def test_the_bytes_of_a_row_by_hand():
     assert np.isnan(part([1]).arrays[0].fill)
     assert ArrayLayout("id", "int64").fill == -1
     assert ArrayLayout("flag", "bool").fill is False
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"counts": [3, -1]},
+        {"counts": [3]},
+        {"counts": [3, 2**41]},
+        {"counts": [3, 2.5]},
+        {"keys": ["../x", "y"]},
+        {"block": 0},
+        {"block": 2**40, "shard": 2**40},
+        {"shard": 300},
+        {"partition": "else"},
+        {"order": "8"},
+    ],
+    ids=str,
+)
+def test_rows_that_no_store_has_are_refused(wrong):
+    content = json.loads(rows([3, 4]).text)
+    assert rows_from_content(content).counts == (3, 4)
+    with pytest.raises(ValueError, match=r"whole numbers|are wanted|are none"):
+        rows_from_content({**content, **wrong})
