@@ -6,7 +6,9 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 from diffsky_factory.inputs.readers.hacc.lightcone_cores import HaccLightconeCores
+from diffsky_factory.inputs.readers.hacc.patches import turned
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
+from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.regions import region
 
 H = 0.6766
@@ -204,6 +206,32 @@ def test_an_older_phi_that_is_turned_by_half_a_circle_changes_nothing(tmp_path):
     given["phi"] = np.mod(given["phi"] + np.pi, 2.0 * np.pi)
     for name, values in everything(write(tmp_path, given)).items():
         np.testing.assert_array_equal(values, expected[name])
+
+
+TURNED = DECOMPOSITION.replace("[0.100000, 0.300000]", "[3.241593, 3.441593]")
+
+
+@pytest.mark.parametrize("decomposition", [DECOMPOSITION, TURNED], ids=["as it is", "turned by half a circle"])
+def test_the_footprint_is_where_the_positions_are(decomposition, tmp_path):
+    reader = write(tmp_path, decomposition=decomposition)
+    (patch,) = reader.attributes["footprint"]
+    low, high = patch["rectangle"]["ra"]
+    np.testing.assert_allclose([low, high], np.rad2deg([0.1, 0.3]), atol=1e-4)
+    rows = everything(reader)
+    ra, dec, _ = coordinates.sky(np.stack([rows[axis] for axis in "xyz"], axis=-1))
+    hosts = rows["simulation_halo_id"] == rows["simulation_host_halo_id"]
+    assert region(patch).inside(ra, dec)[hosts].all()
+
+
+def test_a_patch_that_crosses_the_meridian_is_turned_as_others_are():
+    patch = {"rectangle": {"ra": [170.0, 190.0], "dec": [0.0, 5.0]}}
+    opposite = region(turned(patch))
+    np.testing.assert_array_equal(
+        opposite.inside(np.array([355.0, 5.0, 180.0, 15.0]), np.full(4, 2.0)), [True, True, False, False]
+    )
+    half = {"rectangle": {"ra": [0.0, 180.0], "dec": [0.0, 5.0]}}
+    np.testing.assert_array_equal(region(turned(half)).inside(np.array([90.0, 270.0]), np.full(2, 2.0)), [False, True])
+    assert turned({"rectangle": {"ra": [0.0, 360.0], "dec": [80.0, 90.0]}})["rectangle"]["ra"] == [0.0, 360.0]
 
 
 def test_the_area_is_that_of_the_patches_once_each(tmp_path):

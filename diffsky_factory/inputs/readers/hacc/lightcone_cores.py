@@ -22,13 +22,16 @@ from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
 from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
-from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, footprint, patches
+from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, footprint, patches, turned
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.sky import coordinates
+from diffsky_factory.sky.regions import region
 
 FIT = HaloGrowth._fields
 QUALITY = ("loss", "n_points_per_fit")
 FEWEST_POINTS = 4  # a history of so many points or fewer says nothing of five numbers
+LOOKED_AT = 4096  # cores, chosen: of a patch, to see on which side of the sky it lies
 REPLICATION = 41  # bits of the halo's tag in index/unique_id, below the number of the copy of the box
 
 
@@ -103,8 +106,23 @@ class HaccLightconeCores(Reader):
     @property
     def extra_attributes(self) -> dict[str, Any]:
         """The footprint of the patches, where there is a decomposition."""
+        return {} if self._footprint is None else {"footprint": self._footprint}
+
+    @cached_property
+    def _footprint(self) -> list[dict] | None:
+        """The patches where their cores are: an older decomposition is turned by half a circle, as phi is."""
         table = decomposition(self.files)
-        return {} if table is None else {"footprint": footprint(table, [patch.number for patch in self._patches])}
+        if table is None:
+            return None
+        numbers = sorted({patch.number for patch in self._patches})
+        found = dict(zip(numbers, footprint(table, numbers), strict=True))
+        for patch in self._patches:
+            as_told, opposite = (
+                _share_inside(patch.path, side) for side in (found[patch.number], turned(found[patch.number]))
+            )
+            if as_told != opposite:
+                return list(found.values()) if as_told > opposite else [turned(one) for one in found.values()]
+        return list(found.values())
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of host halos of the files, or of rows where a file has no index."""
@@ -219,6 +237,18 @@ def _part(path: Path, file, beside, piece: Piece) -> Part:
         unique = hdf5.dataset(index, "unique_id", halos)[chosen].astype(np.uint64)
         copy = np.repeat((unique >> np.uint64(REPLICATION)).astype(np.int64), count)
     return Part(path, data, beside, start, stop, copy)
+
+
+def _share_inside(path: Path, patch: dict) -> float:
+    """Share of the first cores of a file whose positions lie in a patch; 0 where there are none."""
+    with hdf5.opened(path) as file:
+        data = hdf5.group(file, "data")
+        rows = len(hdf5.dataset(data, "core_tag"))
+        seen = [hdf5.dataset(data, axis, rows)[:LOOKED_AT].astype(np.float64) for axis in "xyz"]
+    position = np.stack(seen, axis=-1)
+    position = position[position.any(axis=-1) & np.isfinite(position).all(axis=-1)]
+    ra, dec, _ = coordinates.sky(position)
+    return float(region(patch).inside(ra, dec).mean()) if len(position) else 0.0
 
 
 def _copies(part: Part) -> np.ndarray:
