@@ -27,6 +27,7 @@ from diffsky_factory.halos.gathered.stored import (
 from diffsky_factory.halos.synthetic.box import SyntheticBox, synthetic_box
 from diffsky_factory.halos.synthetic.universe import Synthetic
 from diffsky_factory.inputs.entries import read_entry
+from diffsky_factory.inputs.readers.common.shells import check_shells
 from diffsky_factory.inputs.readers.open import find_entry, open_snapshots
 from diffsky_factory.inputs.readers.reader import Reader
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
@@ -122,6 +123,7 @@ def open_simulation(
         return _box(table, name, redshift, completion, lowest)
     if isinstance(redshift, float):
         raise InputError(f"{name}: is a light cone, not a box; give a range of redshift, [low, high]")
+    check_shells(name, table.attributes, redshift)
     if completion.wanted:
         return CompletedHalos(StoredHalos(table, name, redshift), completion._replace(seed=seed), lowest)
     return StoredHalos(table, name, redshift, lowest)
@@ -189,9 +191,11 @@ def open_reader(
     redshift : a range, or one number: that of the snapshot which is meant
     redshift, region, observer [Mpc from the corner of the box], rotate : of a cone made of a box, see `Replicas`;
         rotate turns the sky against the axes of the box
+    Raises InputError, naming them, where a light cone lacks shells that the range needs.
     """
     readers = open_snapshots(name)
     if readers[0].geometry == "lightcone":
+        check_shells(name, readers[0].attributes, redshift)
         return readers[0]
     if redshift is None:
         if len(readers) > 1:

@@ -10,7 +10,8 @@ import numpy as np
 
 from diffsky_factory.core.counters import GOLDEN, mixed
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows
+from diffsky_factory.inputs.readers.common.shells import MISSING, Span, gaps
+from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Reader, Rows
 from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.distance_table import CubicTable, redshift_table
@@ -111,6 +112,7 @@ class Gathering:
         self._run("SET enable_progress_bar = false")
         self._run(f"SET memory_limit = '{memory}'")
         self._run("CREATE TABLE IF NOT EXISTS pieces (file TEXT, first BIGINT, last BIGINT, rows BIGINT, dropped TEXT)")
+        self._run("CREATE TABLE IF NOT EXISTS spans (file TEXT, hosts BIGINT, low DOUBLE, high DOUBLE)")
 
     def close(self) -> None:
         self._connection.close()
@@ -135,6 +137,10 @@ class Gathering:
         self._run("CREATE TABLE IF NOT EXISTS halos AS SELECT * FROM frame LIMIT 0")
         self._run("INSERT INTO halos BY NAME SELECT * FROM frame")
         self._run("INSERT INTO pieces VALUES (?, ?, ?, ?, ?)", [*piece, len(frame), json.dumps(dict(rows.dropped))])
+        of_hosts = columns["redshift"][columns["is_central"]] if self.reader.geometry == "lightcone" else np.empty(0)
+        if len(of_hosts):
+            ends = float(of_hosts.min()), float(of_hosts.max())
+            self._run("INSERT INTO spans VALUES (?, ?, ?, ?)", [piece.file, len(of_hosts), *ends])
         self._run("COMMIT")
         self._connection.unregister("frame")
         return len(frame)
@@ -281,6 +287,7 @@ class Gathering:
     def described(self, notes: Mapping[str, int]) -> dict[str, Any]:
         """What a table says of itself: the reader's words, geometry, cosmology, numbers of rows, and its extent.
 
+        missing_shells : of a light cone, shells that its files lack, see `shells`
         footprint : of a light cone, regions without overlap: the reader's; or else the occupied pixels of an order at
             which one has tens of groups, with empty ones inside a survey left out
         """
@@ -296,8 +303,25 @@ class Gathering:
             of_hosts = "SELECT min(redshift), max(redshift) FROM halos WHERE is_central"
             found = [float(z) for z in self._run(of_hosts).fetchone()]
             attributes["redshift_range"] = list(reader.attributes.get("cut", {}).get("redshift", found))
-            attributes.setdefault("footprint", [self._occupied()])
+            missing = self._missing_shells()
+            if missing:
+                attributes[MISSING] = {what: list(span) for what, span in missing.items()}
+            told = reader.footprint if isinstance(reader, Reader) else None
+            attributes.setdefault("footprint", [self._occupied()] if told is None else [dict(part) for part in told])
         return attributes
+
+    def _missing_shells(self) -> dict[str, tuple[float, float]]:
+        """Those that a reader knows of, and others that show between its files, unless its entry says that they may."""
+        reader = self.reader
+        if not isinstance(reader, Reader) or reader.entry.gaps:
+            return {}
+        known = dict(reader.missing_shells)
+        found = gaps(Span(*row) for row in self._run("SELECT * FROM spans ORDER BY ALL").fetchall())
+        return known | {
+            what: (low, high)
+            for what, (low, high) in found.items()
+            if not any(low < last and high > first for first, last in known.values())
+        }
 
     def _occupied(self) -> dict[str, Any]:
         for order in range(MOST_ORDER, -1, -1):

@@ -20,7 +20,9 @@ class SimulationEntry(Record):
     log10_mass_complete [dex(Msun)] : of the least massive hosts that are all there; measured where it is not stated
     footprint : parts of the sky that a light cone covers, without overlap, as a recipe writes a region; where it is not
         stated, and the files do not say it, pixels that hold halos
-    steps : number of a snapshot in the simulation -> its scale factor
+    steps : number of a snapshot in the simulation -> its scale factor; of a light cone of shells, all that there are,
+        each shell reaching to the next step
+    gaps : whether ranges of redshift between the files of a light cone may be empty, as between two samples
     columns : our name of a column -> the simulation's, where the reader is to take another than it would
     options : of the reader, by its documentation
     """
@@ -36,6 +38,7 @@ class SimulationEntry(Record):
     footprint: tuple[dict[str, Any], ...] = ()
     log10_mass_complete: float | None = Field(default=None, gt=5.0, lt=16.0)
     steps: dict[int, float] = Field(default={})
+    gaps: bool = False
     mass_definition: str = ""
     columns: dict[str, Any] = Field(default={})
     reference: dict[str, str] = Field(default={})

@@ -22,7 +22,7 @@ from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
 from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
-from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, footprint, patches, turned
+from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, patches, regions_of, turned
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 from diffsky_factory.physics.halos.growth import HaloGrowth
 from diffsky_factory.sky import coordinates
@@ -103,19 +103,43 @@ class HaccLightconeCores(Reader):
             )
         return (*first_host, *copy, "redshift", "has_mah_fit", "fitted_mah_parameters")
 
-    @property
-    def extra_attributes(self) -> dict[str, Any]:
-        """The footprint of the patches, where there is a decomposition."""
-        return {} if self._footprint is None else {"footprint": self._footprint}
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self._decomposition
 
     @cached_property
-    def _footprint(self) -> list[dict] | None:
+    def _decomposition(self) -> dict[int, dict] | None:
+        """Number of each patch that is there -> the patch as it is told; None without a decomposition."""
+        table, numbers = decomposition(self.files), sorted({patch.number for patch in self._patches})
+        return None if table is None else dict(zip(numbers, regions_of(table, numbers), strict=True))
+
+    @cached_property
+    def missing_shells(self) -> dict[str, tuple[float, float]]:
+        """Steps of the entry without files, the last one aside, at which the last shell ends."""
+        steps = sorted(self.entry.steps)
+        there = {patch.step: patch for patch in self._patches}
+        unknown = sorted(set(there) - set(steps))
+        if steps and unknown:
+            raise InputError(
+                f"{there[unknown[0]].path}: step {unknown[0]} is not among the steps of the entry "
+                f"'{self.entry.name}'; give it all of them with their scale factors, or leave `steps` out"
+            )
+        scale = [self.entry.steps[step] for step in steps]
+        if any(not 0.0 < one < other for one, other in pairwise(scale)):
+            raise InputError(f"entry '{self.entry.name}', steps: scale factors {scale} are to ascend with the steps")
+        redshift = {step: 1.0 / self.entry.steps[step] - 1.0 for step in steps}
+        return {
+            f"step {step}, lc_cores-{step}.*.hdf5": (redshift[later], redshift[step])
+            for step, later in pairwise(steps)
+            if step not in there
+        }
+
+    @cached_property
+    def footprint(self) -> list[dict] | None:
         """The patches where their cores are: an older decomposition is turned by half a circle, as phi is."""
-        table = decomposition(self.files)
-        if table is None:
+        found = self._decomposition
+        if found is None:
             return None
-        numbers = sorted({patch.number for patch in self._patches})
-        found = dict(zip(numbers, footprint(table, numbers), strict=True))
         for patch in self._patches:
             as_told, opposite = (
                 _share_inside(patch.path, side) for side in (found[patch.number], turned(found[patch.number]))

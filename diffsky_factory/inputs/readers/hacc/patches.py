@@ -67,7 +67,7 @@ def decomposition(files: Sequence[Path]) -> Path | None:
     return given[0] if given else beside if beside.is_file() else None
 
 
-def footprint(path: Path, numbers: Sequence[int]) -> list[dict]:
+def regions_of(path: Path, numbers: Sequence[int]) -> list[dict]:
     """Some patches, as regions; raises InputError, naming the line, for one that is not understood or absent."""
     lines = [line.decode("utf-8", "replace").rstrip("\n") for line in lines_of(path)]
     regions = {}
