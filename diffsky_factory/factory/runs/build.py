@@ -189,8 +189,12 @@ def compute_tile(part: Part, tile: int) -> Tile:
     """The galaxies of a tile, checked, and the ranges of their blocks."""
     parts = _made_from(part)
     names = [array.name for array in part.arrays if array.name != IS_ROW]
-    columns = parts.galaxies(parts.halos(part.rows.keys[tile]), names)
-    if any(len(values) != part.rows.counts[tile] for values in columns.values()):
+    rows = part.rows
+    halos = parts.halos(rows.keys[tile])
+    covered = getattr(parts.simulation, "footprint", ())
+    checks.check_places(halos, rows.keys[tile], parts.order, rows.extents[tile], parts.space, parts.part, covered)
+    columns = parts.galaxies(halos, names)
+    if any(len(values) != rows.counts[tile] for values in columns.values()):
         raise checks.CheckError("has other rows than were planned; did an input change?")
     checks.check_tile(columns, parts.cosmology, parts.space)
     return Tile(columns, {"zones": zones.of_blocks(columns, part.rows.block, parts.space)})

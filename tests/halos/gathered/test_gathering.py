@@ -184,6 +184,14 @@ def test_a_table_of_shells_that_lacks_one_is_refused_unless_the_redshifts_do_not
     assert len(open_simulation(entry).table.values["x"]) == 340
 
 
+@pytest.mark.parametrize("again", [6, 7, 129], ids=["in the same piece", "in the next piece", "in the last piece"])
+def test_an_id_that_occurs_twice_is_refused_in_whatever_pieces(again):
+    halos = on_a_cone()
+    halos["simulation_halo_id"][again] = halos["simulation_halo_id"][5]
+    with pytest.raises(InputError, match=rf"halo {halos['simulation_halo_id'][5]} is there 2 times"):
+        gathered(halos, rows_of_piece=7)
+
+
 def test_hosts_of_each_other_are_refused():
     halos = on_a_cone(n=3, satellites=0)
     ids = halos["simulation_halo_id"]
