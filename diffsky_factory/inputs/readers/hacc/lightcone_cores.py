@@ -25,6 +25,7 @@ from diffsky_factory.inputs.readers.common.sky_checks import check_directions, c
 from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, patches, regions_of, turned
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.physics.halos.growth_fit import LARGEST_RMS
 from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.regions import region
 
@@ -221,7 +222,7 @@ class HaccLightconeCores(Reader):
         """Fits of growth, (n, 5), the defaults where there is none; and whether there is one."""
         fits = np.stack([part.column(name).astype(np.float64) for name in FIT], axis=-1)
         loss, points = (part.column(name) for name in QUALITY)
-        fitted = (points > FEWEST_POINTS) & (loss > 0.0) & (loss < 1.0) & (fits[:, 0] > 0.0)
+        fitted = (points > FEWEST_POINTS) & (loss > 0.0) & (loss < LARGEST_RMS**2) & (fits[:, 0] > 0.0)
         part.refuse(fitted & ~np.isfinite(fits).all(axis=-1), "fit", fits, "not finite; is the file damaged?")
         if self.options.mah_fits == "Msun/h":
             fits[:, 0] -= np.log10(self.cosmology.h)
