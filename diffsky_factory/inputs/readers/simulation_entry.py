@@ -19,7 +19,7 @@ class SimulationEntry(Record):
     box_size [Mpc], particle_mass [Msun] : without h
     log10_mass_complete [dex(Msun)] : of the least massive hosts that are all there; measured where it is not stated
     footprint : parts of the sky that a light cone covers, without overlap, as a recipe writes a region; where it is not
-        stated, and the files do not say it, pixels that hold halos
+        stated, and the files do not say it, it is estimated from pixels that hold halos, with `footprint_error`
     steps : number of a snapshot in the simulation -> its scale factor; of a light cone of shells, all that there are,
         each shell reaching to the next step
     gaps : whether ranges of redshift between the files of a light cone may be empty, as between two samples

@@ -1,5 +1,7 @@
 """Gathering halos of any product: links, ids, order, whatever the pieces; and faults by name."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -197,6 +199,45 @@ def test_hosts_of_each_other_are_refused():
     ids = halos["simulation_halo_id"]
     with pytest.raises(InputError, match="returns to itself"):
         gathered(changed(halos, simulation_host_halo_id=np.array([ids[1], ids[0], ids[2]])))
+
+
+@pytest.fixture
+def square_table(tmp_path):
+    """A function: the path of the entry of 5,000 halos on 4.00 deg^2, by ra, dec and redshift; more may be stated."""
+    rng = np.random.default_rng(5)
+    sky = {"ra": rng.uniform(149.0, 151.0, 5000), "dec": rng.uniform(-1.0, 1.0, 5000), "z": rng.uniform(0.2, 0.8, 5000)}
+    still = dict.fromkeys(("vx", "vy", "vz"), 0.0)
+    pd.DataFrame({**sky, **still, "mass": 12.5}).to_csv(tmp_path / "halos.csv", index=False)
+
+    def entry(**stated):
+        columns = {name: {"column": name, "unit": "deg"} for name in ("ra", "dec")} | {"redshift": "z"}
+        columns |= {name: {"column": name, "unit": "km / s"} for name in still}
+        columns["log10_halo_mass"] = {"column": "mass", "unit": "Msun", "log10": True}
+        options = {"geometry": "lightcone", "velocities": "physical", "hosts": "all"}
+        known = {"title": "t", "format": "table", "files": ["halos.csv"], "cosmology": {"Om0": 0.3, "h": 0.7}}
+        path = tmp_path / "square.yaml"
+        path.write_text(yaml.safe_dump({**known, "columns": columns, "options": options, **stated}))
+        return path
+
+    return entry
+
+
+def test_an_estimated_footprint_says_its_error_and_warns(square_table):
+    path = square_table()
+    with pytest.warns(UserWarning, match=r"square.yaml: nobody states the footprint .* good to \d+%. State it"):
+        found = open_simulation(path)
+    error = found.attributes["footprint_error"]
+    assert error < 0.15
+    assert abs(found.extent({"full_sky": True}) / 4.0 - 1.0) < error
+
+
+def test_a_stated_footprint_is_exact_and_nobody_is_warned(square_table):
+    path = square_table(footprint=[{"rectangle": {"ra": [149.0, 151.0], "dec": [-1.0, 1.0]}}])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = open_simulation(path)
+    assert "footprint_error" not in found.attributes
+    assert found.extent({"full_sky": True}) == pytest.approx(4.0, abs=1e-3)
 
 
 def test_a_position_outside_the_box_is_refused():
