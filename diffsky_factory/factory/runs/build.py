@@ -27,7 +27,7 @@ from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs import cells, dggs, store
 from diffsky_factory.outputs.layout import IS_ROW, Part
 from diffsky_factory.outputs.store import Table
-from diffsky_factory.sky.spaces import WORDS, Space, space_of
+from diffsky_factory.sky.spaces import WORDS, Box, Space, space_of
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,11 @@ def build(
     """
     at_once(client, workers)  # refused before rows are counted
     path = user_path(path)
-    parts = assembly(load_recipe(recipe, **changes).in_place().text)
-    begun = store.is_store(path)
+    wanted, begun = load_recipe(recipe, **changes).in_place(), store.is_store(path)
+    if begun:  # its tiles stay as they are, also where an input has changed, which is then told
+        rows = store.read_part(path).rows
+        wanted = wanted if rows.order is None else wanted.in_tiles(rows.order, rows.partition == Box.partition)
+    parts = assembly(wanted.text)
     if not begun and not store.is_free(path):
         raise InputError(f"{path}: exists and is no store; choose another place or remove it")
     planned = plan_build(parts)
