@@ -23,7 +23,7 @@ from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.made_from import inputs_of
 from diffsky_factory.factory.model import Model
-from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, Tiling, recipe_from_text
+from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
 from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.factory.tables import of_light
 from diffsky_factory.halos.completion.completed import Completion
@@ -37,6 +37,7 @@ from diffsky_factory.sky.groups import REACH
 from diffsky_factory.sky.regions import FullSky
 from diffsky_factory.sky.spaces import Box, Space
 
+USUAL_ORDER, USUAL_BOX_ORDER = 6, 2  # chosen: of tiles where a recipe leaves it out and they have rows enough
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
 
@@ -134,10 +135,10 @@ class Assembly:
     def _check_tiles(self) -> None:
         """Raise InputError where tiles of a box are asked for that are smaller than groups of halos."""
         asked = self.recipe.tiles.box_order
-        if isinstance(self.space, Box) and asked > max(self.order, Tiling().box_order):
+        if isinstance(self.space, Box) and asked is not None and asked > max(self._most_order, USUAL_BOX_ORDER):
             raise InputError(
                 f"recipe '{self.recipe.name}', tiles.box_order: {asked} makes tiles of "
-                f"{self.space.size / 2**asked:.3g} Mpc; {REACH:g} Mpc is the least: give {self.order} at most"
+                f"{self.space.size / 2**asked:.3g} Mpc; {REACH:g} Mpc is the least: give {self._most_order} at most"
             )
 
     def _check_distance(self) -> None:
@@ -177,12 +178,35 @@ class Assembly:
         reads = [read for one in first for read in one.reads if read in self._of_simulation] if first else [name]
         return tuple(dict.fromkeys(one for read in reads for one in MADE_OF.get(read, (read,))))
 
-    @property
+    @cached_property
     def order(self) -> int:
-        """Order of the cells that are tiles; in a box, the recipe's or the highest that makes no tile too small."""
+        """Order of the cells that are tiles: the recipe's, or the highest with a block of rows in the mean of a tile.
+
+        In a box none is smaller than groups of halos are.
+        """
+        in_a_box, tiling = isinstance(self.space, Box), self.recipe.tiles
+        asked, usual = (tiling.box_order, USUAL_BOX_ORDER) if in_a_box else (tiling.order, USUAL_ORDER)
+        if asked is not None:
+            return min(asked, self._most_order)
+        finest = min(usual, self._most_order)
+        tiles = self.simulation.tiles(finest, self.part)
+        enough = self._rows_about(finest, tiles) / tiling.block
+        numbers = {order: len(np.unique(self.space.coarser(tiles, finest, order))) for order in range(finest + 1)}
+        return max((order for order, number in numbers.items() if number <= enough), default=0)
+
+    @property
+    def _most_order(self) -> int:
+        """Of tiles that are no smaller than groups of halos."""
         if not isinstance(self.space, Box):
-            return self.recipe.tiles.order
-        return min(self.recipe.tiles.box_order, max(0, int(np.log2(self.space.size / REACH))))
+            return self.space.finest
+        return max(0, int(np.log2(self.space.size / REACH)))
+
+    def _rows_about(self, order: int, tiles: np.ndarray) -> float:
+        """Rows of all tiles: their mean where the simulation knows it without making any, else counted one by one."""
+        known = getattr(self.simulation, "expected_count", None)
+        if known is None:
+            return sum(self.simulation.count(order, int(tile), self.part) for tile in tiles)
+        return sum(known(0, int(tile), self.part) for tile in self.simulation.tiles(0, self.part))
 
     @cached_property
     def tiles(self) -> np.ndarray:
@@ -309,8 +333,13 @@ def _some_bands(table: BandTable, bands: Sequence[int]) -> BandTable:
 
 
 def assembly(recipe: str) -> Assembly:
-    """The assembly of a recipe's text, made once per process, working folder and state of the files it is made from."""
-    return _assembly(recipe, os.getcwd())
+    """The assembly of a recipe's text, made once per process, working folder and state of the files it is made from.
+
+    Its recipe has the order of tiles also where the text leaves it out, so that others need not find it again.
+    """
+    found = _assembly(recipe, os.getcwd())
+    tiled = found.recipe.in_tiles(found.order, isinstance(found.space, Box))
+    return found if tiled is found.recipe else _assembly(tiled.text, os.getcwd())
 
 
 @kept_while_unchanged(8)

@@ -19,7 +19,9 @@ from diffsky_factory.sky.cosmology import Cosmology, age_today_64
 GROWTH_BLOCK, STARS_BLOCK = 1024, 256  # histories at once; chosen: what is worked on stays in a core's cache
 TIMES = 16  # times are padded to a multiple of it, so that few shapes are compiled; chosen
 LARGEST_LOG10_MASS = 20.0  # dex(Msun), above which masses were meant; chosen
-FEWEST_GOOD_POINTS, LARGEST_GOOD_LOSS = 5, 1.0  # of a fit that a mock relies on; as diffsky's light cones have it
+FEWEST_GOOD_POINTS = 5  # of a fit that a mock relies on; as diffsky's light cones have it
+GOOD = (growth_fit.FitQuality.FITTED, growth_fit.FitQuality.SHORT)  # of a fit that a mock relies on
+BEYOND = 1.05  # of the age of the universe, chosen: times in Myr are 1000 times as large, other cosmologies are within
 
 
 def fit_growth(
@@ -33,17 +35,22 @@ def fit_growth(
 ) -> dict[str, np.ndarray]:
     """Columns of fits of halo growth (see `mah_fit_quality`), of any number of histories in memory.
 
+    `has_mah_fit` is what a mock relies on: fits of 5 points and more, within 0.2 dex (rms) of the history.
+
+
     time    : (T,) Gyr, ascending
     log10_halo_mass_history : (n, T) dex(Msun), no h; NaN where the halo has no mass
     today   : Gyr, to which the growth refers; that of the cosmology, where it is not given
     lowest  : dex(Msun), at and below which masses do not take part
     at_once : blocks computed side by side, default one per core
-    Raises InputError for times that do not ascend, shapes that do not fit, and masses that are no logarithms.
+    Raises InputError for times that do not ascend or are beyond the age of the universe, shapes that do not fit, and
+    masses that are no logarithms.
     """
-    time, masses = _checked(time, log10_halo_mass_history, "log10_halo_mass_history")
+    age = float(age_today_64(cosmology or Cosmology()))
+    today = age if today is None else float(today)
+    time, masses = _checked(time, log10_halo_mass_history, "log10_halo_mass_history", max(age, today))
     if np.nanmax(masses, initial=-np.inf, where=np.isfinite(masses)) > LARGEST_LOG10_MASS:
         raise InputError("log10_halo_mass_history: holds masses beyond 10^20 Msun; give logarithms to base 10")
-    today = float(age_today_64(cosmology or Cosmology())) if today is None else float(today)
     times = np.pad(time, (0, _padding(len(time))), mode="edge").astype(np.float32)
 
     def fit(block):
@@ -51,8 +58,8 @@ def fit_growth(
 
     found = _in_blocks(fit, [masses], GROWTH_BLOCK, at_once, ends=(len(times),))
     found["mah_fit_points"] = found["mah_fit_points"].astype(np.int64)
-    good = (found["mah_fit_quality"] == growth_fit.FitQuality.FITTED) & (found["mah_fit_points"] >= FEWEST_GOOD_POINTS)
-    return {**found, "has_mah_fit": good & (found["mah_fit_loss"] < LARGEST_GOOD_LOSS)}
+    good = np.isin(found["mah_fit_quality"], GOOD) & (found["mah_fit_points"] >= FEWEST_GOOD_POINTS)
+    return {**found, "has_mah_fit": good}
 
 
 def fit_star_formation(
@@ -71,13 +78,14 @@ def fit_star_formation(
     mah_parameters      : (n, 5), growth of their halos, with the same today
     Other arguments and errors as of `fit_growth`.
     """
-    time, rate = _checked(time, star_formation_rate, "star_formation_rate")
+    age = float(age_today_64(cosmology or Cosmology()))
+    today = age if today is None else float(today)
+    time, rate = _checked(time, star_formation_rate, "star_formation_rate", max(age, today))
     growth = np.asarray(mah_parameters, np.float32)
     if growth.shape != (len(rate), len(HaloGrowth._fields)):
         raise InputError(
             f"mah_parameters: has shape {growth.shape}; give the five numbers of each of {len(rate)} halos"
         )
-    today = float(age_today_64(cosmology or Cosmology())) if today is None else float(today)
     size = len(time) + _padding(len(time))
     grid = history_fit.stellar_grid(time, size)
 
@@ -100,11 +108,16 @@ def _stars_kernel() -> Callable:
     return jax.jit(history_fit.fit_star_formation)
 
 
-def _checked(time: np.ndarray, values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Times (T,) and histories (n, T), or InputError."""
+def _checked(time: np.ndarray, values: np.ndarray, name: str, age: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times (T,), up to an age of the universe [Gyr], and histories (n, T), or InputError."""
     time, values = np.asarray(time, np.float64), np.asarray(values)
     if time.ndim != 1 or not np.all(np.isfinite(time)) or np.any(np.diff(time) <= 0) or np.any(time <= 0):
         raise InputError("time: must be a row of ascending cosmic times [Gyr]; sort it and drop what is twice")
+    if len(time) and time[-1] > BEYOND * age:
+        raise InputError(
+            f"time: {time[-1]:g} Gyr is beyond the age of the universe, {age:.4g} Gyr; are the times in Myr? "
+            "divide them by 1000, or give the cosmology that they are of"
+        )
     if values.ndim != 2 or values.shape[1] != len(time) or len(time) == 0:
         raise InputError(f"{name}: has shape {values.shape}; give one row for each halo, of {len(time)} times")
     if values.dtype.kind != "f":

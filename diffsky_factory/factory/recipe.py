@@ -137,10 +137,11 @@ class Tiling(Record):
     """How rows are laid out: HEALPix order of a tile, rows of a block, blocks of a shard.
 
     box_order : a tile of a box is a cube, 2^box_order of them along each side
+    An order that is left out is the highest, up to 6 and 2, at which a tile has a block of rows in the mean.
     """
 
-    order: int = Field(default=6, ge=0, le=12)
-    box_order: int = Field(default=2, ge=0, le=8)
+    order: int | None = Field(default=None, ge=0, le=12)
+    box_order: int | None = Field(default=None, ge=0, le=8)
     block: int = Field(default=16384, ge=64)
     blocks_per_shard: int = Field(default=4, ge=1)
 
@@ -261,6 +262,13 @@ class Recipe(Record):
         """The same with paths of files from the root, so that it means the same in every folder."""
         joined = {name: getattr(self, name).split("+") for name in ("simulation", "calibration", "templates")}
         return self.model_copy(update={name: "+".join(map(_absolute, parts)) for name, parts in joined.items()})
+
+    def in_tiles(self, order: int, of_a_box: bool) -> "Recipe":
+        """The same with an order of its tiles, where it leaves that out."""
+        name = "box_order" if of_a_box else "order"
+        if getattr(self.tiles, name) is not None:
+            return self
+        return self.model_copy(update={"tiles": self.tiles.model_copy(update={name: order})})
 
     @property
     def seed_of_halos(self) -> int:

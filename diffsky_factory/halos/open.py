@@ -1,6 +1,7 @@
 """Simulations by name or path: the one door through which halos enter."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from diffsky_factory.halos.gathered.stored import (
 from diffsky_factory.halos.synthetic.box import SyntheticBox, synthetic_box
 from diffsky_factory.halos.synthetic.universe import Synthetic
 from diffsky_factory.inputs.entries import read_entry
+from diffsky_factory.inputs.readers.common.shells import check_shells
 from diffsky_factory.inputs.readers.open import find_entry, open_snapshots
 from diffsky_factory.inputs.readers.reader import Reader
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
@@ -40,6 +42,7 @@ from diffsky_factory.sky.spaces import Space
 
 NEAREST_SHOWN = 4  # chosen: snapshots that an error names
 SAME_REDSHIFT = 5e-3  # of 1 + z, chosen: snapshots that nobody would tell apart
+SURE_AREA = 0.01  # chosen: relative error of the area of an estimated footprint, up to which nobody is warned
 LARGEST_IN_MEMORY = 5e8  # bytes of files, chosen: a few million halos, gathered in seconds
 
 
@@ -122,9 +125,22 @@ def open_simulation(
         return _box(table, name, redshift, completion, lowest)
     if isinstance(redshift, float):
         raise InputError(f"{name}: is a light cone, not a box; give a range of redshift, [low, high]")
+    check_shells(name, table.attributes, redshift)
+    _warn_of_estimate(name, table.attributes)
     if completion.wanted:
         return CompletedHalos(StoredHalos(table, name, redshift), completion._replace(seed=seed), lowest)
     return StoredHalos(table, name, redshift, lowest)
+
+
+def _warn_of_estimate(name: str, attributes: Mapping[str, Any]) -> None:
+    """Warn where areas follow from a footprint that nobody stated."""
+    error = attributes.get("footprint_error", 0.0)
+    if error > SURE_AREA:
+        warnings.warn(
+            f"{name}: nobody states the footprint of this light cone; areas follow from pixels that hold its halos, "
+            f"and are good to {error:.0%}. State it as `footprint` in the entry, as a recipe writes a region",
+            stacklevel=2,
+        )
 
 
 def _box(
@@ -189,9 +205,11 @@ def open_reader(
     redshift : a range, or one number: that of the snapshot which is meant
     redshift, region, observer [Mpc from the corner of the box], rotate : of a cone made of a box, see `Replicas`;
         rotate turns the sky against the axes of the box
+    Raises InputError, naming them, where a light cone lacks shells that the range needs.
     """
     readers = open_snapshots(name)
     if readers[0].geometry == "lightcone":
+        check_shells(name, readers[0].attributes, redshift)
         return readers[0]
     if redshift is None:
         if len(readers) > 1:

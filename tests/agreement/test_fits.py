@@ -45,7 +45,7 @@ def fits(name: str) -> dict[str, np.ndarray]:
 def ratios(name):
     """Our losses over the peer's, of the histories that both fit."""
     ours, theirs = fits(name), peer()[name]
-    both = (ours["mah_fit_quality"] == FitQuality.FITTED) & (theirs[:, HAS_FIT] == 1)
+    both = (ours["mah_fit_quality"] != FitQuality.TOO_FEW_POINTS) & (theirs[:, HAS_FIT] == 1)
     return (ours["mah_fit_loss"][both] + 1e-8) / (theirs[both, LOSS] + 1e-8)
 
 
@@ -64,7 +64,7 @@ def test_the_same_histories_are_fitted_as_by_diffmah(name):
     if name not in peer():
         pytest.skip(f"{FILE.name} has no fits of {name}: run python -m tests.agreement.make_fits")
     theirs = np.nan_to_num(peer()[name][:, HAS_FIT]) == 1
-    np.testing.assert_array_equal(fits(name)["mah_fit_quality"] == FitQuality.FITTED, theirs)
+    np.testing.assert_array_equal(fits(name)["mah_fit_quality"] != FitQuality.TOO_FEW_POINTS, theirs)
     t_peak = fits(name)["mah_parameters"][:, 4]
     np.testing.assert_allclose(t_peak[theirs], peer()[name][theirs, 4], rtol=1e-5)
 
@@ -74,8 +74,9 @@ def test_real_histories_are_fitted_to_a_few_hundredths(name):
     """With the age of the universe today as a mock has it, also for halos that have ended before."""
     time, masses = source(name)
     fit = fit_growth(time, masses, today=time[-1])
-    good = fit["mah_fit_quality"] == FitQuality.FITTED
+    good = fit["mah_fit_quality"] != FitQuality.TOO_FEW_POINTS
     rms = np.sqrt(fit["mah_fit_loss"][good])
+    assert (fit["mah_fit_quality"] == FitQuality.POOR).mean() < 0.01
     print(name, good.sum(), "of", len(good), "rms, 50, 90, 100 % [dex]:", np.percentile(rms, [50, 90, 100]).round(4))
     assert good.mean() > 0.9
     assert np.median(rms) < 0.07
@@ -90,7 +91,7 @@ def test_the_loss_is_that_of_the_history_of_the_numbers(name):
     used = known & (running > running[:, -1:] - 2.5) & (time >= 1.0)
     growth = HaloGrowth(*fit["mah_parameters"].T.astype(float)[:, :, None])
     off = np.where(used, np.asarray(log10_mass(growth, time, time[-1])) - running, 0.0)
-    good = fit["mah_fit_quality"] == FitQuality.FITTED
+    good = fit["mah_fit_quality"] != FitQuality.TOO_FEW_POINTS
     expected = (np.sum(off**2, axis=1) / np.maximum(used.sum(axis=1), 1))[good]
     np.testing.assert_allclose(fit["mah_fit_loss"][good], expected, rtol=2e-3, atol=2e-7)
 
@@ -101,7 +102,7 @@ def test_losses_of_the_reference_file_are_reached(name):
         time, mass, loss = file["t_sim"], np.atleast_2d(file["mah_sim"]), np.atleast_1d(file["loss_best"])
     masses = np.maximum.accumulate(np.log10(np.maximum(mass, 1e-30)), axis=1)
     fit = fit_growth(time, np.where(masses > 0, masses, np.nan), today=time[-1])
-    good = (fit["mah_fit_quality"] == FitQuality.FITTED) & (loss > 0)
+    good = (fit["mah_fit_quality"] != FitQuality.TOO_FEW_POINTS) & (loss > 0)
     assert np.median(fit["mah_fit_loss"][good] / loss[good]) <= 1.02
 
 

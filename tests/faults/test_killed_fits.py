@@ -38,11 +38,27 @@ def source(pieces=PIECES, rows=40):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def made(tmp_path_factory):
     path = tmp_path_factory.mktemp("fits") / "fits.zarr"
     summary = dff.fit_histories(source(), path)
     assert (summary.fitted, summary.rows) == (PIECES, PIECES * 40 - 7)
-    return path
+    return path, summary
+
+
+@pytest.fixture(scope="module")
+def whole(made):
+    return made[0]
+
+
+def test_the_summary_says_what_became_of_the_histories_also_when_nothing_is_left_to_do(made):
+    path, summary = made
+    ds = dff.open_catalog(path)
+    for said in (summary, dff.fit_histories(source(), path)):
+        found = np.bincount(ds.mah_fit_quality.values, minlength=len(said.qualities))
+        assert list(said.qualities.values()) == found.tolist()
+        assert said.relied_on == int(ds.has_mah_fit.sum())
+        assert f"too few points {found[1] / said.rows:.1%}" in str(said)
+        assert f"{said.relied_on / said.rows:.1%} have a fit that a mock relies on" in str(said)
 
 
 def test_a_store_of_fits_holds_what_fits_in_memory_are(whole):

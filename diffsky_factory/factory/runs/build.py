@@ -27,7 +27,7 @@ from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs import cells, dggs, store
 from diffsky_factory.outputs.layout import IS_ROW, Part
 from diffsky_factory.outputs.store import Table
-from diffsky_factory.sky.spaces import WORDS, Space, space_of
+from diffsky_factory.sky.spaces import WORDS, Box, Space, space_of
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,11 @@ def build(
     """
     at_once(client, workers)  # refused before rows are counted
     path = user_path(path)
-    parts = assembly(load_recipe(recipe, **changes).in_place().text)
-    begun = store.is_store(path)
+    wanted, begun = load_recipe(recipe, **changes).in_place(), store.is_store(path)
+    if begun:  # its tiles stay as they are, also where an input has changed, which is then told
+        rows = store.read_part(path).rows
+        wanted = wanted if rows.order is None else wanted.in_tiles(rows.order, rows.partition == Box.partition)
+    parts = assembly(wanted.text)
     if not begun and not store.is_free(path):
         raise InputError(f"{path}: exists and is no store; choose another place or remove it")
     planned = plan_build(parts)
@@ -166,8 +169,12 @@ def compute_tile(part: Part, tile: int) -> Tile:
     """The galaxies of a tile, checked, and the ranges of their blocks."""
     parts = _made_from(part)
     names = [array.name for array in part.arrays if array.name != IS_ROW]
-    columns = parts.galaxies(parts.halos(part.rows.keys[tile]), names)
-    if any(len(values) != part.rows.counts[tile] for values in columns.values()):
+    rows = part.rows
+    halos = parts.halos(rows.keys[tile])
+    covered = getattr(parts.simulation, "footprint", ())
+    checks.check_places(halos, rows.keys[tile], parts.order, rows.extents[tile], parts.space, parts.part, covered)
+    columns = parts.galaxies(halos, names)
+    if any(len(values) != rows.counts[tile] for values in columns.values()):
         raise checks.CheckError("has other rows than were planned; did an input change?")
     checks.check_tile(columns, parts.cosmology, parts.space)
     return Tile(columns, {"zones": zones.of_blocks(columns, part.rows.block, parts.space)})

@@ -1,18 +1,26 @@
-"""What must hold in every tile before it is committed: types, ranges, and the closure of the sky's conventions."""
+"""What must hold in every tile before it is committed: types, ranges, places, and the closure of the sky's conventions.
 
-from collections.abc import Mapping
+Ids are compared within a tile. Those of two tiles differ as those of halos do: gathering refuses an id that is there
+twice in a product, made halos have ids by their places, and a galaxy has the id of its halo.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import CheckError
-from diffsky_factory.sky import boxes, coordinates
+from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+from diffsky_factory.sky.part import Part as PartOfSky
 from diffsky_factory.sky.spaces import Box, Sky, Space
 
 POSITION_TOLERANCE = 1e-4  # deg between ra, dec and x, y, z
 DISTANCE_TOLERANCE = 1e-4  # relative, between x, y, z and the redshift; float32 positions are good to 1e-7
 REDSHIFT_TOLERANCE = 1e-6  # between redshift_obs and that of the velocity: 0.3 km/s
+EDGE = 1.0  # Mpc comoving, chosen: so far beyond the border of a footprint may the centre of a halo be defined
+EDGES = 1e-3, 1.0  # deg, chosen: least and largest angle of it
 POSITION, VELOCITY = ("x", "y", "z"), ("vx", "vy", "vz")
 
 
@@ -43,6 +51,52 @@ def check_tile(columns: Mapping[str, np.ndarray], cosmology: Cosmology, space: S
         _check_distance(columns, position, cosmology)
     if {"redshift", "redshift_obs", *VELOCITY} <= set(columns):
         _check_observed_redshift(columns, position)
+
+
+def check_places(
+    halos: Mapping[str, np.ndarray],
+    cell: int,
+    order: int,
+    extent: float,
+    space: Space,
+    part: Any,
+    footprint: Sequence[PartOfSky] = (),
+) -> None:
+    """Raise CheckError where groups of a tile, which are where their heads are, lie where there is no mock.
+
+    halos     : arranged, with `host_row`
+    cell      : that the tile is, at an order
+    extent    : of the tile, as planned [deg^2 or Mpc^3]
+    part      : of the space, that is asked for
+    footprint : parts of the sky that the simulation covers, without overlap; none where it covers all
+    """
+    heads = halos["host_row"] == np.arange(len(halos["host_row"]))
+    places = [np.asarray(halos[name], np.float64) for name in space.places]
+
+    def refuse(outside: np.ndarray, what: str) -> None:
+        rows = np.flatnonzero(heads & outside)
+        if len(rows):
+            place = ", ".join(f"{name} {values[rows[0]]:.6f}" for name, values in zip(space.places, places))
+            raise CheckError(f"row {rows[0]}: the halo at {place} is {what} ({len(rows)} in this tile)")
+
+    if not extent > 0.0:
+        refuse(heads, f"in a tile without any part of the mock, whose extent is {extent:g}")
+    refuse(~space.cells([cell], order).inside(*places), "outside of the tile")
+    refuse(~part.inside(*places), "outside of the region of the recipe")
+    if footprint:
+        refuse(~_covered(halos, cell, order, footprint), "outside of the footprint of the simulation")
+
+
+def _covered(halos: Mapping[str, np.ndarray], cell: int, order: int, footprint: Sequence[PartOfSky]) -> np.ndarray:
+    """Whether each halo of a tile lies in any part of a footprint, or no farther from it than its centre is sure."""
+    ra, dec = halos["ra"], halos["dec"]
+    distance = np.linalg.norm(np.stack([halos[axis] for axis in POSITION], axis=-1), axis=-1)
+    rim = np.clip(np.rad2deg(EDGE / np.maximum(distance, EDGE)), *EDGES)
+    centre, found = tiles.centres(np.array([cell]), order), np.zeros(len(ra), bool)
+    for one in footprint:
+        if one.inside(*centre, tiles.reach(order) + EDGES[1])[0]:
+            found[~found] = one.inside(ra[~found], dec[~found], rim[~found])
+    return found
 
 
 def _check_values(name: str, values: np.ndarray, rows: int) -> None:

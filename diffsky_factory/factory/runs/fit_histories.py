@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from diffsky_factory.core.axes import axis
-from diffsky_factory.core.columns import columns
+from diffsky_factory.core.columns import column, columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import State, noting, state
 from diffsky_factory.core.machine import cores
@@ -21,12 +21,16 @@ from diffsky_factory.factory.made_from import INPUTS, check_inputs, inputs_of
 from diffsky_factory.factory.runs.job import Job, Progress, Tables, Tile, run
 from diffsky_factory.halos.open import open_histories
 from diffsky_factory.inputs.tabulated_histories import MASSES, Histories, TabulatedHistories
+from diffsky_factory.outputs import store
 from diffsky_factory.outputs.layout import IS_ROW, Part, array_layouts, rows_of_pieces
 from diffsky_factory.outputs.store import Table
 from diffsky_factory.sky.cosmology import age_today_64
 
 CHUNK, LARGEST_SHARD = 8192, 131072  # rows of a chunk and of a file; chosen
-FIT_COLUMNS = ("mah_parameters", "mah_fit_loss", "mah_fit_points", "mah_fit_quality", "has_mah_fit")
+FIT_COLUMNS = (
+    *("mah_parameters", "mah_fit_loss", "mah_fit_points", "mah_fit_quality", "mah_fit_first_time", "has_mah_fit"),
+)
+QUALITIES = column("mah_fit_quality").flags
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,15 @@ class FitSummary:
     fitted_rows: int
     seconds: float
     peak_memory: float  # bytes, of the largest process
+    qualities: Mapping[str, int]  # histories of each `mah_fit_quality`, in all pieces
+    relied_on: int  # histories with `has_mah_fit`
 
     def __str__(self) -> str:
         rate = f"{self.fitted_rows / self.seconds:,.0f} histories/s" if self.fitted else "nothing was left to do"
+        kinds = ", ".join(f"{name.replace('_', ' ')} {n / self.rows:.1%}" for name, n in self.qualities.items() if n)
         return (
             f"{self.rows:,} histories in {self.pieces} pieces, {self.fitted} of them fitted now\n"
+            f"{kinds}; {self.relied_on / self.rows:.1%} have a fit that a mock relies on\n"
             f"{self.seconds:.1f} s, {rate}, peak memory {self.peak_memory / 1e9:.2f} GB\n"
             f"the store is {self.path}; dff.open_catalog({self.path!r}) opens it"
         )
@@ -90,6 +98,7 @@ def fit_histories(
     at_once = max(cores() // min(workers or cores(), planned.rows.tiles), 1) if client is None else 1
     job = Job(path, planned, fit_piece, (source, at_once, tuple(files)), complete=_piece_index, check=check)
     outcome = run(job, client=client, workers=workers, progress=progress)
+    notes = [store.commit(path, outcome.part, piece) or {} for piece in range(planned.rows.tiles)]
     return FitSummary(
         path=str(path),
         rows=planned.rows.total,
@@ -98,6 +107,8 @@ def fit_histories(
         fitted_rows=outcome.done_rows,
         seconds=outcome.seconds,
         peak_memory=outcome.peak_memory,
+        qualities={name: sum(note["qualities"][name] for note in notes) for name in QUALITIES},
+        relied_on=sum(note["relied_on"] for note in notes),
     )
 
 
@@ -169,7 +180,10 @@ def fit_piece(histories: Histories, at_once: int, files: Sequence[Path], part: P
     ids = given["halo_id"]
     if len(np.unique(ids)) != len(ids):
         raise InputError(f"histories: piece {piece}: a halo_id occurs twice; give each history its own")
-    return Tile({**given, **fits}, {"histories": _digest(given)})
+    of_quality = {name: int(np.count_nonzero(fits["mah_fit_quality"] == flag)) for name, flag in QUALITIES.items()}
+    relied_on = int(np.count_nonzero(fits["has_mah_fit"]))
+    notes = {"histories": _digest(given), "qualities": of_quality, "relied_on": relied_on}
+    return Tile({**given, **fits}, notes)
 
 
 def _piece_index(path: Path, part: Part) -> Tables:

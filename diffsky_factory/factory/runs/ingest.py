@@ -20,6 +20,7 @@ from diffsky_factory.factory.runs.job import Job, Tables, Tile, run
 from diffsky_factory.factory.runs.tasks import alone
 from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, Product, database, gathered_columns
 from diffsky_factory.halos.open import open_reader
+from diffsky_factory.inputs.readers.common.shells import check_shells
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.halo_store import GROUP_CELL, PIECE, cell_index, is_halo_store, plan_halos
 from diffsky_factory.outputs.layout import Part
@@ -58,7 +59,8 @@ def ingest(
     memory     : what the table may hold of it at once; the rest is on disk beside the store until it is complete
     progress   : called as progress(pieces done, pieces, rows so far)
     options    : for the light cone of a box: redshift, region, observer, rotate, as `open_reader` takes them; a box
-        without a redshift range stays a box
+        without a redshift range stays a box. A light cone that lacks shells is taken in where the range does not need
+        them, and is then refused by what does
     A store of the same simulation that is there is finished, or mended where it is damaged.
     Raises InputError naming the file and what is wrong with it; the store is complete or not there.
     """
@@ -85,8 +87,9 @@ def ingest(
             _read_all(gathering, progress)
             notes = gathering.link()
             check_inputs({INPUTS: inputs}, inputs_of({file: state(file) for file in files}))
-            attributes = {**gathering.described(notes), INPUTS: inputs}
-            planned = plan_halos(made_from, notes["rows"], gathered_columns(reader), attributes)
+            said = {**gathering.described(notes), INPUTS: inputs}
+            check_shells(simulation, said, options.get("redshift"))
+            planned = plan_halos(made_from, notes["rows"], gathered_columns(reader), said)
             _write(path, planned, gathering, progress)
         finally:
             gathering.close()

@@ -10,11 +10,13 @@ import numpy as np
 
 from diffsky_factory.core.counters import GOLDEN, mixed
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Rows
+from diffsky_factory.inputs.readers.common.shells import MISSING, Span, gaps
+from diffsky_factory.inputs.readers.reader import REQUIRED, Geometry, Piece, Reader, Rows
 from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.distance_table import CubicTable, redshift_table
 from diffsky_factory.sky.groups import REACH
+from diffsky_factory.sky.occupied import closed, error_of_area, fine_enough
 from diffsky_factory.sky.regions import region
 
 LONGEST_CHAIN = 64  # hosts in a chain, chosen: each pass doubles how far it is followed, so only a circle is longer
@@ -22,7 +24,6 @@ PACKED_ID, PACKED_REPLICA = 2**36, 2**25  # chosen: what fits beside each other 
 REPLICAS_OF_A_SNAPSHOT = 2**18  # chosen: 64 copies of a box along each axis
 PACKED, HASHED = 2**62, 2**61  # chosen: where ids of copies begin, of either kind
 ABSENT = -1  # the replica of hosts that are not in the product
-MOST_ORDER, GROUPS_PER_PIXEL = 7, 30  # chosen: pixels by which a footprint is measured, so that few are empty by chance
 REDSHIFT_TOLERANCE = 2e-3  # chosen: of (1 + z), between a file's redshift and the distance by its cosmology
 MEMORY = "2GB"  # chosen: beyond it the table is on disk
 
@@ -111,6 +112,7 @@ class Gathering:
         self._run("SET enable_progress_bar = false")
         self._run(f"SET memory_limit = '{memory}'")
         self._run("CREATE TABLE IF NOT EXISTS pieces (file TEXT, first BIGINT, last BIGINT, rows BIGINT, dropped TEXT)")
+        self._run("CREATE TABLE IF NOT EXISTS spans (file TEXT, hosts BIGINT, low DOUBLE, high DOUBLE)")
 
     def close(self) -> None:
         self._connection.close()
@@ -135,6 +137,10 @@ class Gathering:
         self._run("CREATE TABLE IF NOT EXISTS halos AS SELECT * FROM frame LIMIT 0")
         self._run("INSERT INTO halos BY NAME SELECT * FROM frame")
         self._run("INSERT INTO pieces VALUES (?, ?, ?, ?, ?)", [*piece, len(frame), json.dumps(dict(rows.dropped))])
+        of_hosts = columns["redshift"][columns["is_central"]] if self.reader.geometry == "lightcone" else np.empty(0)
+        if len(of_hosts):
+            ends = float(of_hosts.min()), float(of_hosts.max())
+            self._run("INSERT INTO spans VALUES (?, ?, ?, ?)", [piece.file, len(of_hosts), *ends])
         self._run("COMMIT")
         self._connection.unregister("frame")
         return len(frame)
@@ -281,8 +287,10 @@ class Gathering:
     def described(self, notes: Mapping[str, int]) -> dict[str, Any]:
         """What a table says of itself: the reader's words, geometry, cosmology, numbers of rows, and its extent.
 
-        footprint : of a light cone, regions without overlap: the reader's; or else the occupied pixels of an order at
-            which one has tens of groups, with empty ones inside a survey left out
+        missing_shells : of a light cone, shells that its files lack, see `shells`
+        footprint : of a light cone, regions without overlap: those of the entry or the files; or else pixels that hold
+            groups and those between them, of an order that follows the density
+        footprint_error : where it was estimated so, relative error of its area
         """
         reader = self.reader
         attributes = {
@@ -296,17 +304,46 @@ class Gathering:
             of_hosts = "SELECT min(redshift), max(redshift) FROM halos WHERE is_central"
             found = [float(z) for z in self._run(of_hosts).fetchone()]
             attributes["redshift_range"] = list(reader.attributes.get("cut", {}).get("redshift", found))
-            attributes.setdefault("footprint", [self._occupied()])
+            missing = self._missing_shells()
+            if missing:
+                attributes[MISSING] = {what: list(span) for what, span in missing.items()}
+            told = reader.footprint if isinstance(reader, Reader) else None
+            if told is not None:
+                attributes.setdefault("footprint", [dict(part) for part in told])
+            if "footprint" not in attributes:
+                attributes |= self._estimated_footprint()
         return attributes
 
-    def _occupied(self) -> dict[str, Any]:
-        for order in range(MOST_ORDER, -1, -1):
-            shift = 2 * (tiles.FINEST - order)
-            pixels = f"SELECT DISTINCT group_cell >> {shift} AS pixel FROM groups ORDER BY pixel"
-            found = [pixel for (pixel,) in self._run(pixels).fetchall()]
-            if self._number("SELECT count(*) FROM groups") >= GROUPS_PER_PIXEL * len(found) or order == 0:
-                return {"pixels": found, "order": order}
-        raise AssertionError("order 0 is always taken")
+    def _missing_shells(self) -> dict[str, tuple[float, float]]:
+        """Those that a reader knows of, and others that show between its files, unless its entry says that they may."""
+        reader = self.reader
+        if not isinstance(reader, Reader) or reader.entry.gaps:
+            return {}
+        known = dict(reader.missing_shells)
+        found = gaps(Span(*row) for row in self._run("SELECT * FROM spans ORDER BY ALL").fetchall())
+        return known | {
+            what: (low, high)
+            for what, (low, high) in found.items()
+            if not any(low < last and high > first for first, last in known.values())
+        }
+
+    def _estimated_footprint(self) -> dict[str, Any]:
+        """The finest pixels that groups fill, and the error of their area."""
+        heads = "FROM groups WHERE host_halo_id = halo_id"
+        number, order = self._number(f"SELECT count(*) {heads}"), 0
+
+        def occupied(order: int) -> str:
+            return f"SELECT DISTINCT group_cell >> {2 * (tiles.FINEST - order)} AS pixel {heads}"
+
+        while order < tiles.FINEST and fine_enough(
+            number, self._number(f"SELECT count(*) FROM ({occupied(order + 1)})")
+        ):
+            order += 1
+        pixels = closed(self._run(occupied(order)).fetchnumpy()["pixel"], order)
+        return {
+            "footprint": [{"pixels": pixels.tolist(), "order": order}],
+            "footprint_error": error_of_area(pixels, order),
+        }
 
     def batches(self, rows: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """The cell of the group of each halo, and its columns, in the order of the cells, some rows at a time."""

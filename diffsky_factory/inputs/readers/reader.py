@@ -15,6 +15,7 @@ from diffsky_factory.core.columns import column, columns
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.user_files import user_file
 from diffsky_factory.inputs.entries import Record, checked
+from diffsky_factory.inputs.readers.common.shells import MISSING
 from diffsky_factory.inputs.readers.common.snapshots import inside_box
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry, agreed, agreed_cosmology
 from diffsky_factory.sky.boxes import wrapped
@@ -128,6 +129,19 @@ class Reader(ABC):
         return self.entry.particle_mass
 
     @property
+    def footprint(self) -> Sequence[Mapping[str, Any]] | None:
+        """Parts of the sky that a light cone covers, as its files say, by looking at some rows where it takes that."""
+        return None
+
+    @property
+    def missing_shells(self) -> Mapping[str, tuple[float, float]]:
+        """Shells of a light cone that its files lack, as far as the entry or headers tell: lowest and highest redshift.
+
+        Where they are needed they are refused (`common.shells`), by the name under which they are here.
+        """
+        return NONE
+
+    @property
     def extra_attributes(self) -> Mapping[str, Any]:
         """What a catalogue says besides its name and the numbers above: texts, numbers, lists of them."""
         return NONE
@@ -206,6 +220,7 @@ class Reader(ABC):
             "name": self.entry.name or self.title or self.format,
             "mass_definition": self.entry.mass_definition or self.mass_definition,
             **{name: value for name, value in known.items() if value is not None},
+            **({MISSING: dict(self.missing_shells)} if self.missing_shells and not self.entry.gaps else {}),
             **self.extra_attributes,
         }
 

@@ -19,8 +19,10 @@ class SimulationEntry(Record):
     box_size [Mpc], particle_mass [Msun] : without h
     log10_mass_complete [dex(Msun)] : of the least massive hosts that are all there; measured where it is not stated
     footprint : parts of the sky that a light cone covers, without overlap, as a recipe writes a region; where it is not
-        stated, and the files do not say it, pixels that hold halos
-    steps : number of a snapshot in the simulation -> its scale factor
+        stated, and the files do not say it, it is estimated from pixels that hold halos, with `footprint_error`
+    steps : number of a snapshot in the simulation -> its scale factor; of a light cone of shells, all that there are,
+        each shell reaching to the next step
+    gaps : whether ranges of redshift between the files of a light cone may be empty, as between two samples
     columns : our name of a column -> the simulation's, where the reader is to take another than it would
     options : of the reader, by its documentation
     """
@@ -36,6 +38,7 @@ class SimulationEntry(Record):
     footprint: tuple[dict[str, Any], ...] = ()
     log10_mass_complete: float | None = Field(default=None, gt=5.0, lt=16.0)
     steps: dict[int, float] = Field(default={})
+    gaps: bool = False
     mass_definition: str = ""
     columns: dict[str, Any] = Field(default={})
     reference: dict[str, str] = Field(default={})

@@ -154,33 +154,40 @@ def _parsed(text: bytes, wanted: dict[str, int], path: Path) -> Iterator[Any]:
         return
     if max(wanted.values()) >= len(first):
         raise InputError(f"{path}: its rows have {len(first)} columns, its header names more; restore the header")
+    check_widths(text, len(first), path)
     # ids have no type here: with one they would pass through float64 where one of them is written as 1e9
     types = {number: float for name, number in wanted.items() if name not in INTEGERS}
     options = {"sep": r"\s+", "header": None, "comment": "#", "usecols": sorted(wanted.values()), "dtype": types}
-    rows = 0
     try:
         for part in pd.read_csv(io.BytesIO(text), chunksize=LINES, engine="c", names=range(len(first)), **options):
             if any(part[number].dtype != np.int64 for name, number in wanted.items() if name in INTEGERS):
                 raise InputError(f"{path}: an id is no integer, or a row is incomplete; copy the file again")
-            rows += len(part)
             yield part
     except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: its rows are not numbers ({error}); copy the file again") from error
-    if count_words(text) != rows * len(first) + 2 * text.count(b"#tree "):
-        raise InputError(f"{path}: a row has more or less than {len(first)} columns; copy the file again")
 
 
-def count_words(text: bytes) -> int:
-    """How many words, between blanks and ends of lines, a text has."""
-    words, before = 0, True
-    for first in range(0, len(text), SCAN):
-        letters = np.frombuffer(text[first : first + SCAN], np.uint8)
+def check_widths(text: bytes, width: int, path: Path) -> None:
+    """Raise InputError, with its beginning, for a line that has not so many words; those that start with # have any."""
+    first = 0
+    while first < len(text):
+        end = (text.find(b"\n", first + SCAN) + 1) or len(text)
+        letters = np.frombuffer(text[first:end], np.uint8)
         blank = letters <= ord(" ")
-        words += int(np.count_nonzero(~blank[1:] & blank[:-1])) + int(before and not blank[0])
-        before = bool(blank[-1])
-    return words
+        words = np.flatnonzero(~blank & np.append(True, blank[:-1]))
+        ends = np.append(np.flatnonzero(letters[:-1] == ord("\n")), len(letters) - 1)
+        begins = np.append(0, ends[:-1] + 1)
+        found = np.diff(np.searchsorted(words, ends, "right"), prepend=0)
+        bad = np.flatnonzero((found != width) & (found > 0) & (letters[begins] != ord("#")))
+        if len(bad):
+            start = text[first + begins[bad[0]] :][:40].decode("utf-8", "replace")
+            raise InputError(
+                f"{path}: the row {start!r}.. has {found[bad[0]]} values, more or less than {width}; "
+                "copy the file again"
+            )
+        first = end
 
 
 @dataclass(frozen=True)
@@ -237,9 +244,10 @@ def _table(path: Path, columns: int) -> list[np.ndarray]:
     import pandas as pd
 
     types = {number: str if number == 3 else np.int64 for number in range(columns)}
+    text = b"".join(lines_of(path))
+    check_widths(text, columns, path)
     try:
-        text = io.BytesIO(b"".join(lines_of(path)))
-        table = pd.read_csv(text, sep=r"\s+", header=None, comment="#", names=range(columns), dtype=types)
+        table = pd.read_csv(io.BytesIO(text), sep=r"\s+", header=None, comment="#", names=range(columns), dtype=types)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not {columns} columns of ids and places ({error}); copy it again") from error
     return [table[number].to_numpy() for number in range(columns)]

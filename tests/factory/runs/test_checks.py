@@ -1,10 +1,13 @@
 """No tile with an error of a kind that the gate names is committed, however small; below the tolerance it passes."""
 
+from contextlib import nullcontext
 from functools import cache
 
 import astropy.units as u
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from astropy.coordinates import SkyCoord
 from astropy.cosmology import FlatLambdaCDM
 
@@ -13,10 +16,14 @@ from diffsky_factory.core.errors import CheckError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.recipe import load_recipe
 from diffsky_factory.factory.runs.build import build
-from diffsky_factory.factory.runs.checks import check_tile
+from diffsky_factory.factory.runs.checks import check_places, check_tile
 from diffsky_factory.factory.runs.stores import status
 from diffsky_factory.outputs import store
+from diffsky_factory.sky import coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.regions import FullSky
+from diffsky_factory.sky.shapes import Cone
+from diffsky_factory.sky.spaces import Sky
 from tests.conftest import PLAIN_COLUMNS
 
 COSMOLOGY = Cosmology()
@@ -349,6 +356,10 @@ PLANTED = {
         lambda halos: {"log10_halo_mass": 10.0 ** halos["log10_halo_mass"]},
         r"outside \[5, 17\]",
     ),
+    "another tile": (
+        lambda halos: {"ra": (halos["ra"] + 180.0) % 360.0, **{name: -halos[name] for name in ("x", "y", "vx", "vy")}},
+        r"row 0: the halo at ra \d+\.\d+, dec .* is outside of the tile",
+    ),
     "row less": (lambda halos: {name: values[:-1] for name, values in halos.items()}, "other rows than were planned"),
 }
 
@@ -404,3 +415,86 @@ def test_no_tile_without_one_of_its_columns_gets_a_commit(sky, sky_store, tmp_pa
 
     monkeypatch.setattr(Assembly, "galaxies", without_vy)
     assert_left_out(sky, tmp_path / "sky.zarr", bad, (CheckError, KeyError), "vy")
+
+
+RECTANGLE = {"rectangle": {"ra": [20.0, 30.0], "dec": [-5.0, 5.0]}}
+PLACES = ("ra", "dec", "redshift")
+
+
+@pytest.fixture
+def field(tmp_path):
+    """A function: the path of the entry of 300 halos in RECTANGLE, with a footprint that it states."""
+    rng = np.random.default_rng(4)
+    halos = {"ra": rng.uniform(20.0, 30.0, 300), "dec": rng.uniform(-5.0, 5.0, 300), "z": rng.uniform(0.3, 0.4, 300)}
+    pd.DataFrame({**halos, **dict.fromkeys(("vx", "vy", "vz"), 0.0), "mass": 12.5}).to_csv(
+        tmp_path / "halos.csv", index=False
+    )
+    columns = {
+        **{name: {"column": name, "unit": "deg"} for name in ("ra", "dec")},
+        "redshift": "z",
+        **{name: {"column": name, "unit": "km / s"} for name in ("vx", "vy", "vz")},
+        "log10_halo_mass": {"column": "mass", "unit": "Msun", "log10": True},
+    }
+
+    def entry(footprint):
+        known = {"title": "t", "format": "table", "files": ["halos.csv"], "cosmology": {"Om0": 0.3, "h": 0.7}}
+        options = {"geometry": "lightcone", "velocities": "physical", "hosts": "all"}
+        path = tmp_path / "field.yaml"
+        path.write_text(yaml.safe_dump({**known, "columns": columns, "options": options, "footprint": footprint}))
+        return {"name": "field", "simulation": str(path), "columns": ["galaxy_id", *PLACES], "tiles": {"order": 2}}
+
+    return entry
+
+
+def test_halos_in_the_footprint_of_their_entry_are_committed(field, tmp_path):
+    summary = build(field([RECTANGLE]), tmp_path / "field.zarr")
+    assert summary.rows == 300
+    assert summary.area == pytest.approx(99.87, abs=0.01)
+
+
+def test_halos_beyond_the_footprint_of_their_entry_are_refused(field, tmp_path):
+    half = {"rectangle": {"ra": [20.0, 25.0], "dec": [-5.0, 5.0]}}
+    with pytest.raises(CheckError, match=r"tile \d+: row \d+: the halo at ra 2[5-9].* outside of the footprint"):
+        build(field([half]), tmp_path / "field.zarr")
+
+
+def test_halos_in_tiles_without_area_are_refused(field, tmp_path):
+    opposite = {"rectangle": {"ra": [200.0, 210.0], "dec": [-5.0, 5.0]}}
+    with pytest.raises(CheckError, match=r"tile \d+: row 0: .* without any part of the mock, whose extent is 0"):
+        build(field([opposite]), tmp_path / "field.zarr")
+
+
+def placed(ra, dec, distance=1000.0, head=True):
+    """Halos of which the first is the head of a group, and the second one too, or its satellite."""
+    ra, dec = np.array([45.0, ra]), np.array([0.0, dec])
+    position = coordinates.cartesian(ra, dec, np.full(2, distance))
+    return {"ra": ra, "dec": dec, **dict(zip("xyz", position.T)), "host_row": np.array([0, int(head)])}
+
+
+TILE = int(tiles.pixel(45.0, 0.0, 3))
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "head", "part", "footprint", "problem"),
+    [
+        (45.2, 0.0, True, FullSky(), [], None),
+        (145.2, 0.0, True, FullSky(), [], "row 1: the halo at ra 145.2.* outside of the tile"),
+        (145.2, 0.0, False, FullSky(), [], None),
+        (45.2, 0.0, True, Cone(45.0, 0.0, 0.1), [], "row 1: .* outside of the region of the recipe"),
+        (45.2, 0.0, False, Cone(45.0, 0.0, 0.1), [], None),
+        (45.2, 0.0, True, FullSky(), [Cone(45.0, 0.0, 0.1)], "row 1: .* outside of the footprint"),
+        (45.2, 0.0, False, FullSky(), [Cone(45.0, 0.0, 0.1)], None),
+        (45.2, 0.0, True, FullSky(), [Cone(45.0, 0.0, 0.1), Cone(45.2, 0.0, 0.1)], None),
+        (45.14, 0.0, True, FullSky(), [Cone(45.0, 0.0, 0.1)], None),  # half a Mpc beyond
+        (45.17, 0.0, True, FullSky(), [Cone(45.0, 0.0, 0.1)], "row 1: .* outside of the footprint"),
+    ],
+)
+def test_groups_lie_in_the_tile_the_region_and_the_footprint(ra, dec, head, part, footprint, problem):
+    refused = pytest.raises(CheckError, match=problem) if problem else nullcontext()
+    with refused:
+        check_places(placed(ra, dec, head=head), TILE, 3, 50.0, Sky(), part, footprint)
+
+
+def test_a_tile_without_area_may_have_no_rows():
+    halos = {name: values[:0] for name, values in placed(45.2, 0.0).items()}
+    check_places(halos, TILE, 3, 0.0, Sky(), FullSky())

@@ -1,12 +1,19 @@
 """Gathering halos of any product: links, ids, order, whatever the pieces; and faults by name."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.gathered.gathering import Gathering, gathered_columns, replica_ids
 from diffsky_factory.halos.gathered.stored import StoredHalos, gather_in_memory
+from diffsky_factory.halos.open import open_simulation
+from diffsky_factory.inputs.readers.common.shells import Span, gaps
 from diffsky_factory.sky import coordinates
+from diffsky_factory.sky.cosmology import Cosmology
 from tests.inputs.readers.inspected import MadeUp, in_a_box, on_a_cone
 
 
@@ -141,11 +148,96 @@ def test_faults_are_named(name, value, message):
         gathered(changed(halos, **{name: values}))
 
 
+def shell(low, high, hosts=100):
+    return Span(f"cone/z{low}", hosts, low, high)
+
+
+def test_a_gap_between_shells_is_as_wide_as_half_of_those_beside_it_and_they_are_not_nearly_empty():
+    assert gaps([shell(0.3, 0.4), shell(0.0, 0.1), shell(0.1, 0.2)]) == {"between cone/z0.1 and cone/z0.3": (0.2, 0.3)}
+    assert not gaps([shell(0.0, 0.1), shell(0.13, 0.3)])
+    assert not gaps([shell(0.0, 0.1), shell(0.2, 0.3, hosts=99)])
+    assert not gaps([shell(0.0, 0.1), shell(0.2, 0.3), shell(0.05, 0.25)])
+    assert not gaps([shell(0.0, 0.1), Span("empty", 0, 0.5, 0.6)])
+
+
+def test_a_table_of_shells_that_lacks_one_is_refused_unless_the_redshifts_do_not_need_it(tmp_path):
+    for name, low in (("a", 0.1), ("b", 0.15), ("c", 0.2)):
+        halos = on_a_cone(150, 20, seed=ord(name), redshift=(low, low + 0.05))
+        columns = {key.removeprefix("simulation_"): values for key, values in halos.items()}
+        for key in ("halo_id", "host_halo_id"):
+            columns[key] = columns[key] + 10_000 * ord(name)
+        pd.DataFrame(columns).to_csv(tmp_path / f"shell_{name}.csv", index=False)
+    columns = {key: key.removeprefix("simulation_") for key in halos}
+    units = {**dict.fromkeys("xyz", "Mpc"), **dict.fromkeys(("vx", "vy", "vz"), "km / s")}
+    columns |= {key: {"column": key, "unit": unit} for key, unit in units.items()}
+    columns["log10_halo_mass"] = {"column": "log10_halo_mass", "unit": "Msun", "log10": True}
+    default = Cosmology()
+    known = {"title": "t", "format": "table", "files": ["shell_*.csv"], "columns": columns}
+    known["cosmology"] = {"Om0": float(default.Om0), "h": float(default.h)}
+    known["options"] = {"geometry": "lightcone", "velocities": "physical"}
+    entry = tmp_path / "shells.yaml"
+    entry.write_text(yaml.safe_dump(known))
+    assert len(open_simulation(entry).table.values["x"]) == 510
+    (tmp_path / "shell_b.csv").unlink()
+    with pytest.raises(InputError, match=r"lacks shells: between .*/shell_a.csv and .*/shell_c.csv \(redshift 0.1"):
+        open_simulation(entry)
+    assert open_simulation(entry, redshift=(0.205, 0.25)).redshift_range[0] >= 0.205
+    entry.write_text(yaml.safe_dump({**known, "gaps": True}))
+    assert len(open_simulation(entry).table.values["x"]) == 340
+
+
+@pytest.mark.parametrize("again", [6, 7, 129], ids=["in the same piece", "in the next piece", "in the last piece"])
+def test_an_id_that_occurs_twice_is_refused_in_whatever_pieces(again):
+    halos = on_a_cone()
+    halos["simulation_halo_id"][again] = halos["simulation_halo_id"][5]
+    with pytest.raises(InputError, match=rf"halo {halos['simulation_halo_id'][5]} is there 2 times"):
+        gathered(halos, rows_of_piece=7)
+
+
 def test_hosts_of_each_other_are_refused():
     halos = on_a_cone(n=3, satellites=0)
     ids = halos["simulation_halo_id"]
     with pytest.raises(InputError, match="returns to itself"):
         gathered(changed(halos, simulation_host_halo_id=np.array([ids[1], ids[0], ids[2]])))
+
+
+@pytest.fixture
+def square_table(tmp_path):
+    """A function: the path of the entry of 5,000 halos on 4.00 deg^2, by ra, dec and redshift; more may be stated."""
+    rng = np.random.default_rng(5)
+    sky = {"ra": rng.uniform(149.0, 151.0, 5000), "dec": rng.uniform(-1.0, 1.0, 5000), "z": rng.uniform(0.2, 0.8, 5000)}
+    still = dict.fromkeys(("vx", "vy", "vz"), 0.0)
+    pd.DataFrame({**sky, **still, "mass": 12.5}).to_csv(tmp_path / "halos.csv", index=False)
+
+    def entry(**stated):
+        columns = {name: {"column": name, "unit": "deg"} for name in ("ra", "dec")} | {"redshift": "z"}
+        columns |= {name: {"column": name, "unit": "km / s"} for name in still}
+        columns["log10_halo_mass"] = {"column": "mass", "unit": "Msun", "log10": True}
+        options = {"geometry": "lightcone", "velocities": "physical", "hosts": "all"}
+        known = {"title": "t", "format": "table", "files": ["halos.csv"], "cosmology": {"Om0": 0.3, "h": 0.7}}
+        path = tmp_path / "square.yaml"
+        path.write_text(yaml.safe_dump({**known, "columns": columns, "options": options, **stated}))
+        return path
+
+    return entry
+
+
+def test_an_estimated_footprint_says_its_error_and_warns(square_table):
+    path = square_table()
+    with pytest.warns(UserWarning, match=r"square.yaml: nobody states the footprint .* good to \d+%. State it"):
+        found = open_simulation(path)
+    error = found.attributes["footprint_error"]
+    assert error < 0.15
+    assert abs(found.extent({"full_sky": True}) / 4.0 - 1.0) < error
+
+
+def test_a_stated_footprint_is_exact_and_nobody_is_warned(square_table):
+    path = square_table(footprint=[{"rectangle": {"ra": [149.0, 151.0], "dec": [-1.0, 1.0]}}])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = open_simulation(path)
+    assert "footprint_error" not in found.attributes
+    assert found.extent({"full_sky": True}) == pytest.approx(4.0, abs=1e-3)
 
 
 def test_a_position_outside_the_box_is_refused():

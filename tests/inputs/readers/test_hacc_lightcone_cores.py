@@ -3,10 +3,17 @@
 import h5py
 import numpy as np
 import pytest
+import yaml
 from astropy.cosmology import FlatLambdaCDM
 
+import diffsky_factory as dff
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.halos.gathered.stored import gather_in_memory
+from diffsky_factory.halos.open import open_simulation
 from diffsky_factory.inputs.readers.hacc.lightcone_cores import HaccLightconeCores
+from diffsky_factory.inputs.readers.hacc.patches import turned
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
+from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.regions import region
 
 H = 0.6766
@@ -31,11 +38,11 @@ def log10_mass_seen(fits, time, today):
     return logm0 + index * (log_time - np.log10(today))
 
 
-def cores(groups=12, members=3, first_tag=BIG, seed=3) -> dict[str, np.ndarray]:
+def cores(groups=12, members=3, first_tag=BIG, seed=3, scale=(0.5, 0.7)) -> dict[str, np.ndarray]:
     """Columns of some host halos, each a central and its satellites; masses in Msun/h, as fits are."""
     rng, n = np.random.default_rng(seed), groups * members
     group = np.repeat(np.arange(groups), members)
-    scale = rng.uniform(0.5, 0.7, groups)[group]
+    scale = rng.uniform(*scale, groups)[group]
     theta, phi = rng.uniform(1.5, 1.6, groups)[group], rng.uniform(0.1, 0.3, groups)[group]
     radius = FLAT.comoving_distance(1.0 / scale - 1.0).value * H
     position = radius * np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)])
@@ -141,7 +148,7 @@ def test_a_small_file_is_read_in_our_units(beside, tmp_path):
 def test_histories_without_a_good_fit_have_the_defaults(tmp_path):
     given = cores()
     given["n_points_per_fit"][:2] = 4, 5
-    given["loss"][2:5] = 0.0, 1.0, -99.0
+    given["loss"][2:5] = 0.0, 0.041, -99.0  # 0.2 dex are good enough
     given["logm0"][5] = -99.0
     rows = everything(write(tmp_path, given))
     np.testing.assert_array_equal(rows["has_mah_fit"][:7], [False, True, False, False, False, False, True])
@@ -206,23 +213,106 @@ def test_an_older_phi_that_is_turned_by_half_a_circle_changes_nothing(tmp_path):
         np.testing.assert_array_equal(values, expected[name])
 
 
+TURNED = DECOMPOSITION.replace("[0.100000, 0.300000]", "[3.241593, 3.441593]")
+
+
+@pytest.mark.parametrize("decomposition", [DECOMPOSITION, TURNED], ids=["as it is", "turned by half a circle"])
+def test_the_footprint_is_where_the_positions_are(decomposition, tmp_path):
+    reader = write(tmp_path, decomposition=decomposition)
+    (patch,) = gather_in_memory(reader).attributes["footprint"]
+    low, high = patch["rectangle"]["ra"]
+    np.testing.assert_allclose([low, high], np.rad2deg([0.1, 0.3]), atol=1e-4)
+    rows = everything(reader)
+    ra, dec, _ = coordinates.sky(np.stack([rows[axis] for axis in "xyz"], axis=-1))
+    hosts = rows["simulation_halo_id"] == rows["simulation_host_halo_id"]
+    assert region(patch).inside(ra, dec)[hosts].all()
+
+
+def test_a_patch_that_crosses_the_meridian_is_turned_as_others_are():
+    patch = {"rectangle": {"ra": [170.0, 190.0], "dec": [0.0, 5.0]}}
+    opposite = region(turned(patch))
+    np.testing.assert_array_equal(
+        opposite.inside(np.array([355.0, 5.0, 180.0, 15.0]), np.full(4, 2.0)), [True, True, False, False]
+    )
+    half = {"rectangle": {"ra": [0.0, 180.0], "dec": [0.0, 5.0]}}
+    np.testing.assert_array_equal(region(turned(half)).inside(np.array([90.0, 270.0]), np.full(2, 2.0)), [False, True])
+    assert turned({"rectangle": {"ra": [0.0, 360.0], "dec": [80.0, 90.0]}})["rectangle"]["ra"] == [0.0, 360.0]
+
+
 def test_the_area_is_that_of_the_patches_once_each(tmp_path):
     for step in (250, 260):
         for patch in (0, 7):
             put(tmp_path, step=step, patch=patch)
     reader = reader_of(tmp_path)
     expected = 2.0 * np.pi * (1.0 - np.cos(0.1)) + 0.2 * (np.cos(1.5) - np.cos(1.6))
-    found = sum(region(part).area for part in reader.attributes["footprint"])
+    found = sum(region(part).area for part in reader.footprint)
     assert found == pytest.approx(np.rad2deg(np.rad2deg(expected)), rel=1e-6)
     assert len(reader.pieces()) == 4
     assert len(everything(reader)["x"]) == 4 * 36
     (tmp_path / "lc_cores-decomposition.txt").unlink()
-    assert "footprint" not in reader_of(tmp_path).attributes
+    assert reader_of(tmp_path).footprint is None
     (tmp_path / "lc_cores-250.0.hdf5").unlink()
     with pytest.raises(
         ValueError, match=r"lc_cores-250.0.hdf5: there is no such file, though other steps have patch 0"
     ):
         reader_of(tmp_path)
+
+
+STEPS = {200: 0.45, 250: 0.5, 260: 0.7, 270: 0.8}
+
+
+def stepped(folder, there, **entry):
+    """A light cone of 400 cores in each of some shells, and the path of its entry."""
+    for step in there:
+        low, high = STEPS[step], STEPS[sorted(STEPS)[sorted(STEPS).index(step) + 1]]
+        given = cores(400, 1, first_tag=1000 * step, seed=step, scale=(low, high))
+        put(folder, given, index=None, beside=(), step=step)
+    known = {"title": "t", "format": HaccLightconeCores.format, "files": ["lc_cores-*"], "cosmology": COSMOLOGY}
+    path = folder / "entry.yaml"
+    path.write_text(yaml.safe_dump(known | entry))
+    return path
+
+
+def test_a_step_of_the_entry_without_files_is_refused_unless_the_redshifts_do_not_need_it(tmp_path):
+    entry = stepped(tmp_path, (200, 260), steps=STEPS)
+    hole = r"lacks shells: step 250, lc_cores-250.\*.hdf5 \(redshift 0.4286 to 1\)"
+    for redshift in (None, (0.3, 0.5), (0.9, 1.1)):
+        with pytest.raises(InputError, match=hole):
+            open_simulation(entry, redshift=redshift)
+        with pytest.raises(InputError, match=hole):
+            dff.ingest(entry, tmp_path / "refused.zarr", redshift=redshift)
+    assert not list(tmp_path.glob("refused*"))
+    near = open_simulation(entry, redshift=(0.25, 0.42))
+    assert near.attributes["missing_shells"] == {"step 250, lc_cores-250.*.hdf5": [1.0 / 0.7 - 1.0, 1.0]}
+
+
+def test_a_store_of_a_light_cone_with_a_hole_is_good_for_redshifts_that_do_not_need_it(tmp_path):
+    dff.ingest(stepped(tmp_path, (200, 260), steps=STEPS), tmp_path / "near.zarr", redshift=(0.25, 0.42))
+    assert open_simulation(tmp_path / "near.zarr", redshift=(1.0, 1.2)).redshift_range[0] >= 1.0
+    with pytest.raises(InputError, match="lacks shells: step 250"):
+        open_simulation(tmp_path / "near.zarr", redshift=None)
+
+
+def test_a_step_that_is_missing_between_others_shows_where_the_entry_lists_none(tmp_path):
+    entry = stepped(tmp_path, (200, 260))
+    with pytest.raises(InputError, match=r"lacks shells: between .*lc_cores-260.7.hdf5 and .*lc_cores-200.7.hdf5"):
+        open_simulation(entry)
+    open_simulation(entry, redshift=(0.25, 0.42))
+    open_simulation(stepped(tmp_path, (200, 260), gaps=True))
+    whole = open_simulation(stepped(tmp_path, (200, 250, 260)))
+    assert "missing_shells" not in whole.attributes
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ({200: 0.45, 260: 0.7, 270: 0.8}, r"lc_cores-250.7.hdf5: step 250 is not among the steps of the entry"),
+        ({200: 0.5, 250: 0.45, 260: 0.7, 270: 0.8}, r"entry 'entry', steps: scale factors .* are to ascend"),
+    ],
+)
+def test_steps_of_the_entry_that_cannot_be_those_of_the_files_are_refused(steps, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        open_simulation(stepped(tmp_path, (250,), steps=steps))
 
 
 def test_it_is_known_by_its_name(tmp_path):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
 
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.readers.common.shells import check_shells
 from diffsky_factory.inputs.readers.opencosmo.halos import OpenCosmo
 from diffsky_factory.inputs.readers.opencosmo.units import factor
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
@@ -255,6 +257,25 @@ def test_several_datasets_of_a_file_and_several_files_are_one_catalogue(tmp_path
     assert [(piece.first, piece.last) for piece in reader.pieces()] == [(0, 40), (40, 80), (0, 40)]
     rows = everything(reader)
     np.testing.assert_array_equal(rows["simulation_halo_id"], np.tile(halos()["fof_halo_tag"], 3))
+
+
+def test_a_gap_between_the_redshifts_of_the_headers_is_a_missing_shell(tmp_path):
+    paths = []
+    for low, high in ((0.0, 0.1), (0.1, 0.2), (0.3, 0.4)):
+        paths.append(tmp_path / f"shell_{low}.hdf5")
+        with h5py.File(paths[-1], "w") as file:
+            put(file, halos(lightcone=True), lightcone=True)
+            file["header/lightcone"].attrs["z_range"] = [low, high]
+    reader = reader_of(*paths)
+    ((what, span),) = reader.attributes["missing_shells"].items()
+    assert "shell_0.1.hdf5" in what
+    assert "shell_0.3.hdf5" in what
+    assert span == (0.2, 0.3)
+    assert reader.attributes["redshift_range"] == (0.0, 0.4)
+    assert "missing_shells" not in reader_of(*paths, gaps=True).attributes
+    assert "missing_shells" not in reader_of(*paths[:2]).attributes
+    with pytest.raises(InputError, match=r"lacks shells: between .*shell_0.1.hdf5 and"):
+        check_shells("small", reader.attributes, None)
 
 
 def test_a_file_with_halos_and_galaxies_needs_to_be_told_which(tmp_path):

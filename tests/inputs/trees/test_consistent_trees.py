@@ -194,6 +194,27 @@ def test_a_damaged_copy_is_refused_with_what_is_wrong(tmp_path, before, after, w
     assert str(files[0]) in str(caught.value)
 
 
+def test_rows_with_one_value_more_and_one_less_do_not_make_up_for_each_other(tmp_path):
+    files = write(tmp_path, {"tree_0_0_0.dat": [41, 42, 43]}, lists=False)
+    lines = files[0].read_text().splitlines()
+    rows = [number for number, text in enumerate(lines) if len(text.split()) == 35]
+    lines[rows[2]] += " 0.6"
+    lines[rows[4]] = lines[rows[4]].rsplit(maxsplit=1)[0]
+    files[0].write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=r"has 3[46] values, more or less than 35"):
+        everything(files)
+
+
+@pytest.mark.parametrize("name", ["forests.list", "locations.dat"])
+def test_a_list_with_a_value_more_in_each_line_is_refused(name, tmp_path):
+    """Its first value would be taken for the name of the row, and all others for those before."""
+    files = write(tmp_path)
+    lines = (tmp_path / name).read_text().splitlines()
+    (tmp_path / name).write_text("\n".join([lines[0], *(f"{line} 5" for line in lines[1:])]) + "\n")
+    with pytest.raises(InputError, match=rf"{name}: the row .* has [35] values, more or less than [24]"):
+        everything(files)
+
+
 def test_a_truncated_copy_is_refused(tmp_path):
     files = write(tmp_path)
     text = files[1].read_bytes()

@@ -7,10 +7,11 @@ import pytest
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import fitting
-from diffsky_factory.factory.fitting import fit_growth
+from diffsky_factory.factory.fitting import fit_growth, fit_star_formation
 from diffsky_factory.physics.halos import growth_fit
 from diffsky_factory.physics.halos.growth import HaloGrowth, log10_mass, unbounded_growth
 from diffsky_factory.physics.halos.growth_fit import FitQuality
+from diffsky_factory.sky.cosmology import Cosmology
 
 TIME = np.linspace(0.3, 13.8, 100)
 TODAY = 13.8
@@ -125,9 +126,64 @@ def test_what_cannot_be_fitted_is_flagged():
     rows[5] = -np.inf
     rows[6, -4:] = 11.7, 11.8, 11.9, 12.0  # three: enough
     fit = fit_growth(TIME, rows, today=TODAY)
-    assert fit["mah_fit_quality"].tolist() == [FitQuality.TOO_FEW_POINTS] * 6 + [FitQuality.FITTED]
-    assert np.all(np.isnan(fit["mah_parameters"]) == (fit["mah_fit_quality"] != FitQuality.FITTED)[:, None])
+    assert fit["mah_fit_quality"].tolist() == [FitQuality.TOO_FEW_POINTS] * 6 + [FitQuality.SHORT]
+    few = fit["mah_fit_quality"] == FitQuality.TOO_FEW_POINTS
+    for name in ("mah_parameters", "mah_fit_loss", "mah_fit_first_time"):
+        assert np.all(np.isnan(fit[name].reshape(7, -1)) == few[:, None]), name
     assert not fit["has_mah_fit"].any()  # three points are fitted, and not relied on
+
+
+def test_a_history_that_no_curve_follows_is_poor_and_not_relied_on():
+    """The mass jumps by 1.2 dex, as where a tree took another halo; of 0.3 dex a fit comes within 0.2 dex."""
+    smooth = 12.0 + 1.5 * np.log10(TIME / TODAY)
+    jumps = np.stack([smooth + size * (TIME > 6.0) for size in (0.0, 0.3, 1.2)])
+    fit = fit_growth(TIME, jumps, today=TODAY)
+    assert fit["mah_fit_quality"].tolist() == [FitQuality.FITTED, FitQuality.FITTED, FitQuality.POOR]
+    assert fit["has_mah_fit"].tolist() == [True, True, False]
+    assert fit["mah_fit_loss"][1] < 0.2**2 < fit["mah_fit_loss"][2]
+
+
+@pytest.mark.parametrize(
+    ("first", "peak", "quality"),
+    [
+        (2.0, 13.8, FitQuality.FITTED),
+        (4.5, 13.8, FitQuality.FITTED),  # ln(13.8/4.5) / ln 13.8 = 0.43
+        (5.2, 13.8, FitQuality.SHORT),  # 0.37
+        (1.2, 3.0, FitQuality.FITTED),  # of a halo that ended early, or was seen then
+        (2.2, 3.0, FitQuality.SHORT),
+        (2.2, 6.0, FitQuality.FITTED),
+    ],
+)
+def test_a_fit_to_the_end_of_a_history_is_short(first, peak, quality):
+    time = np.linspace(1.0, 13.8, 400)
+    history = 12.0 + 1.5 * np.log10(np.minimum(time, peak) / TODAY)
+    fit = fit_growth(time, np.where(time < first, np.nan, history)[None], today=TODAY)
+    assert fit["mah_fit_quality"].tolist() == [quality]
+    np.testing.assert_allclose(fit["mah_fit_first_time"], time[time >= first][0], rtol=1e-6)
+    assert fit["has_mah_fit"].all()
+
+
+def test_the_first_time_is_of_the_masses_that_took_part(exact):
+    fit = fit_growth(TIME, exact, today=TODAY)
+    used = (exact > exact[:, -1:] - 2.5) & (TIME >= 1.0)
+    np.testing.assert_allclose(fit["mah_fit_first_time"], TIME[np.argmax(used, axis=1)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("fit", [fit_growth, lambda time, rows: fit_star_formation(time, rows, np.ones((2, 5)))])
+def test_times_in_myr_are_refused(fit):
+    with pytest.raises(
+        InputError, match=r"time: 13800 Gyr is beyond the age of the universe, 13.* are the times in Myr"
+    ):
+        fit(1000.0 * TIME, np.ones((2, 100)))
+
+
+def test_times_of_an_older_universe_are_taken_with_its_cosmology():
+    time, history = np.linspace(0.3, 15.2, 100), 12.0 + np.log10(np.linspace(0.3, 15.2, 100))[None]
+    with pytest.raises(InputError, match="or give the cosmology"):
+        fit_growth(time, history)
+    old = Cosmology(Om0=0.2, h=0.7)  # 15.03 Gyr
+    for known in ({"cosmology": old}, {"today": 15.2}):
+        assert fit_growth(time, history, **known)["mah_fit_quality"].tolist() == [FitQuality.FITTED]
 
 
 def test_a_history_that_ends_early_has_its_peak_there(exact):

@@ -22,13 +22,17 @@ from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
 from diffsky_factory.inputs.readers.common.ids import integers
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
-from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, footprint, patches
+from diffsky_factory.inputs.readers.hacc.patches import CORES, Patch, decomposition, patches, regions_of, turned
 from diffsky_factory.inputs.readers.reader import Piece, Reader, Rows
 from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.physics.halos.growth_fit import LARGEST_RMS
+from diffsky_factory.sky import coordinates
+from diffsky_factory.sky.regions import region
 
 FIT = HaloGrowth._fields
 QUALITY = ("loss", "n_points_per_fit")
 FEWEST_POINTS = 4  # a history of so many points or fewer says nothing of five numbers
+LOOKED_AT = 4096  # cores, chosen: of a patch, to see on which side of the sky it lies
 REPLICATION = 41  # bits of the halo's tag in index/unique_id, below the number of the copy of the box
 
 
@@ -100,11 +104,50 @@ class HaccLightconeCores(Reader):
             )
         return (*first_host, *copy, "redshift", "has_mah_fit", "fitted_mah_parameters")
 
-    @property
-    def extra_attributes(self) -> dict[str, Any]:
-        """The footprint of the patches, where there is a decomposition."""
-        table = decomposition(self.files)
-        return {} if table is None else {"footprint": footprint(table, [patch.number for patch in self._patches])}
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self._decomposition
+
+    @cached_property
+    def _decomposition(self) -> dict[int, dict] | None:
+        """Number of each patch that is there -> the patch as it is told; None without a decomposition."""
+        table, numbers = decomposition(self.files), sorted({patch.number for patch in self._patches})
+        return None if table is None else dict(zip(numbers, regions_of(table, numbers), strict=True))
+
+    @cached_property
+    def missing_shells(self) -> dict[str, tuple[float, float]]:
+        """Steps of the entry without files, the last one aside, at which the last shell ends."""
+        steps = sorted(self.entry.steps)
+        there = {patch.step: patch for patch in self._patches}
+        unknown = sorted(set(there) - set(steps))
+        if steps and unknown:
+            raise InputError(
+                f"{there[unknown[0]].path}: step {unknown[0]} is not among the steps of the entry "
+                f"'{self.entry.name}'; give it all of them with their scale factors, or leave `steps` out"
+            )
+        scale = [self.entry.steps[step] for step in steps]
+        if any(not 0.0 < one < other for one, other in pairwise(scale)):
+            raise InputError(f"entry '{self.entry.name}', steps: scale factors {scale} are to ascend with the steps")
+        redshift = {step: 1.0 / self.entry.steps[step] - 1.0 for step in steps}
+        return {
+            f"step {step}, lc_cores-{step}.*.hdf5": (redshift[later], redshift[step])
+            for step, later in pairwise(steps)
+            if step not in there
+        }
+
+    @cached_property
+    def footprint(self) -> list[dict] | None:
+        """The patches where their cores are: an older decomposition is turned by half a circle, as phi is."""
+        found = self._decomposition
+        if found is None:
+            return None
+        for patch in self._patches:
+            as_told, opposite = (
+                _share_inside(patch.path, side) for side in (found[patch.number], turned(found[patch.number]))
+            )
+            if as_told != opposite:
+                return list(found.values()) if as_told > opposite else [turned(one) for one in found.values()]
+        return list(found.values())
 
     def pieces(self) -> Sequence[Piece]:
         """Ranges of host halos of the files, or of rows where a file has no index."""
@@ -179,7 +222,7 @@ class HaccLightconeCores(Reader):
         """Fits of growth, (n, 5), the defaults where there is none; and whether there is one."""
         fits = np.stack([part.column(name).astype(np.float64) for name in FIT], axis=-1)
         loss, points = (part.column(name) for name in QUALITY)
-        fitted = (points > FEWEST_POINTS) & (loss > 0.0) & (loss < 1.0) & (fits[:, 0] > 0.0)
+        fitted = (points > FEWEST_POINTS) & (loss > 0.0) & (loss < LARGEST_RMS**2) & (fits[:, 0] > 0.0)
         part.refuse(fitted & ~np.isfinite(fits).all(axis=-1), "fit", fits, "not finite; is the file damaged?")
         if self.options.mah_fits == "Msun/h":
             fits[:, 0] -= np.log10(self.cosmology.h)
@@ -219,6 +262,18 @@ def _part(path: Path, file, beside, piece: Piece) -> Part:
         unique = hdf5.dataset(index, "unique_id", halos)[chosen].astype(np.uint64)
         copy = np.repeat((unique >> np.uint64(REPLICATION)).astype(np.int64), count)
     return Part(path, data, beside, start, stop, copy)
+
+
+def _share_inside(path: Path, patch: dict) -> float:
+    """Share of the first cores of a file whose positions lie in a patch; 0 where there are none."""
+    with hdf5.opened(path) as file:
+        data = hdf5.group(file, "data")
+        rows = len(hdf5.dataset(data, "core_tag"))
+        seen = [hdf5.dataset(data, axis, rows)[:LOOKED_AT].astype(np.float64) for axis in "xyz"]
+    position = np.stack(seen, axis=-1)
+    position = position[position.any(axis=-1) & np.isfinite(position).all(axis=-1)]
+    ra, dec, _ = coordinates.sky(position)
+    return float(region(patch).inside(ra, dec).mean()) if len(position) else 0.0
 
 
 def _copies(part: Part) -> np.ndarray:

@@ -67,7 +67,7 @@ def decomposition(files: Sequence[Path]) -> Path | None:
     return given[0] if given else beside if beside.is_file() else None
 
 
-def footprint(path: Path, numbers: Sequence[int]) -> list[dict]:
+def regions_of(path: Path, numbers: Sequence[int]) -> list[dict]:
     """Some patches, as regions; raises InputError, naming the line, for one that is not understood or absent."""
     lines = [line.decode("utf-8", "replace").rstrip("\n") for line in lines_of(path)]
     regions = {}
@@ -88,3 +88,11 @@ def footprint(path: Path, numbers: Sequence[int]) -> list[dict]:
     if absent:
         raise InputError(f"{path}: no line of patch {absent[0]}; is it the decomposition of these files?")
     return [regions[number] for number in sorted(set(numbers))]
+
+
+def turned(patch: dict) -> dict:
+    """A patch turned by half a circle around the pole."""
+    low, high = patch["rectangle"]["ra"]
+    if high - low >= 360.0:
+        return patch
+    return {"rectangle": {**patch["rectangle"], "ra": [(low + 180.0) % 360.0, (high + 180.0) % 360.0 or 360.0]}}

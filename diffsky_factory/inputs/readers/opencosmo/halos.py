@@ -17,6 +17,7 @@ from diffsky_factory.inputs.readers.common import hdf5
 from diffsky_factory.inputs.readers.common.dropping import kept, log10
 from diffsky_factory.inputs.readers.common.growth_check import check_growth
 from diffsky_factory.inputs.readers.common.ids import integers
+from diffsky_factory.inputs.readers.common.shells import FEWEST_HOSTS, Span, gaps
 from diffsky_factory.inputs.readers.common.sky_checks import check_directions, check_distances
 from diffsky_factory.inputs.readers.common.snapshots import inside_box
 from diffsky_factory.inputs.readers.opencosmo import files as opencosmo_files
@@ -147,12 +148,23 @@ class OpenCosmo(Reader):
             return None
         return agreed("redshift", None, self._datasets[0].redshift, self.path)
 
+    @cached_property
+    def missing_shells(self) -> dict[str, tuple[float, float]]:
+        """Gaps between the ranges of redshift of the headers, where all datasets have one."""
+        return gaps(Span(f"{one.path}{one.place}", FEWEST_HOSTS, *one.z_range) for one in self._told)
+
+    @property
+    def _told(self) -> tuple[Dataset, ...]:
+        """The datasets of a light cone, where the headers of all tell their redshifts; none, where one does not."""
+        told = self.geometry == "lightcone" and all(one.z_range is not None for one in self._datasets)
+        return self._datasets if told else ()
+
     @property
     def extra_attributes(self) -> dict[str, Any]:
-        """data_type; redshift_range of a light cone, where the header tells it."""
-        first = self._datasets[0]
-        told = self.geometry == "lightcone" and first.z_range is not None
-        return {"data_type": first.kind, **({"redshift_range": first.z_range} if told else {})}
+        """data_type; redshift_range of a light cone, where the headers tell it."""
+        ranges = [one.z_range for one in self._told]
+        told = {"redshift_range": (min(low for low, _ in ranges), max(high for _, high in ranges))} if ranges else {}
+        return {"data_type": self._datasets[0].kind, **told}
 
     @cached_property
     def extra_columns(self) -> Sequence[str]:
