@@ -6,15 +6,26 @@ from typing import Any, TypeVar
 
 import jax
 
+from diffsky_factory.core.columns import called_here, near_column
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.declared import Declared
-from diffsky_factory.core.errors import InputError, did_you_mean
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
 
 
 class PlanError(InputError):
     """A column nobody writes, a column two stages write, or a circle."""
+
+
+class NoWriterError(PlanError):
+    """A column that is neither given nor written by a stage."""
+
+    def __init__(self, column: str, reader: str, columns: set[str]):
+        self.column, self.reader = column, reader
+        by_alias = (hint for name in sorted(columns) if (hint := called_here(name)).endswith(f"'{column}' here"))
+        hint = next(by_alias, "") or near_column(column, columns)
+        super().__init__(f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ def _ordered(stages: tuple[Stage, ...], given: frozenset[str], wanted: tuple[str
         if column in given:
             return
         if column not in writers:
-            raise PlanError(_no_writer(column, reader, {*writers, *given}))
+            raise NoWriterError(column, reader, {*writers, *given})
         stage = writers[column]
         if stage in order:
             return
@@ -116,8 +127,3 @@ def writers_of(declared: Iterable[AnyDeclared]) -> dict[str, AnyDeclared]:
                 )
             writers[column] = one
     return writers
-
-
-def _no_writer(column: str, reader: str, columns: set[str]) -> str:
-    hint = did_you_mean(column, columns)
-    return f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}"

@@ -10,11 +10,12 @@ from diffsky_factory.core.constants import Key, held, kind_of, said
 from diffsky_factory.core.declared import Declared, declared_at
 from diffsky_factory.core.errors import InputError, did_you_mean, near
 from diffsky_factory.core.imports import is_path
+from diffsky_factory.core.listed import listed
 from diffsky_factory.core.plan import writers_of
 from diffsky_factory.core.provider import Provider
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.providers import PROVIDERS
-from diffsky_factory.factory.tables import DEFAULT_IGM, line_names, spectrum_wavelengths, tables
+from diffsky_factory.factory.tables import DEFAULT_IGM, line_labels, spectrum_wavelengths, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import Bands, band_names, load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
@@ -47,7 +48,8 @@ class Model:
     igm         : absorption between galaxies, as in `inputs.igm`; "none" for none
     bands       : for columns with a band axis: names of filters, such as "lsst_r", of sets, such as "lsst", and curves
                   of one's own, such as {"mine": (wavelength, transmission)}; all of `inputs.filters.band_list`
-    lines       : names of emission lines, such as "Halpha", or ("all",), for columns with a line axis
+    lines       : names of emission lines, such as "Halpha", or "all", for columns with a line axis, whose labels they
+                  are; `described.lines` has them
     wavelengths : range [Angstrom] of columns with a wavelength axis, which are at the points of the templates in it
                   (`factory.tables.spectrum_wavelengths`); all of them without a range
     seed        : of the random numbers
@@ -61,7 +63,7 @@ class Model:
     templates: str = "bc03_miles_kroupa"
     igm: str = DEFAULT_IGM
     bands: Bands = ()
-    lines: Sequence[str] = ()
+    lines: str | Sequence[str] = ()
     wavelengths: tuple[float, float] | None = None
     seed: int = 0
 
@@ -79,7 +81,8 @@ class Model:
             "add": tuple(added),
             "providers": (*PROVIDERS, *(one for one in added if isinstance(one, Provider))),
             "band_names": band_names(self.bands),
-            "line_names": line_names(self.templates, self.lines),
+            "lines": listed(self.lines),
+            "line_names": line_labels(self.templates, self.lines),
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)
