@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 
 import jax
 
-from diffsky_factory.core.columns import called_here, near_column
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.declared import Declared
-from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.core.types import Draw
 
@@ -23,8 +22,7 @@ class NoWriterError(PlanError):
 
     def __init__(self, column: str, reader: str, columns: set[str]):
         self.column, self.reader = column, reader
-        by_alias = (hint for name in sorted(columns) if (hint := called_here(name)).endswith(f"'{column}' here"))
-        hint = next(by_alias, "") or near_column(column, columns)
+        hint = did_you_mean(column, columns)
         super().__init__(f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}")
 
 

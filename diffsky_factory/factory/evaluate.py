@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from diffsky_factory.core.columns import row_numbers
+from diffsky_factory.core.columns import called_here, row_numbers
 from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.listed import listed
@@ -113,13 +113,16 @@ def _order(model: Model, known: set[str], wanted: Sequence[str]) -> Plan:
     try:
         return plan(model.stages(), known, wanted)
     except NoWriterError as error:
+        wanted_by = f"'{error.column}', wanted by {error.reader}"
+        hints = map(called_here, (error.column, *sorted(known)))
+        foreign = next((hint for hint in hints if f"'{error.column}'" in hint), "")
+        if foreign:
+            raise PlanError(f"no column {wanted_by}{foreign}") from error
         first = next((one for one in model.providers if error.column in one.writes), None)
         if first is None:
             raise
         missing = " and ".join(f"'{name}'" for name in first.reads if name not in known)
-        raise PlanError(
-            f"no column {missing}: give it; '{error.column}', wanted by {error.reader}, follows from it"
-        ) from error
+        raise PlanError(f"no column {missing}: give it; {wanted_by}, follows from it") from error
 
 
 def _completed(given: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:

@@ -54,7 +54,7 @@ HALOS = {"log10_halo_mass": np.array([12.0, 13.0]), "redshift": 0.3}
 
 @pytest.mark.parametrize(("alias", "name"), FOREIGN)
 def test_a_name_of_other_software_is_told_by_its_name_here(alias, name, plain):
-    """Wherever a column is named; some aliases are names of other columns here, so that none is taken for its column."""
+    """Wherever a column is named; some aliases are names of other columns here, so none stands for its column."""
     asked = [
         lambda: described(alias),
         lambda: dff.make_mock(plain, columns=[alias]),
