@@ -21,6 +21,7 @@ from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.factory.tables import of_light
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.cosmology_check import checked_cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain
 
 
@@ -92,7 +93,7 @@ def requested(
     cosmology: Cosmology | None = None,
 ) -> Requested:
     """The request of `evaluate`, with its arguments, checked before anything is computed."""
-    cosmology, wanted = cosmology or Cosmology(), listed(wanted)
+    wanted, cosmology = listed(wanted), checked_cosmology(cosmology or Cosmology(), "cosmology")
     columns = _completed(columns)
     providers = providable(model.providers, columns)
     order = _order(model, {*columns, *(name for one in providers for name in one.writes)}, wanted)

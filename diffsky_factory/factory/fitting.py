@@ -15,9 +15,11 @@ from diffsky_factory.physics.halos import growth_fit
 from diffsky_factory.physics.halos.growth import HaloGrowth
 from diffsky_factory.physics.stars import history_fit
 from diffsky_factory.sky.cosmology import Cosmology, age_today_64
+from diffsky_factory.sky.cosmology_check import checked_cosmology
 
 GROWTH_BLOCK, STARS_BLOCK = 1024, 256  # histories at once; chosen: what is worked on stays in a core's cache
 TIMES = 16  # times are padded to a multiple of it, so that few shapes are compiled; chosen
+LONGEST_TIME = 100.0  # Gyr, beyond which times were in other units; chosen
 LARGEST_LOG10_MASS = 20.0  # dex(Msun), above which masses were meant; chosen
 FEWEST_GOOD_POINTS, LARGEST_GOOD_LOSS = 5, 1.0  # of a fit that a mock relies on; as diffsky's light cones have it
 
@@ -38,12 +40,13 @@ def fit_growth(
     today   : Gyr, to which the growth refers; that of the cosmology, where it is not given
     lowest  : dex(Msun), at and below which masses do not take part
     at_once : blocks computed side by side, default one per core
-    Raises InputError for times that do not ascend, shapes that do not fit, and masses that are no logarithms.
+    Raises InputError for times that do not ascend or are not in Gyr, shapes that do not fit, masses that are no
+    logarithms, and parameters of a cosmology beyond `sky.cosmology_check.RANGES`.
     """
-    time, masses = _checked(time, log10_halo_mass_history, "log10_halo_mass_history")
+    today = _today(today, cosmology)
+    time, masses = _checked(time, log10_halo_mass_history, "log10_halo_mass_history", today)
     if np.nanmax(masses, initial=-np.inf, where=np.isfinite(masses)) > LARGEST_LOG10_MASS:
         raise InputError("log10_halo_mass_history: holds masses beyond 10^20 Msun; give logarithms to base 10")
-    today = float(age_today_64(cosmology or Cosmology())) if today is None else float(today)
     times = np.pad(time, (0, _padding(len(time))), mode="edge").astype(np.float32)
 
     def fit(block):
@@ -71,13 +74,13 @@ def fit_star_formation(
     mah_parameters      : (n, 5), growth of their halos, with the same today
     Other arguments and errors as of `fit_growth`.
     """
-    time, rate = _checked(time, star_formation_rate, "star_formation_rate")
+    today = _today(today, cosmology)
+    time, rate = _checked(time, star_formation_rate, "star_formation_rate", today)
     growth = np.asarray(mah_parameters, np.float32)
     if growth.shape != (len(rate), len(HaloGrowth._fields)):
         raise InputError(
             f"mah_parameters: has shape {growth.shape}; give the five numbers of each of {len(rate)} halos"
         )
-    today = float(age_today_64(cosmology or Cosmology())) if today is None else float(today)
     size = len(time) + _padding(len(time))
     grid = history_fit.stellar_grid(time, size)
 
@@ -100,11 +103,21 @@ def _stars_kernel() -> Callable:
     return jax.jit(history_fit.fit_star_formation)
 
 
-def _checked(time: np.ndarray, values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _today(today: float | None, cosmology: Cosmology | None) -> float:
+    """Cosmic time today [Gyr], as given or that of the cosmology; raises InputError for what none can be."""
+    found = float(age_today_64(checked_cosmology(cosmology or Cosmology(), "cosmology"))) if today is None else today
+    if not 0.0 < found < LONGEST_TIME:
+        raise InputError(f"today = {found:g}: the age of the universe in Gyr is wanted, such as 13.8")
+    return float(found)
+
+
+def _checked(time: np.ndarray, values: np.ndarray, name: str, today: float) -> tuple[np.ndarray, np.ndarray]:
     """Times (T,) and histories (n, T), or InputError."""
     time, values = np.asarray(time, np.float64), np.asarray(values)
     if time.ndim != 1 or not np.all(np.isfinite(time)) or np.any(np.diff(time) <= 0) or np.any(time <= 0):
         raise InputError("time: must be a row of ascending cosmic times [Gyr]; sort it and drop what is twice")
+    if len(time) and time[-1] > LONGEST_TIME:
+        raise InputError(f"time: ends at {time[-1]:g} Gyr, and today is at {today:.3g} Gyr; are these Myr, or years?")
     if values.ndim != 2 or values.shape[1] != len(time) or len(time) == 0:
         raise InputError(f"{name}: has shape {values.shape}; give one row for each halo, of {len(time)} times")
     if values.dtype.kind != "f":

@@ -17,6 +17,7 @@ from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
 from diffsky_factory.sky import regions
+from diffsky_factory.sky.cosmology_check import problem_of_parameters
 
 SCHEMA: Final = "diffsky-factory/recipe/1"
 
@@ -220,6 +221,14 @@ class Recipe(Record):
         if self.complete_above is not None and self.complete_to is None and self.satellites == "simulation":
             raise ValueError("complete_above: says from where on a simulation is complete; give complete_to as well")
         return self
+
+    @field_validator("cosmology")
+    @classmethod
+    def _of_a_universe(cls, value: str | dict[str, float] | None) -> str | dict[str, float] | None:
+        problem = problem_of_parameters(value) if isinstance(value, dict) else None
+        if problem:
+            raise ValueError(problem)
+        return value
 
     @field_validator("wavelengths")
     @classmethod
