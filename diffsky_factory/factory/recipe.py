@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 
 from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError, near, shown
+from diffsky_factory.core.listed import listed
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
@@ -151,6 +152,10 @@ class Tiling(Record):
         return self.block * self.blocks_per_shard
 
 
+LISTS: Final = ("columns", "bands", "lines", "add")
+DEFAULTS: Final = "defaults"
+"""In a list, what the list would be without it."""
+
 STORED_COLUMNS = (
     *("galaxy_id", "halo_id", "host_halo_id", "is_central"),
     *("ra", "dec", "redshift", "redshift_obs", "x", "y", "z", "vx", "vy", "vz"),
@@ -168,6 +173,8 @@ class Recipe(Record):
 
     redshift : range of a light cone, or the one redshift of a box; without it what the simulation is
     box_size : of a box of the synthetic universe [Mpc, comoving]
+    columns, bands, lines, add : lists, of which one name may stand by itself. The word `defaults` stands for what the
+        list would be without it: in a file the default, in a change of a recipe what the recipe has
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -242,10 +249,10 @@ class Recipe(Record):
     def _rivals_by_path(cls, value: Any) -> Any:
         return {name: _path(rival) for name, rival in value.items()} if isinstance(value, Mapping) else value
 
-    @field_validator("add", mode="before", json_schema_input_type=tuple[str, ...])
+    @field_validator("add", "lines", "columns", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
-    def _added_by_path(cls, value: Any) -> Any:
-        return tuple(map(_path, value)) if isinstance(value, list | tuple) else value
+    def _names(cls, value: Any) -> Any:
+        return tuple(map(_path, listed(value))) if isinstance(value, str | list | tuple) else value
 
     @field_validator("bands", mode="before", json_schema_input_type=str | tuple[str | Curve, ...])
     @classmethod
@@ -291,6 +298,7 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
 
     Raises InputError naming the source, the field and what is wrong with it.
     """
+    content: dict[str, Any]
     if isinstance(recipe, Recipe):
         content, source = recipe.model_dump(by_alias=True), f"recipe '{recipe.name}'"
     elif isinstance(recipe, Mapping):
@@ -302,7 +310,26 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
     unknown = sorted(set(changes) - set(Recipe.model_fields))
     if unknown:
         raise InputError(f"no field {unknown[0]!r} of a recipe; {near(unknown[0], Recipe.model_fields)}")
-    return checked(Recipe, {**content, **changes}, source)
+    content = _with_defaults(content, {name: Recipe.model_fields[name].default for name in LISTS})
+    return checked(Recipe, {**content, **_with_defaults(changes, content)}, source)
+
+
+def _with_defaults(fields: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields in whose lists the word "defaults" is replaced by what was there before, but for what stands beside it."""
+    found = {name: before[name] for name in LISTS} | dict(fields)
+    for name in LISTS:
+        given = _names_in(found[name])
+        places = [i for i, one in enumerate(given) if isinstance(one, str) and one == DEFAULTS]
+        if len(places) == 1:  # twice is an error of the record
+            known = band_list(before[name]) if name == "bands" else _names_in(before[name])
+            others = [one for one in known if not any(one is this or one == this for this in given)]
+            found[name] = (*given[: places[0]], *others, *given[places[0] + 1 :])
+    return found
+
+
+def _names_in(value: Any) -> tuple:
+    """Names one by one; none of what is no list."""
+    return listed(value) if isinstance(value, str | list | tuple) else ()
 
 
 def _absolute(name: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.recipe import Recipe, load_recipe, recipe_from_text
+from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, load_recipe, recipe_from_text
 from diffsky_factory.factory.records import json_schema
 from diffsky_factory.factory.runs.planning import plan_build
 from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
@@ -59,6 +59,24 @@ def test_sets_of_bands_are_written_out_and_names_stay_as_they_are():
     assert load_recipe("example", bands="euclid").bands == tuple(list_filters("euclid"))
     assert load_recipe("example", bands=["lsst"]).text == load_recipe("example", bands=list_filters("lsst")).text
     assert json.loads(load_recipe("example", bands=["lsst_r"]).text)["bands"] == ["lsst_r"]
+
+
+def test_a_list_adds_to_the_defaults():
+    """In a file to those of the record, in a change to those of the recipe; what stands beside them is not repeated."""
+    mine = {"simulation": "synthetic", "columns": ["defaults", "disk_ellipticity"], "bands": "euclid"}
+    recipe = load_recipe(mine)
+    assert recipe.columns == (*STORED_COLUMNS, "disk_ellipticity")
+    more = load_recipe(recipe, columns=["mag_mean", "defaults"], bands=["defaults", "lsst_r", CURVE], lines="Halpha")
+    assert more.columns == ("mag_mean", *recipe.columns)
+    assert band_names(more.bands) == (*list_filters("euclid"), "lsst_r", "box")
+    again = load_recipe(mine, columns=["defaults", "redshift"], lines=["defaults", "Hbeta"], add="defaults")
+    assert again.columns == (*(name for name in recipe.columns if name != "redshift"), "redshift")
+    assert (again.lines, again.add, more.lines) == (("Hbeta",), (), ("Halpha",))
+    assert load_recipe(recipe, columns="defaults", bands="defaults", lines="defaults") == recipe
+    assert recipe_from_text(more.text) == more
+    assert load_recipe({**mine, "bands": {"red": "lsst_r"}}, bands=["defaults"]).bands[0].name == "red"
+    with pytest.raises(InputError, match="'defaults' is given twice"):
+        load_recipe(mine, columns=["defaults", "defaults"])
 
 
 def test_curves_of_ones_own_are_part_of_the_recipe(tmp_path):
