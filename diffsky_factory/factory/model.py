@@ -11,6 +11,7 @@ from diffsky_factory.core.declared import Declared, declared_at
 from diffsky_factory.core.errors import InputError, did_you_mean, near
 from diffsky_factory.core.imports import is_path
 from diffsky_factory.core.listed import listed
+from diffsky_factory.core.parameters import problem_of_values
 from diffsky_factory.core.plan import writers_of
 from diffsky_factory.core.provider import Provider
 from diffsky_factory.core.stage import Stage
@@ -152,7 +153,15 @@ FIELDS = tuple(one.name for one in fields(Model) if one.init)
 
 
 def _by_key(constants: Sequence[Any] | Mapping[Key, Any], model: Iterable[Declared]) -> dict[Key, Any]:
-    """Constants by key; raises InputError for a key that is none of its value, or of a scope that no stage is under."""
+    """Constants by key.
+
+    Raises InputError for a key that is none of its value, or of a scope that no stage is under, and for a parameter
+    outside its bounds.
+    """
+    for value in constants.values() if isinstance(constants, Mapping) else constants:
+        problem = problem_of_values(value)
+        if problem:
+            raise InputError(f"constants, {type(value).__name__}: {problem}")
     if not isinstance(constants, Mapping):
         return {type(value): value for value in constants}
     scopes = sorted({one.scope for one in model} - {""})
