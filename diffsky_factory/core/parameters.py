@@ -75,7 +75,7 @@ def problem_of_values(p: Any) -> str | None:
         return None
     for name, within in bounds(kind).items():
         value, (low, high) = np.asarray(values[name]), within.among(values)
-        if value.dtype.kind not in "iuf":
+        if value.dtype.kind not in "iuf" or value.ndim:
             return f"{name} = {shown(values[name])} is no number"
         # a fit in 32 bits may end on a bound, and then lies beyond it by rounding
         off = np.abs(value - np.clip(value, low, high))

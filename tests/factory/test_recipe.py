@@ -4,9 +4,9 @@ import json
 from contextlib import suppress
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
@@ -18,6 +18,7 @@ from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
 from diffsky_factory.inputs.filters import band_names, list_filters
 from diffsky_factory.inputs.known import list_catalogs
 from tests.documents import DOCUMENTS, TEXTS, changed
+from tests.fuzz import few_and_many, holds
 
 EXAMPLE = read_yaml(entry_path("recipes", "example"))
 CONE = {"ra": 10.0, "dec": -5.0, "radius": 0.5}
@@ -238,27 +239,31 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("recipes") / "mine.yaml"
 
 
-def each_is_a_recipe_or_bad_input(file, text, document):
-    for written in (text, yaml.safe_dump(document)):
-        file.write_bytes(written.encode(errors="surrogatepass"))
+@few_and_many(30, 20_000)
+def test_anything_is_a_recipe_or_bad_input(file, examples):
+    def check(text, document):
+        for written in (text, yaml.safe_dump(document)):
+            file.write_bytes(written.encode(errors="surrogatepass"))
+            with suppress(InputError):
+                load_recipe(file)
+        if isinstance(document, dict):
+            with suppress(InputError):
+                load_recipe(document)
+
+    holds(examples, check, TEXTS, DOCUMENTS | RECIPES)
+
+
+@few_and_many(30, 20_000)
+def test_any_change_of_a_recipe_is_a_recipe_or_bad_input(examples):
+    """As keywords give it, of which some values are no YAML; a recipe comes back from its text."""
+
+    def check(field, value):
         with suppress(InputError):
-            load_recipe(file)
-    if isinstance(document, dict):
-        with suppress(InputError):
-            load_recipe(document)
+            recipe = load_recipe("example", **{field: value})
+            assert recipe_from_text(recipe.text) == recipe
 
-
-@settings(max_examples=30)
-@given(TEXTS, DOCUMENTS | RECIPES)
-def test_anything_is_a_recipe_or_bad_input(file, text, document):
-    each_is_a_recipe_or_bad_input(file, text, document)
-
-
-@pytest.mark.thorough
-@settings(max_examples=1000)
-@given(TEXTS, DOCUMENTS | RECIPES)
-def test_anything_at_all_is_a_recipe_or_bad_input(file, text, document):
-    each_is_a_recipe_or_bad_input(file, text, document)
+    values = DOCUMENTS | st.builds(np.array, st.lists(st.floats(), max_size=4)) | st.binary() | st.complex_numbers()
+    holds(examples, check, st.sampled_from(sorted(Recipe.model_fields)), values | st.tuples(DOCUMENTS, DOCUMENTS))
 
 
 def test_a_recipe_is_frozen():
