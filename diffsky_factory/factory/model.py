@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from diffsky_factory.core.constants import Key, held, kind_of, said
 from diffsky_factory.core.declared import Declared, declared_at
-from diffsky_factory.core.errors import InputError, did_you_mean, near
+from diffsky_factory.core.errors import InputError, did_you_mean, near, shown
 from diffsky_factory.core.imports import is_path
 from diffsky_factory.core.listed import listed
 from diffsky_factory.core.parameters import problem_of_values
@@ -32,6 +34,7 @@ from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
 from diffsky_factory.sky.cosmology import Cosmology
 
 DEFAULT_CALIBRATION = "c260710"
+SEEDS = range(2**31)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,7 +62,7 @@ class Model:
 
     calibration: str | Path | Calibration = DEFAULT_CALIBRATION
     replace: Mapping[str, str | Stage] | None = None
-    add: Sequence[str | Declared] = ()
+    add: str | Sequence[str | Declared] = ()
     constants: Sequence[Any] | Mapping[Key, Any] = ()
     templates: str = "bc03_miles_kroupa"
     igm: str = DEFAULT_IGM
@@ -75,8 +78,9 @@ class Model:
     own: dict[Key, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         given = self.calibration
-        added = [declared_at(one) if isinstance(one, str) and is_path(one) else one for one in self.add]
+        added = [declared_at(one) if isinstance(one, str) and is_path(one) else one for one in listed(self.add)]
         found = {
             "calibrated": given if isinstance(given, Calibration) else load_calibration(given),
             "add": tuple(added),
@@ -92,6 +96,22 @@ class Model:
         spectrum_wavelengths(self.templates, self.wavelengths)
         writers_of(self.providers)
         object.__setattr__(self, "own", _by_key(self.constants, (*self.stages(), *self.providers)))
+
+    def _check_kinds(self) -> None:
+        """Raise InputError for a field of another kind."""
+        pair = self.wavelengths
+        for name, wanted, fits in (
+            ("calibration", "a name, a path or a Calibration", isinstance(self.calibration, str | Path | Calibration)),
+            ("replace", "names of stages and of their rivals", isinstance(self.replace, Mapping | None)),
+            ("add", "a list of stages", isinstance(self.add, str | Sequence)),
+            ("constants", "a list of parameters", isinstance(self.constants, Mapping | Sequence)),
+            ("templates", "a name", isinstance(self.templates, str | Path)),
+            ("lines", "a list of names", isinstance(self.lines, str | Sequence)),
+            ("wavelengths", "a pair, low and high [Angstrom]", pair is None or np.shape(pair) == (2,)),
+            ("seed", "an integer from 0 to 2^31 - 1", isinstance(self.seed, int | np.integer) and self.seed in SEEDS),
+        ):
+            if not fits:
+                raise InputError(f"{name}: {wanted} is wanted, not {shown(getattr(self, name))}")
 
     def but(self, **changes: Any) -> "Model":
         """The same model with some fields replaced; raises InputError for an unknown field, listing near matches."""

@@ -14,7 +14,7 @@ from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError, near, shown
 from diffsky_factory.core.listed import listed
 from diffsky_factory.core.user_files import user_path
-from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
+from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, SEEDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
 from diffsky_factory.sky import regions
@@ -45,9 +45,10 @@ def _quantity(unit: units.UnitBase, what: str):
 
 
 NUMBER_OR_TEXT = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
-Angle = Annotated[float, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
-Length = Annotated[float, _quantity(units.Mpc, "length"), NUMBER_OR_TEXT]
-Mass = Annotated[float, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Angle = Annotated[Finite, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
+Length = Annotated[Finite, _quantity(units.Mpc, "length"), NUMBER_OR_TEXT]
+Mass = Annotated[Finite, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
 
 
 def _path(given: Any) -> Any:
@@ -201,8 +202,8 @@ class Recipe(Record):
     wavelengths: tuple[float, float] | None = None
     columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
-    seed: int = Field(default=Model.seed, ge=0, lt=2**31)
-    halo_seed: int | None = Field(default=None, ge=0, lt=2**31)
+    seed: int = Field(default=Model.seed, ge=SEEDS.start, lt=SEEDS.stop)
+    halo_seed: int | None = Field(default=None, ge=SEEDS.start, lt=SEEDS.stop)
 
     @field_validator("redshift", mode="before", json_schema_input_type=float | tuple[float, float] | None)
     @classmethod

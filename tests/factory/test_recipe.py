@@ -126,6 +126,10 @@ def test_the_vertices_of_a_polygon_may_have_units():
     [
         ({"region": {"cone": {**CONE, "radius": "2 Mpc"}}}, ["region.cone.radius", "'2 Mpc'", "angle", "1 deg"]),
         ({"region": {"cone": {**CONE, "radius": "2 dge"}}}, ["region.cone.radius", "'2 dge'"]),
+        ({"halo_mass_min": float("inf")}, ["halo_mass_min", "a finite number (got inf)"]),
+        ({"complete_to": "inf"}, ["complete_to", "a finite number (got inf)"]),
+        ({"box_size": "inf Mpc"}, ["box_size", "a finite number (got inf)"]),
+        ({"region": {"box": {"x": [float("nan"), 2.0]}}}, ["region.box.x.0", "a finite number (got nan)"]),
         ({"region": {"cone": {**CONE, "radius": -1}}}, ["region.cone.radius", "greater than 0"]),
         ({"region": {"cone": {**CONE, "dec": 91}}}, ["region.cone.dec", "90"]),
         ({"region": {"cone": {**CONE, "radius": [1, 2]}}}, ["region.cone.radius", "[1, 2]"]),
