@@ -78,6 +78,23 @@ def _columns(users: tuple[Path, ...], at: tuple[State, ...]) -> dict[str, Column
     return read_schemas(Column, [*sorted(resource("schemas", "columns").glob("*.yaml")), *users])
 
 
+def called_here(name: str) -> str:
+    """End of a message about a name that is no column: what other software calls so, or nothing."""
+    alias, schema = split(name)[1], columns()
+    if alias in schema:
+        return ""
+    meant = [(peer, one.name) for one in schema.values() for peer, called in one.aliases.items() if called == alias]
+    if not meant:
+        return ""
+    peers, names = (" and ".join(dict.fromkeys(words)) for words in zip(*meant))
+    return f"; '{alias}' of {peers} is called '{names}' here"
+
+
+def near_column(name: str, names: Iterable[str]) -> str:
+    """End of a message about a name that is no column: which one is meant, or near matches among the names, if any."""
+    return called_here(name) or did_you_mean(name, names)
+
+
 def column(name: str) -> Column:
     """The column of this name; under a scope, that of its last word, called by the whole of its name.
 
@@ -85,7 +102,7 @@ def column(name: str) -> Column:
     """
     schema, (scope, last) = columns(), split(name)
     if last not in schema:
-        raise KeyError(f"no column '{last}' in schemas/columns{did_you_mean(last, schema)}")
+        raise KeyError(f"no column '{last}' in schemas/columns{near_column(last, schema)}")
     return schema[last].model_copy(update={"name": name}) if scope else schema[last]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NoReturn
 
-from diffsky_factory.core.columns import columns
+from diffsky_factory.core.columns import columns, near_column
 from diffsky_factory.core.errors import InputError, did_you_mean
 from diffsky_factory.core.expression_terms import (
     ARITHMETIC,
@@ -92,7 +92,7 @@ class _Reader:
     def _column(self, node: ast.Name, labels: tuple[ast.expr, ...]) -> Variable:
         name = self._word(node).text
         if name not in self.axes_of:
-            hint = did_you_mean(name, [*self.axes_of, *FUNCTIONS])
+            hint = near_column(name, [*self.axes_of, *FUNCTIONS])
             self._wrong(node, f"no column '{name}'{hint or '; there are ' + _some(self.axes_of)}")
         axes = tuple(self.axes_of[name])
         if len(labels) != len(axes):

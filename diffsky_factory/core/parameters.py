@@ -7,9 +7,15 @@ with k = 0.1 and mid = (lo + hi) / 2. A bound that is another parameter (`below`
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_type_hints
 
+import jax
+import numpy as np
+
+from diffsky_factory.core.errors import shown
 from diffsky_factory.core.smooth import inverse_sigmoid, sigmoid
 
 STEEPNESS = 0.1  # per unbounded unit; Hearin et al. 2021, as every published calibration uses it
+
+ROUNDING = 2.0**-23  # relative, of float32
 
 
 class Within(NamedTuple):
@@ -49,11 +55,37 @@ def bounds(kind: type[NamedTuple]) -> dict[str, Within]:
     hints = get_type_hints(kind, include_extras=True)
     by_name = {}
     for name in kind._fields:
-        within = [item for item in getattr(hints[name], "__metadata__", ()) if isinstance(item, Within)]
+        within = _within(hints[name])
         if len(within) != 1:
             raise TypeError(f"{kind.__name__}.{name} has no bounds: annotate it with Within(lo, hi)")
         by_name[name] = within[0]
     return by_name
+
+
+def problem_of_values(p: Any) -> str | None:
+    """Which value of a parameter tuple lies outside its bounds, beyond rounding, or is no number; None where none does.
+
+    Nothing is said of values that JAX traces, and of classes of one's own without bounds.
+    """
+    kind = type(p)
+    if not (is_named_tuple(kind) and any(_within(hint) for hint in kind.__annotations__.values())):
+        return None
+    values = p._asdict()
+    if any(isinstance(value, jax.core.Tracer) for value in values.values()):
+        return None
+    for name, within in bounds(kind).items():
+        value, (low, high) = np.asarray(values[name]), within.among(values)
+        if value.dtype.kind not in "iuf" or value.ndim:
+            return f"{name} = {shown(values[name])} is no number"
+        # a fit in 32 bits may end on a bound, and then lies beyond it by rounding
+        off = np.abs(value - np.clip(value, low, high))
+        if not np.all(off <= ROUNDING * np.maximum(np.abs(low), np.abs(high))):
+            return f"{name} = {shown(values[name])} lies outside its bounds ({low}, {high})"
+    return None
+
+
+def _within(hint: Any) -> list[Within]:
+    return [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Within)]
 
 
 def to_unbounded(p: Any) -> Any:

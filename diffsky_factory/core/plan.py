@@ -17,6 +17,15 @@ class PlanError(InputError):
     """A column nobody writes, a column two stages write, or a circle."""
 
 
+class NoWriterError(PlanError):
+    """A column that is neither given nor written by a stage."""
+
+    def __init__(self, column: str, reader: str, columns: set[str]):
+        self.column, self.reader = column, reader
+        hint = did_you_mean(column, columns)
+        super().__init__(f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}")
+
+
 @dataclass(frozen=True)
 class Plan:
     """An ordered choice of stages that leads from given columns to wanted ones."""
@@ -88,7 +97,7 @@ def _ordered(stages: tuple[Stage, ...], given: frozenset[str], wanted: tuple[str
         if column in given:
             return
         if column not in writers:
-            raise PlanError(_no_writer(column, reader, {*writers, *given}))
+            raise NoWriterError(column, reader, {*writers, *given})
         stage = writers[column]
         if stage in order:
             return
@@ -116,8 +125,3 @@ def writers_of(declared: Iterable[AnyDeclared]) -> dict[str, AnyDeclared]:
                 )
             writers[column] = one
     return writers
-
-
-def _no_writer(column: str, reader: str, columns: set[str]) -> str:
-    hint = did_you_mean(column, columns)
-    return f"no column '{column}', wanted by {reader}: it is neither given nor written by a stage{hint}"

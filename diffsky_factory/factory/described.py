@@ -23,6 +23,7 @@ def columns() -> pd.DataFrame:
         type, axes : of the array; axes besides the rows, separated by commas
         lo, hi     : range of its values, in its unit
         meaning    : in words
+        elsewhere  : what other software calls it; errors tell the name here
         writer     : stage or provider that computes it; "" where it comes with the halos
     Raises InputError, naming the file, for a schema of one's own that cannot be read.
     """
@@ -36,6 +37,7 @@ def columns() -> pd.DataFrame:
             "lo": column.range[0],
             "hi": column.range[1],
             "meaning": " ".join([column.description, column.convention]).strip(),
+            "elsewhere": ", ".join(f"{alias} ({peer})" for peer, alias in column.aliases.items()),
             "writer": writers.get(name, ""),
         }
         for name, column in schema.columns().items()
@@ -67,7 +69,7 @@ def bands() -> pd.DataFrame:
 
 
 def lines(templates: str = Model.templates) -> pd.DataFrame:
-    """The emission lines of templates, one a row; recipes take either of their names.
+    """The emission lines of templates, one a row; recipes take either of their names, which is then the line's label.
 
     Columns of the table
         name, alias : as the templates name it, and its common name, "" where it has none
@@ -93,7 +95,8 @@ def described(name: str) -> str:
         if name in [row.get(field) for field in _NAMES]
     ]
     if not found:
-        raise InputError(f"no entry or word {name!r}; {near(name, sorted(known - {''}))}")
+        hint = schema.called_here(name).removeprefix("; ") or near(name, sorted(known - {""}))
+        raise InputError(f"no entry or word {name!r}; {hint}")
     return "\n\n".join(found)
 
 

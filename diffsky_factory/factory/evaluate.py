@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from diffsky_factory.core.columns import row_numbers
+from diffsky_factory.core.columns import called_here, row_numbers
 from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.listed import listed
 from diffsky_factory.core.machine import cores
-from diffsky_factory.core.plan import Plan, plan
+from diffsky_factory.core.plan import NoWriterError, Plan, PlanError, plan
 from diffsky_factory.core.provider import needed, providable, provided
 from diffsky_factory.core.scopes import split
 from diffsky_factory.factory.given import given_column
@@ -20,12 +21,13 @@ from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
 from diffsky_factory.factory.tables import of_light
 from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.cosmology_check import checked_cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain
 
 
 def evaluate(
     columns: Mapping[str, Any] | xr.Dataset,
-    wanted: Sequence[str],
+    wanted: str | Sequence[str],
     model: Model | None = None,
     *,
     draws: Mapping[str, np.ndarray] | None = None,
@@ -45,7 +47,7 @@ def evaluate(
               host is not among them is alone. `sum_over_chunks` brings the groups of a cut.
               `galaxy_id` keys the draws (default: halo_id, else the row number), `cosmic_time` follows from `redshift`.
               A given column is used as it is, where a stage would have written it.
-    wanted  : names of columns of the schema
+    wanted  : name of a column of the schema, or names
     model   : how galaxies follow from halos (default: `Model()`)
     draws   : random numbers by stream name, such as "dust.draw_av", in place of the drawn ones
     changes : fields of the model that are others: bands=["lsst_r"], calibration="cs261020", lines, wavelengths, seed,
@@ -85,16 +87,16 @@ class Requested(NamedTuple):
 
 def requested(
     columns: Mapping[str, Any] | xr.Dataset,
-    wanted: Sequence[str],
+    wanted: str | Sequence[str],
     model: Model,
     draws: Mapping[str, np.ndarray] | None = None,
     cosmology: Cosmology | None = None,
 ) -> Requested:
     """The request of `evaluate`, with its arguments, checked before anything is computed."""
-    cosmology = cosmology or Cosmology()
+    wanted, cosmology = listed(wanted), checked_cosmology(cosmology or Cosmology(), "cosmology")
     columns = _completed(columns)
     providers = providable(model.providers, columns)
-    order = plan(model.stages(), {*columns, *(name for one in providers for name in one.writes)}, wanted)
+    order = _order(model, {*columns, *(name for one in providers for name in one.writes)}, wanted)
     first = needed(providers, columns, order.reads)
     keys = {*order.constants, *(key for one in first for key in one.constants.values())}
     model.check(keys, ", ".join(wanted))
@@ -105,6 +107,23 @@ def requested(
     columns = provided(providers, known, columns, order.reads)
     _check_draws(draws or {}, order.draws, len(columns["host_row"]))
     return Requested(order, known, columns)
+
+
+def _order(model: Model, known: set[str], wanted: Sequence[str]) -> Plan:
+    """The stages in order; what is missing is named as it is to be given, which may be what a column follows from."""
+    try:
+        return plan(model.stages(), known, wanted)
+    except NoWriterError as error:
+        wanted_by = f"'{error.column}', wanted by {error.reader}"
+        hints = map(called_here, (error.column, *sorted(known)))
+        foreign = next((hint for hint in hints if f"'{error.column}'" in hint), "")
+        if foreign:
+            raise PlanError(f"no column {wanted_by}{foreign}") from error
+        first = next((one for one in model.providers if error.column in one.writes), None)
+        if first is None:
+            raise
+        missing = " and ".join(f"'{name}'" for name in first.reads if name not in known)
+        raise PlanError(f"no column {missing}: give it; {wanted_by}, follows from it") from error
 
 
 def _completed(given: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:

@@ -15,9 +15,11 @@ from diffsky_factory.physics.halos import growth_fit
 from diffsky_factory.physics.halos.growth import HaloGrowth
 from diffsky_factory.physics.stars import history_fit
 from diffsky_factory.sky.cosmology import Cosmology, age_today_64
+from diffsky_factory.sky.cosmology_check import checked_cosmology
 
 GROWTH_BLOCK, STARS_BLOCK = 1024, 256  # histories at once; chosen: what is worked on stays in a core's cache
 TIMES = 16  # times are padded to a multiple of it, so that few shapes are compiled; chosen
+LONGEST_TIME = 100.0  # Gyr, beyond which today was in other units; chosen
 LARGEST_LOG10_MASS = 20.0  # dex(Msun), above which masses were meant; chosen
 FEWEST_GOOD_POINTS = 5  # of a fit that a mock relies on; as diffsky's light cones have it
 GOOD = (growth_fit.FitQuality.FITTED, growth_fit.FitQuality.SHORT)  # of a fit that a mock relies on
@@ -43,11 +45,10 @@ def fit_growth(
     today   : Gyr, to which the growth refers; that of the cosmology, where it is not given
     lowest  : dex(Msun), at and below which masses do not take part
     at_once : blocks computed side by side, default one per core
-    Raises InputError for times that do not ascend or are beyond the age of the universe, shapes that do not fit, and
-    masses that are no logarithms.
+    Raises InputError for times that do not ascend or are beyond the age of the universe, shapes that do not fit, masses
+    that are no logarithms, and parameters of a cosmology beyond `sky.cosmology_check.RANGES`.
     """
-    age = float(age_today_64(cosmology or Cosmology()))
-    today = age if today is None else float(today)
+    age, today = _age_and_today(cosmology, today)
     time, masses = _checked(time, log10_halo_mass_history, "log10_halo_mass_history", max(age, today))
     if np.nanmax(masses, initial=-np.inf, where=np.isfinite(masses)) > LARGEST_LOG10_MASS:
         raise InputError("log10_halo_mass_history: holds masses beyond 10^20 Msun; give logarithms to base 10")
@@ -78,8 +79,7 @@ def fit_star_formation(
     mah_parameters      : (n, 5), growth of their halos, with the same today
     Other arguments and errors as of `fit_growth`.
     """
-    age = float(age_today_64(cosmology or Cosmology()))
-    today = age if today is None else float(today)
+    age, today = _age_and_today(cosmology, today)
     time, rate = _checked(time, star_formation_rate, "star_formation_rate", max(age, today))
     growth = np.asarray(mah_parameters, np.float32)
     if growth.shape != (len(rate), len(HaloGrowth._fields)):
@@ -106,6 +106,15 @@ def _growth_kernel() -> Callable:
 def _stars_kernel() -> Callable:
     keep_compiled_kernels()
     return jax.jit(history_fit.fit_star_formation)
+
+
+def _age_and_today(cosmology: Cosmology | None, today: float | None) -> tuple[float, float]:
+    """Age of the universe, and cosmic time today as given [Gyr]; raises InputError for what neither can be."""
+    age = float(age_today_64(checked_cosmology(cosmology or Cosmology(), "cosmology")))
+    found = age if today is None else float(today)
+    if not 0.0 < found < LONGEST_TIME:
+        raise InputError(f"today = {found:g}: the age of the universe in Gyr is wanted, such as 13.8")
+    return age, found
 
 
 def _checked(time: np.ndarray, values: np.ndarray, name: str, age: float) -> tuple[np.ndarray, np.ndarray]:

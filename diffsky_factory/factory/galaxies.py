@@ -76,7 +76,7 @@ class Galaxies:
 
 def differentiable(
     columns: Mapping[str, Any] | xr.Dataset,
-    wanted: Sequence[str],
+    wanted: str | Sequence[str],
     model: Model | None = None,
     *,
     draws: Mapping[str, np.ndarray] | None = None,

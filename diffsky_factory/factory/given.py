@@ -70,7 +70,7 @@ def _of_type(name: str, values: np.ndarray, known: Column) -> np.ndarray:
 def _in_range(name: str, values: np.ndarray, known: Column) -> np.ndarray:
     if known.dtype == "bool" or known.row_number:  # rows are checked against the rows there are
         return values
-    low, high = known.range
+    low, high = map(np.float64, known.range) if values.dtype.kind == "f" else known.range  # short floats end before it
     outside = (values < low) | (values > high)
     remedy = f"in '{known.unit}'" if known.unit else "a pure number"
     if known.name.startswith("log10_") and np.any(outside) and np.all(values[outside] > high):

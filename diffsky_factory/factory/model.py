@@ -6,15 +6,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from diffsky_factory.core.constants import Key, held, kind_of, said
 from diffsky_factory.core.declared import Declared, declared_at
-from diffsky_factory.core.errors import InputError, did_you_mean, near
+from diffsky_factory.core.errors import InputError, did_you_mean, near, shown
 from diffsky_factory.core.imports import is_path
+from diffsky_factory.core.listed import listed
+from diffsky_factory.core.parameters import problem_of_values
 from diffsky_factory.core.plan import writers_of
 from diffsky_factory.core.provider import Provider
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.providers import PROVIDERS
-from diffsky_factory.factory.tables import DEFAULT_IGM, line_names, spectrum_wavelengths, tables
+from diffsky_factory.factory.tables import DEFAULT_IGM, line_labels, spectrum_wavelengths, tables
 from diffsky_factory.inputs.calibrations import Calibration, load_calibration
 from diffsky_factory.inputs.filters import Bands, band_names, load_filters
 from diffsky_factory.inputs.halo_growth import halo_growth_parameters
@@ -30,6 +34,7 @@ from diffsky_factory.physics.stars.mass_loss import SurvivingMassTable
 from diffsky_factory.sky.cosmology import Cosmology
 
 DEFAULT_CALIBRATION = "c260710"
+SEEDS = range(2**31)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,7 +52,8 @@ class Model:
     igm         : absorption between galaxies, as in `inputs.igm`; "none" for none
     bands       : for columns with a band axis: names of filters, such as "lsst_r", of sets, such as "lsst", and curves
                   of one's own, such as {"mine": (wavelength, transmission)}; all of `inputs.filters.band_list`
-    lines       : names of emission lines, such as "Halpha", or ("all",), for columns with a line axis
+    lines       : names of emission lines, such as "Halpha", or "all", for columns with a line axis, whose labels they
+                  are; `described.lines` has them
     wavelengths : range [Angstrom] of columns with a wavelength axis, which are at the points of the templates in it
                   (`factory.tables.spectrum_wavelengths`); all of them without a range
     seed        : of the random numbers
@@ -56,12 +62,12 @@ class Model:
 
     calibration: str | Path | Calibration = DEFAULT_CALIBRATION
     replace: Mapping[str, str | Stage] | None = None
-    add: Sequence[str | Declared] = ()
+    add: str | Sequence[str | Declared] = ()
     constants: Sequence[Any] | Mapping[Key, Any] = ()
     templates: str = "bc03_miles_kroupa"
     igm: str = DEFAULT_IGM
     bands: Bands = ()
-    lines: Sequence[str] = ()
+    lines: str | Sequence[str] = ()
     wavelengths: tuple[float, float] | None = None
     seed: int = 0
 
@@ -72,14 +78,16 @@ class Model:
     own: dict[Key, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         given = self.calibration
-        added = [declared_at(one) if isinstance(one, str) and is_path(one) else one for one in self.add]
+        added = [declared_at(one) if isinstance(one, str) and is_path(one) else one for one in listed(self.add)]
         found = {
             "calibrated": given if isinstance(given, Calibration) else load_calibration(given),
             "add": tuple(added),
             "providers": (*PROVIDERS, *(one for one in added if isinstance(one, Provider))),
             "band_names": band_names(self.bands),
-            "line_names": line_names(self.templates, self.lines),
+            "lines": listed(self.lines),
+            "line_names": line_labels(self.templates, self.lines),
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -88,6 +96,22 @@ class Model:
         spectrum_wavelengths(self.templates, self.wavelengths)
         writers_of(self.providers)
         object.__setattr__(self, "own", _by_key(self.constants, (*self.stages(), *self.providers)))
+
+    def _check_kinds(self) -> None:
+        """Raise InputError for a field of another kind."""
+        pair = self.wavelengths
+        for name, wanted, fits in (
+            ("calibration", "a name, a path or a Calibration", isinstance(self.calibration, str | Path | Calibration)),
+            ("replace", "names of stages and of their rivals", isinstance(self.replace, Mapping | None)),
+            ("add", "a list of stages", isinstance(self.add, str | Sequence)),
+            ("constants", "a list of parameters", isinstance(self.constants, Mapping | Sequence)),
+            ("templates", "a name", isinstance(self.templates, str | Path)),
+            ("lines", "a list of names", isinstance(self.lines, str | Sequence)),
+            ("wavelengths", "a pair, low and high [Angstrom]", pair is None or np.shape(pair) == (2,)),
+            ("seed", "an integer from 0 to 2^31 - 1", isinstance(self.seed, int | np.integer) and self.seed in SEEDS),
+        ):
+            if not fits:
+                raise InputError(f"{name}: {wanted} is wanted, not {shown(getattr(self, name))}")
 
     def but(self, **changes: Any) -> "Model":
         """The same model with some fields replaced; raises InputError for an unknown field, listing near matches."""
@@ -149,7 +173,15 @@ FIELDS = tuple(one.name for one in fields(Model) if one.init)
 
 
 def _by_key(constants: Sequence[Any] | Mapping[Key, Any], model: Iterable[Declared]) -> dict[Key, Any]:
-    """Constants by key; raises InputError for a key that is none of its value, or of a scope that no stage is under."""
+    """Constants by key.
+
+    Raises InputError for a key that is none of its value, or of a scope that no stage is under, and for a parameter
+    outside its bounds.
+    """
+    for value in constants.values() if isinstance(constants, Mapping) else constants:
+        problem = problem_of_values(value)
+        if problem:
+            raise InputError(f"constants, {type(value).__name__}: {problem}")
     if not isinstance(constants, Mapping):
         return {type(value): value for value in constants}
     scopes = sorted({one.scope for one in model} - {""})

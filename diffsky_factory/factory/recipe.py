@@ -12,11 +12,13 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 
 from diffsky_factory.core.declared import Declared
 from diffsky_factory.core.errors import InputError, near, shown
+from diffsky_factory.core.listed import listed
 from diffsky_factory.core.user_files import user_path
-from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, Model
+from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, SEEDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
 from diffsky_factory.sky import regions
+from diffsky_factory.sky.cosmology_check import problem_of_parameters
 
 SCHEMA: Final = "diffsky-factory/recipe/1"
 
@@ -43,9 +45,10 @@ def _quantity(unit: units.UnitBase, what: str):
 
 
 NUMBER_OR_TEXT = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
-Angle = Annotated[float, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
-Length = Annotated[float, _quantity(units.Mpc, "length"), NUMBER_OR_TEXT]
-Mass = Annotated[float, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Angle = Annotated[Finite, _quantity(units.deg, "angle"), NUMBER_OR_TEXT]
+Length = Annotated[Finite, _quantity(units.Mpc, "length"), NUMBER_OR_TEXT]
+Mass = Annotated[Finite, Field(gt=0.0), _quantity(units.solMass, "mass"), NUMBER_OR_TEXT]
 
 
 def _path(given: Any) -> Any:
@@ -151,6 +154,10 @@ class Tiling(Record):
         return self.block * self.blocks_per_shard
 
 
+LISTS: Final = ("columns", "bands", "lines", "add")
+DEFAULTS: Final = "defaults"
+"""In a list, what the list would be without it."""
+
 STORED_COLUMNS = (
     *("galaxy_id", "halo_id", "host_halo_id", "is_central"),
     *("ra", "dec", "redshift", "redshift_obs", "x", "y", "z", "vx", "vy", "vz"),
@@ -168,6 +175,8 @@ class Recipe(Record):
 
     redshift : range of a light cone, or the one redshift of a box; without it, that of the simulation
     box_size : of a box of the synthetic universe [Mpc, comoving]
+    columns, bands, lines, add : lists, of which one name may stand by itself. The word `defaults` stands for what the
+        list would be without it: in a file the default, in a change of a recipe what the recipe has
     All fields are explained in docs/how-to/build-a-mock.md.
     """
 
@@ -195,8 +204,8 @@ class Recipe(Record):
     wavelengths: tuple[float, float] | None = None
     columns: tuple[str, ...] = STORED_COLUMNS
     tiles: Tiling = Tiling()
-    seed: int = Field(default=Model.seed, ge=0, lt=2**31)
-    halo_seed: int | None = Field(default=None, ge=0, lt=2**31)
+    seed: int = Field(default=Model.seed, ge=SEEDS.start, lt=SEEDS.stop)
+    halo_seed: int | None = Field(default=None, ge=SEEDS.start, lt=SEEDS.stop)
 
     @field_validator("redshift", mode="before", json_schema_input_type=float | tuple[float, float] | None)
     @classmethod
@@ -223,6 +232,14 @@ class Recipe(Record):
             raise ValueError("complete_above: says from where on a simulation is complete; give complete_to as well")
         return self
 
+    @field_validator("cosmology")
+    @classmethod
+    def _of_a_universe(cls, value: str | dict[str, float] | None) -> str | dict[str, float] | None:
+        problem = problem_of_parameters(value) if isinstance(value, dict) else None
+        if problem:
+            raise ValueError(problem)
+        return value
+
     @field_validator("wavelengths")
     @classmethod
     def _wavelength_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -235,10 +252,10 @@ class Recipe(Record):
     def _rivals_by_path(cls, value: Any) -> Any:
         return {name: _path(rival) for name, rival in value.items()} if isinstance(value, Mapping) else value
 
-    @field_validator("add", mode="before", json_schema_input_type=tuple[str, ...])
+    @field_validator("add", "lines", "columns", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
-    def _added_by_path(cls, value: Any) -> Any:
-        return tuple(map(_path, value)) if isinstance(value, list | tuple) else value
+    def _names(cls, value: Any) -> Any:
+        return tuple(map(_path, listed(value))) if isinstance(value, str | list | tuple) else value
 
     @field_validator("bands", mode="before", json_schema_input_type=str | tuple[str | Curve, ...])
     @classmethod
@@ -291,6 +308,7 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
 
     Raises InputError naming the source, the field and what is wrong with it.
     """
+    content: dict[str, Any]
     if isinstance(recipe, Recipe):
         content, source = recipe.model_dump(by_alias=True), f"recipe '{recipe.name}'"
     elif isinstance(recipe, Mapping):
@@ -302,7 +320,26 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes:
     unknown = sorted(set(changes) - set(Recipe.model_fields))
     if unknown:
         raise InputError(f"no field {unknown[0]!r} of a recipe; {near(unknown[0], Recipe.model_fields)}")
-    return checked(Recipe, {**content, **changes}, source)
+    content = _with_defaults(content, {name: Recipe.model_fields[name].default for name in LISTS})
+    return checked(Recipe, {**content, **_with_defaults(changes, content)}, source)
+
+
+def _with_defaults(fields: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields in whose lists the word "defaults" is replaced by what was there before, but for what stands beside it."""
+    found = {name: before[name] for name in LISTS} | dict(fields)
+    for name in LISTS:
+        given = _names_in(found[name])
+        places = [i for i, one in enumerate(given) if isinstance(one, str) and one == DEFAULTS]
+        if len(places) == 1:  # twice is an error of the record
+            known = band_list(before[name]) if name == "bands" else _names_in(before[name])
+            others = [one for one in known if not any(one is this or one == this for this in given)]
+            found[name] = (*given[: places[0]], *others, *given[places[0] + 1 :])
+    return found
+
+
+def _names_in(value: Any) -> tuple:
+    """Names one by one; none of what is no list."""
+    return listed(value) if isinstance(value, str | list | tuple) else ()
 
 
 def _absolute(name: str) -> str:

@@ -11,6 +11,7 @@ from diffsky_factory.core.cache import kept_arrays
 from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.files_read import kept_while_unchanged
+from diffsky_factory.core.listed import listed
 from diffsky_factory.core.types import vector
 from diffsky_factory.inputs import band_tables
 from diffsky_factory.inputs import igm as igm_models
@@ -31,6 +32,7 @@ from diffsky_factory.sky.cosmology import Cosmology, age_today_64
 
 DEFAULT_IGM = "inoue_2014"
 N_TIMES = 100  # as the published calibrations assume; Hearin et al. 2023, MNRAS 521, 1741
+ALL_LINES = "all"  # in place of names
 FIRST_TIME = 0.01  # Gyr
 FIRST_REDSHIFT = 1e-3  # chosen: 4 Mpc; nearer, bands are those of this redshift, and the dimming is exact
 # of the redshift nodes in ln(1 + z): spectra within 0.001 mag in 99 %, with emission lines within 0.02 mag in 99 %;
@@ -115,19 +117,31 @@ def _absorption(igm: str) -> list:
     return [igm] if igm == igm_models.NONE else [igm, entry_path("igm", igm)]
 
 
-def line_names(templates: str, lines: Sequence[str]) -> tuple[str, ...]:
-    """Names of emission lines as the templates have them; ("all",) for all, and common names such as "Halpha".
+def line_names(templates: str, lines: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of emission lines as the templates have them; "all" for all, and common names such as "Halpha".
 
-    Raises InputError for an unknown line, listing near matches.
+    Raises InputError for an unknown line, listing near matches, and for one that is given twice.
     """
     ssp = load_templates(templates)
     known = {**ssp.line_aliases, **{name: name for name in ssp.line_name}}
-    if tuple(lines) == ("all",):
+    if listed(lines) == (ALL_LINES,):
         return ssp.line_name
-    for name in lines:
+    asked: dict[str, str] = {}
+    for name in listed(lines):
         if name not in known:
             raise InputError(f"lines: templates '{templates}' have no line {name!r}; {near(name, known)}")
-    return tuple(known[name] for name in lines)
+        if known[name] in asked:
+            same = asked[known[name]]
+            twice = f"{name!r} is given twice" if name == same else f"{same!r} and {name!r} are one line"
+            raise InputError(f"lines: {twice}; leave one of them out")
+        asked[known[name]] = name
+    return tuple(asked)
+
+
+def line_labels(templates: str, lines: str | Sequence[str]) -> tuple[str, ...]:
+    """Labels of the line axis: lines by the names that they are asked for; errors as in `line_names`."""
+    names = line_names(templates, lines)
+    return names if listed(lines) == (ALL_LINES,) else listed(lines)
 
 
 @kept_while_unchanged(4)

@@ -13,13 +13,12 @@ from pydantic import BeforeValidator, Field
 
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError, near
-from diffsky_factory.core.parameters import Within, bounds
+from diffsky_factory.core.parameters import bounds, problem_of_values
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.physics import INGREDIENTS, parameter_class, parameter_names
 
 SCHEMA = "diffsky-factory/calibration/1"
-ROUNDING = 2.0**-23  # relative, of float32
 
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -41,7 +40,10 @@ class CalibrationEntry(Record):
 
 @dataclass(frozen=True)
 class Calibration:
-    """Values of some ingredients' parameters, by the published name of the group, and where they come from."""
+    """Values of some ingredients' parameters, by the published name of the group, and where they come from.
+
+    Raises InputError, naming the parameter, its value and its bounds, for one that lies outside them.
+    """
 
     name: str
     parameters: Mapping[str, Any]
@@ -50,6 +52,12 @@ class Calibration:
     notes: str = ""
     kind: str = "galaxies"
     retrieved: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for group, values in self.parameters.items():
+            problem = problem_of_values(values)
+            if problem:
+                raise InputError(f"calibration '{self.name}', {group}: {problem}")
 
     def flat(self) -> dict[str, float]:
         """All values by parameter name, in the published flat order."""
@@ -139,14 +147,10 @@ def _group(file: Path, group: str, values: Mapping[str, Any]) -> Any:
     missing = [name for name in names if name not in values]
     if missing:
         raise InputError(f"{file}, {group}: no value of {', '.join(missing)}")
-    return kind(**{name: _value(file, name, values, within) for name, within in bounds(kind).items()})
-
-
-def _value(file: Path, name: str, values: Mapping[str, float], within: Within) -> float:
-    value = values[name]
-    low, high = within.among(values)
-    # a fit in 32 bits may end on a bound, and then lies beyond it by rounding
-    nearest = min(max(value, low), high)
-    if abs(value - nearest) > ROUNDING * max(abs(low), abs(high)):
-        raise InputError(f"{file}: {name} = {value} lies outside its bounds ({low}, {high})")
-    return float(nearest)
+    found = kind(**values)
+    problem = problem_of_values(found)
+    if problem:
+        raise InputError(f"{file}: {problem}")
+    # what lies beyond a bound by rounding is on it
+    limits = {name: within.among(values) for name, within in bounds(kind).items()}
+    return kind(**{name: float(min(max(values[name], low), high)) for name, (low, high) in limits.items()})

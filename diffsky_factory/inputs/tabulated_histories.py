@@ -9,6 +9,7 @@ import xarray as xr
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.cosmology_check import checked_cosmology
 
 MASSES = "log10_halo_mass_history"
 
@@ -55,6 +56,7 @@ class TabulatedHistories:
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        checked_cosmology(self.cosmology, "histories")
         missing = [name for name in (MASSES, "halo_id", "time") if name not in self.dataset.variables]
         if missing:
             raise InputError(f"histories: the dataset has no '{missing[0]}'; rename or add it")

@@ -33,6 +33,7 @@ from diffsky_factory.core.axes import axis
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.outputs import commits, fence
 from diffsky_factory.outputs.layout import (
+    FORMAT,
     IS_ROW,
     ArrayLayout,
     Part,
@@ -464,9 +465,23 @@ def _readable(file: Path) -> Iterator[None]:
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{file}: damaged, or of another version ({error}); build the store anew in another place"
-        ) from error
+        told = _format_told(file)
+        if told not in (None, FORMAT):
+            raise InputError(
+                f"{file}: is of the format {told}, and this version reads {FORMAT}; open it with the version of "
+                "diffsky_factory that wrote it, or build the store anew in another place"
+            ) from error
+        raise InputError(f"{file}: damaged ({error}); build the store anew in another place") from error
+
+
+def _format_told(file: Path) -> str | None:
+    """The format that a plan or part says it has, where its checksum is right; else None."""
+    try:
+        content = commits.unsealed(file.read_text())
+    except (OSError, ValueError):
+        return None
+    rows = content.get("rows")
+    return content.get("format", rows.get("format") if isinstance(rows, dict) else None)
 
 
 @contextmanager

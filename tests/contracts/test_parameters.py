@@ -1,10 +1,13 @@
 """What holds for every parameter of the model: bounds, default, unit and meaning; and the table of all of them."""
 
+import dataclasses
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from typing import get_type_hints
 
+import jax
 import numpy as np
 import pytest
 from astropy import units
@@ -146,3 +149,40 @@ def test_an_unknown_group_is_answered_by_near_ones():
         dff.parameters(group="mrz")
     with pytest.raises(InputError, match="c260710"):
         dff.parameters("c26071")
+
+
+GOOD = load_calibration("c260710")
+OUTSIDE = [("mzr", "mzr_t0_ytp", 9.0), ("mzr", "mzr_t0_ytp", np.nan), ("avpop", "suav_logsm_x0", -1e30)]
+
+
+@pytest.mark.parametrize(("group", "name", "value"), OUTSIDE)
+def test_a_value_outside_its_bounds_is_refused_wherever_it_is_given(group, name, value):
+    """By parameter, value and bounds."""
+    bad = GOOD.parameters[group]._replace(**{name: value})
+    parameters = {**GOOD.parameters, group: bad}
+    halos = {"log10_halo_mass": [12.0], "redshift": 0.3}
+    low, high = bounds(type(bad))[name].among(bad._asdict())
+    said = re.escape(f"{name} = {value} lies outside its bounds ({low}, {high})")
+    for given in (
+        lambda: dff.Calibration("mine", parameters),
+        lambda: dataclasses.replace(GOOD, parameters=parameters),
+        lambda: dff.evaluate(halos, "log10_stellar_mass", constants=[bad]),
+        lambda: dff.Model(constants={type(bad): bad}),
+    ):
+        with pytest.raises(InputError, match=said):
+            given()
+
+
+def test_a_value_on_its_bound_to_rounding_is_accepted_and_what_is_no_number_is_refused():
+    on = bounds(MetallicityParameters)["mzr_t0_ytp"].hi
+    dff.Calibration("mine", {"mzr": MetallicityParameters(mzr_t0_ytp=np.float32(on * (1.0 + 1e-7)))})
+    with pytest.raises(InputError, match="mzr_t0_ytp = 'x' is no number"):
+        dff.Calibration("mine", {"mzr": MetallicityParameters(mzr_t0_ytp="x")})
+
+
+def test_values_that_are_traced_are_taken_as_they_are():
+    def loss(value):
+        made = dff.Calibration("mine", {"mzr": MetallicityParameters(mzr_t0_ytp=value)})
+        return made.parameters["mzr"].mzr_t0_ytp ** 2
+
+    assert float(jax.grad(loss)(100.0)) == 200.0

@@ -5,6 +5,10 @@ import pytest
 
 import diffsky_factory as dff
 from diffsky_factory.halos.open import open_simulation
+from diffsky_factory.halos.synthetic.universe import Synthetic
+from diffsky_factory.inputs.entries import checked
+from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
+from diffsky_factory.inputs.tabulated_histories import histories_from_arrays
 from diffsky_factory.physics.structure.abundance import SMDPL, abundance, linear_theory
 from diffsky_factory.sky.cosmology import Cosmology
 
@@ -46,8 +50,63 @@ def test_the_scaled_fit_is_the_published_one_in_its_own_cosmology():
 
 @pytest.mark.parametrize(
     ("cosmology", "message"),
-    [("abacussummit_base_c00", "did you mean"), ({"Omega": 0.3}, "is no cosmology"), ("tng100_", "did you mean")],
+    [
+        ("abacussummit_base_c00", "did you mean"),
+        ({"Omega": 0.3}, "is no parameter of a cosmology; did you mean Om0"),
+        ("tng100_", "did you mean"),
+    ],
 )
 def test_an_unknown_cosmology_is_refused(cosmology, message):
     with pytest.raises(dff.InputError, match=message):
         dff.make_mock(SMALL, cosmology=cosmology)
+
+
+def evaluated(values):
+    return dff.evaluate({"log10_halo_mass": [12.0], "redshift": 0.3}, "cosmic_time", cosmology=Cosmology(**values))
+
+
+def fitted(values):
+    return dff.fit_growth([1.0, 2.0], [[11.0, 12.0]], cosmology=Cosmology(**values))
+
+
+def fitted_stars(values):
+    return dff.fit_star_formation([1.0, 2.0], [[1.0, 1.0]], np.ones((1, 5)), cosmology=Cosmology(**values))
+
+
+DOORS = {
+    "recipe": lambda values: dff.load_recipe(SMALL, cosmology=values),
+    "entry": lambda values: checked(SimulationEntry, {"format": "table", "cosmology": values}, "mine.yaml"),
+    "synthetic": lambda values: Synthetic(cosmology=Cosmology(**values)),
+    "evaluate": evaluated,
+    "fit_growth": fitted,
+    "fit_star_formation": fitted_stars,
+    "histories": lambda values: histories_from_arrays([1.0], [1], [[12.0]], cosmology=Cosmology(**values)),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"Om0": np.nan}, "Om0 = nan lies outside 0.01 to 1"),
+        ({"Om0": 0.0}, "Om0 = 0 lies"),
+        ({"Om0": -0.3}, "Om0 = -0.3 lies"),
+        ({"h": 70}, "h = 70 lies outside 0.2 to 2; did you mean 0.70"),
+        ({"sigma8": 1e30}, r"sigma8 = 1e\+30 lies"),
+        ({"w0": 0.5}, "w0 = 0.5 lies"),
+        ({"w0": -0.5, "wa": 0.9}, r"w0 \+ wa = 0.4 is above 0"),
+        ({"Ob0": 0.4}, "Ob0 = 0.4 is above Om0 = 0.3075"),
+    ],
+    ids=str,
+)
+def test_a_universe_that_none_can_be_is_refused_wherever_it_is_given(door, values, message):
+    with pytest.raises(dff.InputError, match=message):
+        DOORS[door](values)
+
+
+def test_what_is_no_cosmology_is_refused():
+    with pytest.raises(dff.InputError, match="'planck' is no cosmology"):
+        dff.evaluate({"log10_halo_mass": [12.0], "redshift": 0.3}, "cosmic_time", cosmology="planck")
+    for time, today in (([100.0, 13800.0], None), ([1.0, 2.0], 13800.0)):
+        with pytest.raises(dff.InputError, match="Gyr"):
+            dff.fit_growth(time, [[11.0, 12.0]], today=today)

@@ -1,5 +1,6 @@
 """What the words of the model mean: tables, and one word at a time."""
 
+import numpy as np
 import pytest
 from astropy import units
 from click.testing import CliRunner
@@ -7,6 +8,8 @@ from click.testing import CliRunner
 import diffsky_factory as dff
 from diffsky_factory.cli import main
 from diffsky_factory.core.columns import columns as schema
+from diffsky_factory.core.expressions import condition
+from diffsky_factory.factory.described import described
 from diffsky_factory.inputs.filters import list_filters
 from diffsky_factory.physics import STAGES
 
@@ -36,6 +39,38 @@ def test_every_word_can_be_shown(name, words):
     text = shown(name)
     for word in words:
         assert word in text
+
+
+FOREIGN = sorted(
+    {
+        (alias, one.name)
+        for one in schema().values()
+        for alias in one.aliases.values()
+        if alias not in schema() and alias.isidentifier()
+    }
+)
+HALOS = {"log10_halo_mass": np.array([12.0, 13.0]), "redshift": 0.3}
+
+
+@pytest.mark.parametrize(("alias", "name"), FOREIGN)
+def test_a_name_of_other_software_is_told_by_its_name_here(alias, name, plain):
+    """Wherever a column is named; some aliases are names of other columns here, so none stands for its column."""
+    asked = [
+        lambda: described(alias),
+        lambda: dff.make_mock(plain, columns=[alias]),
+        lambda: dff.evaluate(HALOS, alias),
+        lambda: condition(f"{alias} > 0", {"redshift": ()}),
+    ]
+    for ask in asked:
+        with pytest.raises(dff.InputError, match=f"'{alias}' of .* is called '.*{name}.*' here"):
+            ask()
+
+
+def test_a_given_column_that_goes_by_another_name_is_told():
+    with pytest.raises(dff.InputError, match="'logmp_obs' of diffsky is called 'log10_halo_mass' here"):
+        dff.evaluate({"logmp_obs": np.array([12.0]), "redshift": 0.3}, "log10_stellar_mass")
+    with pytest.raises(dff.InputError, match=r"no column 'redshift': give it; 'cosmic_time', wanted by .* follows"):
+        dff.evaluate({"log10_halo_mass": np.array([12.0])}, "log10_stellar_mass")
 
 
 def test_a_parameter_is_shown_with_its_group():

@@ -4,20 +4,21 @@ import json
 from contextlib import suppress
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
-from diffsky_factory.factory.recipe import Recipe, load_recipe, recipe_from_text
+from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, load_recipe, recipe_from_text
 from diffsky_factory.factory.records import json_schema
 from diffsky_factory.factory.runs.planning import plan_build
 from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
 from diffsky_factory.inputs.filters import band_names, list_filters
 from diffsky_factory.inputs.known import list_catalogs
 from tests.documents import DOCUMENTS, TEXTS, changed
+from tests.fuzz import few_and_many, holds
 
 EXAMPLE = read_yaml(entry_path("recipes", "example"))
 CONE = {"ra": 10.0, "dec": -5.0, "radius": 0.5}
@@ -59,6 +60,24 @@ def test_sets_of_bands_are_written_out_and_names_stay_as_they_are():
     assert load_recipe("example", bands="euclid").bands == tuple(list_filters("euclid"))
     assert load_recipe("example", bands=["lsst"]).text == load_recipe("example", bands=list_filters("lsst")).text
     assert json.loads(load_recipe("example", bands=["lsst_r"]).text)["bands"] == ["lsst_r"]
+
+
+def test_a_list_adds_to_the_defaults():
+    """In a file to those of the record, in a change to those of the recipe; what stands beside them is not repeated."""
+    mine = {"simulation": "synthetic", "columns": ["defaults", "disk_ellipticity"], "bands": "euclid"}
+    recipe = load_recipe(mine)
+    assert recipe.columns == (*STORED_COLUMNS, "disk_ellipticity")
+    more = load_recipe(recipe, columns=["mag_mean", "defaults"], bands=["defaults", "lsst_r", CURVE], lines="Halpha")
+    assert more.columns == ("mag_mean", *recipe.columns)
+    assert band_names(more.bands) == (*list_filters("euclid"), "lsst_r", "box")
+    again = load_recipe(mine, columns=["defaults", "redshift"], lines=["defaults", "Hbeta"], add="defaults")
+    assert again.columns == (*(name for name in recipe.columns if name != "redshift"), "redshift")
+    assert (again.lines, again.add, more.lines) == (("Hbeta",), (), ("Halpha",))
+    assert load_recipe(recipe, columns="defaults", bands="defaults", lines="defaults") == recipe
+    assert recipe_from_text(more.text) == more
+    assert load_recipe({**mine, "bands": {"red": "lsst_r"}}, bands=["defaults"]).bands[0].name == "red"
+    with pytest.raises(InputError, match="'defaults' is given twice"):
+        load_recipe(mine, columns=["defaults", "defaults"])
 
 
 def test_curves_of_ones_own_are_part_of_the_recipe(tmp_path):
@@ -107,6 +126,10 @@ def test_the_vertices_of_a_polygon_may_have_units():
     [
         ({"region": {"cone": {**CONE, "radius": "2 Mpc"}}}, ["region.cone.radius", "'2 Mpc'", "angle", "1 deg"]),
         ({"region": {"cone": {**CONE, "radius": "2 dge"}}}, ["region.cone.radius", "'2 dge'"]),
+        ({"halo_mass_min": float("inf")}, ["halo_mass_min", "a finite number (got inf)"]),
+        ({"complete_to": "inf"}, ["complete_to", "a finite number (got inf)"]),
+        ({"box_size": "inf Mpc"}, ["box_size", "a finite number (got inf)"]),
+        ({"region": {"box": {"x": [float("nan"), 2.0]}}}, ["region.box.x.0", "a finite number (got nan)"]),
         ({"region": {"cone": {**CONE, "radius": -1}}}, ["region.cone.radius", "greater than 0"]),
         ({"region": {"cone": {**CONE, "dec": 91}}}, ["region.cone.dec", "90"]),
         ({"region": {"cone": {**CONE, "radius": [1, 2]}}}, ["region.cone.radius", "[1, 2]"]),
@@ -220,27 +243,31 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("recipes") / "mine.yaml"
 
 
-def each_is_a_recipe_or_bad_input(file, text, document):
-    for written in (text, yaml.safe_dump(document)):
-        file.write_bytes(written.encode(errors="surrogatepass"))
+@few_and_many(30, 20_000)
+def test_anything_is_a_recipe_or_bad_input(file, examples):
+    def check(text, document):
+        for written in (text, yaml.safe_dump(document)):
+            file.write_bytes(written.encode(errors="surrogatepass"))
+            with suppress(InputError):
+                load_recipe(file)
+        if isinstance(document, dict):
+            with suppress(InputError):
+                load_recipe(document)
+
+    holds(examples, check, TEXTS, DOCUMENTS | RECIPES)
+
+
+@few_and_many(30, 20_000)
+def test_any_change_of_a_recipe_is_a_recipe_or_bad_input(examples):
+    """As keywords give it, of which some values are no YAML; a recipe comes back from its text."""
+
+    def check(field, value):
         with suppress(InputError):
-            load_recipe(file)
-    if isinstance(document, dict):
-        with suppress(InputError):
-            load_recipe(document)
+            recipe = load_recipe("example", **{field: value})
+            assert recipe_from_text(recipe.text) == recipe
 
-
-@settings(max_examples=30)
-@given(TEXTS, DOCUMENTS | RECIPES)
-def test_anything_is_a_recipe_or_bad_input(file, text, document):
-    each_is_a_recipe_or_bad_input(file, text, document)
-
-
-@pytest.mark.thorough
-@settings(max_examples=1000)
-@given(TEXTS, DOCUMENTS | RECIPES)
-def test_anything_at_all_is_a_recipe_or_bad_input(file, text, document):
-    each_is_a_recipe_or_bad_input(file, text, document)
+    values = DOCUMENTS | st.builds(np.array, st.lists(st.floats(), max_size=4)) | st.binary() | st.complex_numbers()
+    holds(examples, check, st.sampled_from(sorted(Recipe.model_fields)), values | st.tuples(DOCUMENTS, DOCUMENTS))
 
 
 def test_a_recipe_is_frozen():

@@ -8,7 +8,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory import spectra_memory
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.kernel import Kernel
-from diffsky_factory.factory.recipe import load_recipe
+from diffsky_factory.factory.recipe import STORED_COLUMNS, load_recipe
 from diffsky_factory.factory.runs.planning import plan_build
 from diffsky_factory.inputs.templates import load_templates
 
@@ -53,6 +53,28 @@ def test_spectra_of_a_range_are_lazy_and_found_by_wavelength(store, monkeypatch)
     expected = store.spectrum_observed.sel(wavelength=5000.0, method="nearest")
     np.testing.assert_allclose(at, expected, rtol=1e-3)
     assert mock.spectrum_observed.chunks == (tuple(mock.sky.tile_rows), mock.wavelength.shape)  # a chunk for each tile
+
+
+LINES = {**SMALL, "columns": ("galaxy_id", "line_flux"), "lines": ("Hbeta", "H_1_6562_80A")}
+
+
+def test_lines_of_a_mock_have_the_names_that_were_asked_for():
+    mock = dff.make_mock("example", **LINES)
+    assert mock.line.values.tolist() == list(LINES["lines"])
+    assert mock.line_flux.sel(line="Hbeta").shape == mock.galaxy_id.shape
+    with pytest.raises(InputError, match="Hbeta"):
+        mock.sky.where("line_flux[Halpha] > 0")
+
+
+@pytest.mark.thorough
+def test_lines_of_a_store_have_the_names_that_were_asked_for(tmp_path):
+    path = tmp_path / "lines.zarr"
+    dff.build("example", path, workers=1, **{**LINES, "columns": ("galaxy_id", *STORED_COLUMNS[3:-1], "line_flux")})
+    stored, mock = dff.open_catalog(path), dff.make_mock("example", **LINES)
+    for name in LINES["lines"]:
+        np.testing.assert_allclose(stored.line_flux.sel(line=name), mock.line_flux.sel(line=name), rtol=1e-4)
+    middle = float(np.median(stored.line_flux.sel(line="Hbeta")))
+    assert 0 < stored.sky.where(f"line_flux[Hbeta] > {middle}").sizes["galaxy"] < stored.sizes["galaxy"]
 
 
 @pytest.mark.thorough

@@ -15,6 +15,7 @@ from diffsky_factory.factory.runs import build as building
 from diffsky_factory.factory.runs.build import build
 from diffsky_factory.factory.runs.stores import resume, status
 from diffsky_factory.outputs import commits, store
+from diffsky_factory.outputs.layout import FORMAT
 from diffsky_factory.sky import tiles
 from tests.stores import assert_same_files
 
@@ -177,6 +178,23 @@ def test_a_digit_changed_in_the_plan_is_damage(plain_copy):
     plan.write_text(json.dumps(changed))
     with pytest.raises(ValueError, match=r"plan\.json: damaged"):
         resume(plain_copy)
+
+
+@pytest.mark.parametrize("file", ["plan.json", "parts/galaxies.json"])
+def test_a_store_of_another_format_is_called_that(file, plain_copy):
+    """A plan whose checksum is right is no damage; one whose format was changed by a flipped bit is."""
+    content = commits.unsealed((plain_copy / file).read_text())
+    other = FORMAT[:-1] + "9"
+    (content["rows"] if "format" in content["rows"] else content)["format"] = other
+    commits.write_sealed(plain_copy / file, content)
+    for command in (["verify"], ["status"], ["resume"], ["show"]):
+        result = run(*command, plain_copy)
+        assert result.exit_code == 2, command
+        assert f"{file}: is of the format {other}, and this version reads {FORMAT}" in result.stderr
+        assert "damaged" not in result.stderr
+    text = (plain_copy / file).read_text()
+    (plain_copy / file).write_text(text.replace(other, FORMAT[:-1] + "8"))
+    assert f"{file}: damaged" in run("status", plain_copy).stderr
 
 
 def test_a_part_without_the_commit_of_its_metadata_says_what_to_do(plain_copy):

@@ -5,15 +5,17 @@ from contextlib import suppress
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import LONGEST, InputError
-from diffsky_factory.inputs.calibrations import SCHEMA, load_calibration, save_calibration
+from diffsky_factory.core.parameters import bounds
+from diffsky_factory.inputs.calibrations import SCHEMA, Calibration, load_calibration, save_calibration
 from diffsky_factory.inputs.entries import checked, entry_path, read_yaml
 from diffsky_factory.inputs.halo_growth import load_growth_mixture
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.templates import load_templates
 from tests.documents import DOCUMENTS, TEXTS, changed
+from tests.fuzz import few_and_many, holds
 
 CALIBRATION = read_yaml(entry_path("calibrations", "default_merging"))
 SIMULATION = {"name": "mine", "format": "table", "files": ["*.csv"], "box_size": 10.0, "columns": {"x": "px"}}
@@ -61,23 +63,28 @@ def test_the_home_folder_and_what_is_no_file(tmp_path, monkeypatch):
         load_templates("~/pipe.h5")
 
 
-def each_is_an_entry_or_bad_input(file, text, document):
-    for written in (text, yaml.safe_dump(document)):
-        file.write_bytes(written.encode(errors="surrogatepass"))
+@few_and_many(30, 10_000)
+def test_anything_is_an_entry_or_bad_input(file, examples):
+    def check(text, document):
+        for written in (text, yaml.safe_dump(document)):
+            file.write_bytes(written.encode(errors="surrogatepass"))
+            with suppress(InputError):
+                load_calibration(file)
+            with suppress(InputError):
+                checked(SimulationEntry, read_yaml(file), file)
+
+    holds(examples, check, TEXTS, DOCUMENTS | changed(CALIBRATION) | changed(SIMULATION))
+
+
+@few_and_many(30, 10_000)
+def test_any_values_are_a_calibration_or_bad_input(examples):
+    """One made by hand: what is accepted is within its bounds, and comes back from a file."""
+    good = load_calibration("default_merging").parameters["merging"]
+
+    def check(name, value):
         with suppress(InputError):
-            load_calibration(file)
-        with suppress(InputError):
-            checked(SimulationEntry, read_yaml(file), file)
+            made = Calibration("mine", {"merging": good._replace(**{name: value})})
+            low, high = bounds(type(good))[name].among(made.parameters["merging"]._asdict())
+            assert low - 1e-6 <= value <= high + 1e-6
 
-
-@settings(max_examples=30)
-@given(TEXTS, DOCUMENTS | changed(CALIBRATION) | changed(SIMULATION))
-def test_anything_is_an_entry_or_bad_input(file, text, document):
-    each_is_an_entry_or_bad_input(file, text, document)
-
-
-@pytest.mark.thorough
-@settings(max_examples=500)
-@given(TEXTS, DOCUMENTS | changed(CALIBRATION) | changed(SIMULATION))
-def test_anything_at_all_is_an_entry_or_bad_input(file, text, document):
-    each_is_an_entry_or_bad_input(file, text, document)
+    holds(examples, check, st.sampled_from(good._fields), st.floats() | st.integers() | DOCUMENTS)

@@ -66,6 +66,8 @@ class Sky(Catalogue):
         """
         if kind not in ("redshift", "redshift_obs"):
             raise InputError(f"kind is 'redshift' or 'redshift_obs', not {kind!r}")
+        if not all(isinstance(end, int | float | np.number) for end in (low, high)):
+            raise InputError(f"zslice({low!r}, {high!r}): two numbers are wanted")
         if not low < high:
             order = "; the ends are in the wrong order" if low > high else ""
             raise InputError(f"zslice({low}, {high}): give low < high{order}")

@@ -25,6 +25,7 @@ from diffsky_factory.physics.structure import abundance
 from diffsky_factory.physics.structure.power import POWER_SPECTRA
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64, redshift_at_distance_64
+from diffsky_factory.sky.cosmology_check import checked_cosmology
 from diffsky_factory.sky.regions import FullSky, Region, region, share_inside
 from diffsky_factory.sky.spaces import Sky
 
@@ -62,6 +63,7 @@ class Synthetic:
     f_nl: float = 0.0  # of the primordial potential, phi + f_nl (phi^2 - <phi^2>)
 
     def __post_init__(self):
+        checked_cosmology(self.cosmology, "the synthetic universe")
         low, high = self.redshift_min, self.redshift_max
         _require(0.0 < low < high <= 15.0, "redshift_min, redshift_max", (low, high), "0 < min < max <= 15")
         _require(8.0 <= self.log10_mass_min <= 15.5, "log10_mass_min", self.log10_mass_min, "8 to 15.5 dex(Msun)")

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import Record
 from diffsky_factory.sky.cosmology import Cosmology
+from diffsky_factory.sky.cosmology_check import checked_cosmology, problem_of_parameters
 from diffsky_factory.sky.regions import region
 
 
@@ -47,9 +48,9 @@ class SimulationEntry(Record):
 
     @model_validator(mode="after")
     def _known_cosmology(self) -> "SimulationEntry":
-        unknown = sorted(set(self.cosmology) - set(Cosmology._fields))
-        if unknown:
-            raise ValueError(f"cosmology: no parameter {unknown[0]!r}; there are {', '.join(Cosmology._fields)}")
+        problem = problem_of_parameters(self.cosmology)
+        if problem:
+            raise ValueError(f"cosmology: {problem}")
         return self
 
     @field_validator("footprint")
@@ -73,7 +74,7 @@ def agreed_cosmology(entry: SimulationEntry, found: Mapping[str, float], source:
                 f"{source}: has {name} = {found[name]:g}, the entry '{entry.name}' says {value:g}; "
                 "correct the entry, or give it the files it is for"
             )
-    return Cosmology(**{**Cosmology()._asdict(), **entry.cosmology, **found})
+    return checked_cosmology({**entry.cosmology, **found}, f"{source}")
 
 
 def agreed(name: str, stated: float | None, found: float | None, source: object, tolerance: float = 1e-3) -> float:

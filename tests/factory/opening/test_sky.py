@@ -263,6 +263,8 @@ def test_tiles_are_pixels(store):
         store.sky.in_tiles([PIXEL + 0.7])
     with pytest.raises(dff.InputError, match="low < high; the ends are in the wrong order"):
         store.sky.zslice(0.5, 0.4)
+    with pytest.raises(dff.InputError, match="two numbers are wanted"):
+        store.sky.zslice("0.4", 0.5)
 
 
 def test_a_cut_that_selects_nothing_says_which_once(store):

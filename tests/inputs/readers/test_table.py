@@ -11,7 +11,6 @@ import pytest
 import zarr
 from astropy.io import fits
 from astropy.table import Table
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
@@ -20,6 +19,7 @@ from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.readers.table import files as table_files
 from diffsky_factory.inputs.readers.table.halos import HaloTable
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+from tests.fuzz import HARMS, Restored, few_and_many, holds
 
 COSMOLOGY = {"Om0": 0.3, "h": 0.5}
 ROWS = 5
@@ -469,26 +469,37 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("texts")
 
 
-def read_or_refused(folder, text, suffix, packed):
-    path = folder / f"halos{suffix}"
-    path.write_bytes(gzip.compress(text) if packed else text)
+def read_or_refused(path, names):
     with suppress(InputError):
-        table = table_files.open_table(path, ["px", "py"])
-        found = table_files.guarded(path, lambda: table.read(0, table.size, ["px", "py"]))
-        assert found["px"].shape == found["py"].shape
+        table = table_files.open_table(path, names)
+        found = table_files.guarded(path, lambda: table.read(0, table.size, names))
+        assert len({values.shape for values in found.values()}) == 1
 
 
-@settings(max_examples=100)
-@given(TEXTS, st.sampled_from([".csv", ".txt", ".ecsv", ".csv.gz", ".gz"]), st.booleans())
-def test_any_text_is_a_table_or_bad_input(folder, text, suffix, packed):
-    read_or_refused(folder, text, suffix, packed)
+@few_and_many(100, 20_000)
+def test_any_text_is_a_table_or_bad_input(folder, examples):
+    def check(text, suffix, packed):
+        path = folder / f"halos{suffix}"
+        path.write_bytes(gzip.compress(text) if packed else text)
+        read_or_refused(path, ["px", "py"])
+
+    holds(examples, check, TEXTS, st.sampled_from([".csv", ".txt", ".ecsv", ".csv.gz", ".gz"]), st.booleans())
 
 
-@pytest.mark.thorough
-@settings(max_examples=2000)
-@given(TEXTS, st.sampled_from([".csv", ".txt", ".ecsv", ".csv.gz", ".gz"]), st.booleans())
-def test_any_text_at_all_is_a_table_or_bad_input(folder, text, suffix, packed):
-    read_or_refused(folder, text, suffix, packed)
+@pytest.mark.filterwarnings("ignore")  # astropy's, of headers that are damaged
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+@few_and_many(40, 4_000)
+def test_a_table_that_is_damaged_is_a_table_or_bad_input(folder, kind, examples):
+    """Damage of any byte: no other error, and no table whose columns differ in length."""
+    path = written(folder, kind, name=f"damaged_{examples}")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+    def check(number, harm):
+        with Restored(files[number % len(files)]) as one:
+            one.path.write_bytes(harm(one.content))
+            read_or_refused(path, ["px", "id"])
+
+    holds(examples, check, st.integers(0, 100), HARMS)
 
 
 def test_files_of_no_kind_and_absent_ones_are_refused(tmp_path):

@@ -7,7 +7,8 @@ from astropy.cosmology import FlatLambdaCDM
 
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.tables import line_names, line_table
+from diffsky_factory.factory.model import Model
+from diffsky_factory.factory.tables import line_labels, line_names, line_table
 from diffsky_factory.inputs.band_tables import band_luminosity_table, spectrum_luminosity_table
 from diffsky_factory.inputs.filters import FilterCurve
 from diffsky_factory.inputs.templates import load_templates
@@ -195,7 +196,7 @@ def test_lines_go_by_their_names_and_by_common_ones(halos):
     assert [round(templates.line_wavelength[templates.line_name.index(name)]) for name in names] == [6563, 5007]
     assert line_names(TEMPLATES, names) == names
     assert line_names(TEMPLATES, ("all",)) == templates.line_name
-    a, b = (dff.evaluate(halos, ["line_luminosity"], lines=some)["line_luminosity"] for some in (("Halpha",), names))
+    a, b = (dff.evaluate(halos, "line_luminosity", lines=some)["line_luminosity"] for some in ("Halpha", names))
     np.testing.assert_allclose(a[:, 0], b[:, 0], rtol=1e-6)
 
 
@@ -205,6 +206,26 @@ def test_lines_go_by_their_names_and_by_common_ones(halos):
 def test_an_unknown_line_is_refused_with_near_matches(name, near):
     with pytest.raises(InputError, match=rf"no line '{name}'; did you mean .*{near}"):
         line_names(TEMPLATES, (name,))
+
+
+@pytest.mark.parametrize(
+    ("lines", "labels"),
+    [
+        (("Halpha", "H_1_4861_32A"), ("Halpha", "H_1_4861_32A")),
+        ("OIII_5007", ("OIII_5007",)),
+        ("all", load_templates(TEMPLATES).line_name),
+        (["all"], load_templates(TEMPLATES).line_name),
+        ((), ()),
+    ],
+)
+def test_a_line_is_labelled_as_it_was_asked_for(lines, labels):
+    assert line_labels(TEMPLATES, lines) == Model(lines=lines).line_names == labels
+
+
+@pytest.mark.parametrize("lines", [("Halpha", "Halpha"), ("Halpha", "Hbeta", "H_1_6562_80A")])
+def test_one_line_by_two_names_is_refused(lines):
+    with pytest.raises(InputError, match=r"'Halpha'( is given twice| and 'H_1_6562_80A' are one line)"):
+        Model(lines=lines)
 
 
 def test_lines_are_asked_for_where_they_are_needed(halos):

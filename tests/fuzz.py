@@ -1,0 +1,61 @@
+"""Properties that hold for anything whatever: of a few examples in each run, and of very many in a slow test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+LONG = 3600  # seconds that a test of very many examples may take
+
+
+def few_and_many(few: int, many: int):
+    """Runs a test with its argument `examples` at two values, the second marked slow."""
+    long = pytest.param(many, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(LONG)])
+    return pytest.mark.parametrize("examples", [pytest.param(few, id="few"), long])
+
+
+def holds(examples: int, check: Callable[..., None], *strategies: st.SearchStrategy, shrink: bool = True) -> None:
+    """Call a check with examples of the strategies; one that fails is made smaller first, where that is cheap."""
+    phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
+    how = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), phases=phases)
+    how(given(*strategies)(check))()
+
+
+Harm = Callable[[bytes], bytes]
+
+HARMS: st.SearchStrategy[Harm] = st.one_of(
+    st.builds(lambda at, bit: lambda text: _flipped(text, at, bit), st.floats(0, 1), st.integers(0, 7)),
+    st.builds(lambda share: lambda text: text[: int(share * len(text))], st.floats(0, 1)),
+    st.builds(lambda at, new: lambda text: _put(text, at, new), st.floats(0, 1), st.binary(min_size=1, max_size=40)),
+    st.builds(lambda new: lambda text: text + new, st.binary(min_size=1, max_size=20)),
+    st.builds(lambda new: lambda text: new, st.binary(max_size=40)),
+)
+"""A bit that is flipped, an end that is cut off, bytes that are put over others, appended, or in place of all."""
+
+
+def _flipped(text: bytes, at: float, bit: int) -> bytes:
+    content, place = bytearray(text), int(at * len(text))
+    if place < len(content):
+        content[place] ^= 1 << bit
+    return bytes(content)
+
+
+def _put(text: bytes, at: float, new: bytes) -> bytes:
+    place = int(at * len(text))
+    return text[:place] + new + text[place + len(new) :]
+
+
+class Restored:
+    """A file that is as it was after each harm, whether that was to its bytes, or that it was gone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.content = path, path.read_bytes()
+
+    def __enter__(self) -> "Restored":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.path.unlink(missing_ok=True)
+        self.path.write_bytes(self.content)
