@@ -145,8 +145,8 @@ class Tiling(Record):
 
     order: int | None = Field(default=None, ge=0, le=12)
     box_order: int | None = Field(default=None, ge=0, le=8)
-    block: int = Field(default=16384, ge=64)
-    blocks_per_shard: int = Field(default=4, ge=1)
+    block: int = Field(default=16384, ge=64, le=2**22)
+    blocks_per_shard: int = Field(default=4, ge=1, le=2**9)
 
     @property
     def shard(self) -> int:
