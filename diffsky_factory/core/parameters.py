@@ -73,15 +73,22 @@ def problem_of_values(p: Any) -> str | None:
     values = p._asdict()
     if any(isinstance(value, jax.core.Tracer) for value in values.values()):
         return None
+    for name, given in values.items():
+        if not _is_number(given):
+            return f"{name} = {shown(given)} is no number"
     for name, within in bounds(kind).items():
         value, (low, high) = np.asarray(values[name]), within.among(values)
-        if value.dtype.kind not in "iuf" or value.ndim:
-            return f"{name} = {shown(values[name])} is no number"
         # a fit in 32 bits may end on a bound, and then lies beyond it by rounding
         off = np.abs(value - np.clip(value, low, high))
-        if not np.all(off <= ROUNDING * np.maximum(np.abs(low), np.abs(high))):
+        if not off <= ROUNDING * np.maximum(np.abs(low), np.abs(high)):
             return f"{name} = {shown(values[name])} lies outside its bounds ({low}, {high})"
     return None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether something is one real number, of Python or an array of shape ()."""
+    is_one = isinstance(value, int | float) or getattr(value, "ndim", None) == 0
+    return is_one and np.asarray(value).dtype.kind in "iuf"
 
 
 def _within(hint: Any) -> list[Within]:
