@@ -297,12 +297,14 @@ def _client(workers: int | None, processes: bool):
     if not processes:
         yield None
         return
-    from dask.distributed import Client
+    import warnings
 
-    from diffsky_factory.core.machine import cores
+    from diffsky_factory.factory.runs.tasks import cluster_here
 
-    with Client(n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None) as client:
-        yield client
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\s*Port \d+ is already in use")  # of another build, which is no matter
+        with cluster_here(workers) as client:
+            yield client
 
 
 @contextmanager
