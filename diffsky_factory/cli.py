@@ -179,7 +179,7 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 @main.command()
 @click.argument("recipe")
 @_set
-@click.option("--workers", type=click.IntRange(1), default=None, help="Cores for the time estimate.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Tiles at a time.")
 @click.option("--exact", is_flag=True, help="Count every row, also where that takes long.")
 @_clear_errors
 def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool) -> None:
@@ -194,7 +194,7 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
     for what, how_much in planned.said(workers).items():
         table.add_row(what, how_much)
     _print(table)
-    planned.check_fits(Path.cwd())
+    planned.check_fits(Path.cwd(), workers)
 
 
 @main.command()
