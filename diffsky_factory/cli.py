@@ -179,7 +179,7 @@ def fit_histories(simulation: str, path: Path, workers: int | None, processes: b
 @main.command()
 @click.argument("recipe")
 @_set
-@click.option("--workers", type=click.IntRange(1), default=None, help="Cores for the time estimate.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Tiles at a time.")
 @click.option("--exact", is_flag=True, help="Count every row, also where that takes long.")
 @_clear_errors
 def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool) -> None:
@@ -194,7 +194,7 @@ def plan(recipe: str, changes: tuple[str, ...], workers: int | None, exact: bool
     for what, how_much in planned.said(workers).items():
         table.add_row(what, how_much)
     _print(table)
-    planned.check_fits(Path.cwd())
+    planned.check_fits(Path.cwd(), workers)
 
 
 @main.command()
@@ -297,12 +297,14 @@ def _client(workers: int | None, processes: bool):
     if not processes:
         yield None
         return
-    from dask.distributed import Client
+    import warnings
 
-    from diffsky_factory.core.machine import cores
+    from diffsky_factory.factory.runs.tasks import cluster_here
 
-    with Client(n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None) as client:
-        yield client
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\s*Port \d+ is already in use")  # of another build, which is no matter
+        with cluster_here(workers) as client:
+            yield client
 
 
 @contextmanager

@@ -125,11 +125,12 @@ def environment(tmp_path_factory):
 def command_line(environment):
     """Start the command line in a process of its own: command_line("build", ...) is a subprocess.Popen."""
 
-    def start(*arguments, cwd=None):
+    def start(*arguments, cwd=None, start_new_session=False):
         return subprocess.Popen(
             [sys.executable, "-m", "diffsky_factory.cli", *map(str, arguments)],
             env=environment,
             cwd=cwd,
+            start_new_session=start_new_session,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

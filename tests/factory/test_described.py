@@ -102,7 +102,7 @@ def test_a_plan_is_an_object_that_says_what_a_build_takes(plain):
     assert (planned.rows.total, planned.exact) == (1851, True)
     for words in ("galaxies  1,851", "deg^2", "16 of order 9", "MB in", "GB with", "s on"):
         assert words in repr(planned)
-    assert planned.memory(4) > planned.memory(1)
+    assert planned.memory(4, processes=True) > planned.memory(4) > 4e8
     assert planned.files > 0 < planned.bytes
     assert dff.plan(plain, region={"order": 8, "pixels": [349525]}).rows.total < 1851
     assert not dff.plan(plain, exact=False).exact

@@ -1,10 +1,12 @@
 """A build that is killed at any moment, or shared with others, ends as one that never was."""
 
+import os
 import random
 import shutil
 import signal
 import time
 
+import psutil
 import pytest
 
 from diffsky_factory.factory.opening.catalogs import open_catalog
@@ -225,3 +227,34 @@ def test_workers_of_a_cluster_write_the_same_bytes(plain, plain_store, environme
         assert_same_files(tmp_path / "mock.zarr", plain_store)
         lazy = open_catalog(tmp_path / "mock.zarr").redshift.mean().compute()
         assert float(lazy) == pytest.approx(float(open_catalog(plain_store).redshift.values.mean()))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("send", "number", "code"),
+    [(os.killpg, signal.SIGINT, 130), (os.kill, signal.SIGTERM, -signal.SIGTERM)],
+    ids=["ctrl-c", "terminate"],
+)
+def test_a_build_on_processes_that_is_stopped_leaves_none_behind(
+    send, number, code, command_line, plain_file, tmp_path
+):
+    """Ctrl-C reaches all processes of a terminal, a batch system's signal the first one alone."""
+    path = tmp_path / "mock.zarr"
+    how = "--processes", "--workers", 2, "--set", "tiles={order: 11, block: 64, blocks_per_shard: 2}"
+    process = command_line("build", plain_file, "--out", path, *how, start_new_session=True)
+    while process.poll() is None and len(list(path.glob("commits/galaxies/[0-9]*.json"))) < 3:
+        time.sleep(0.01)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) >= 2
+    send(process.pid, number)
+    _, problems = process.communicate(timeout=120)
+    assert process.returncode == code, problems
+    if number == signal.SIGINT:
+        stopped = "error: stopped; what is built is kept, and the same command goes on from there"
+        assert problems.strip().splitlines()[-1] == stopped
+        assert "KeyboardInterrupt" not in problems
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
+    found = status(path)
+    assert 3 <= found.built < found.tiles == 256
+    assert resume(path).built == 256 - found.built
+    assert status(path, verify=True).damaged == ()

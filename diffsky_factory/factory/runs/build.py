@@ -109,7 +109,7 @@ def build(
     if begun:
         _check_same(path, store.read_part(path), planned.part)
     else:
-        planned.check_fits(path)
+        planned.check_fits(path, workers, client)
     job = Job(path, planned.part, compute_tile, complete=complete, check=lambda on: _check_same(path, on, planned.part))
     return _summary(path, run(job, client=client, workers=workers, progress=progress))
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from diffsky_factory import __version__
 from diffsky_factory.core.errors import InputError
@@ -16,15 +15,19 @@ from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.axis_labels import Labels
 from diffsky_factory.factory.made_from import INPUTS
 from diffsky_factory.factory.recipe import Recipe, load_recipe
+from diffsky_factory.factory.runs.memory import CLUSTER, Memory, memory_of
+from diffsky_factory.factory.runs.tasks import at_once
+from diffsky_factory.inputs.templates import load_templates
 from diffsky_factory.outputs.layout import IS_ROW, Part, Rows, array_layouts
 from diffsky_factory.sky.spaces import WORDS, Box, space_of
 
-COMPRESSION = 0.8  # bytes on disk per byte in memory; measured on the example
-BASE_MEMORY = 1.3e9  # bytes of a process with libraries, tables and compiled kernels; measured on the example
-ROW_MEMORY = 4.0  # copies of a tile's rows that a task holds at once
+COMPRESSION = 0.65  # bytes on disk per byte in memory; measured on the example, of rows and of templates
+TABLES, TABLE_FILES = 30, 75  # arrays of the index and of templates, and files that belong to no tile, band or axis
+CURVE, BAND_FILES = 2, 5  # arrays of the curve of a band, and files of these
+NODE = 3.5e3  # bytes of what is said of an array, by itself and in the root; measured on the example
+COMMIT, FILE = 8e2, 85.0  # bytes of the commit of a tile, and of each file in it; measured on the example
 GALAXY_SECONDS = 2.5e-5  # per galaxy and core; measured on the example with 18 bands on two cores
 START_SECONDS = 25.0  # tables and compilation
-
 
 LARGEST_COUNTED = 50.0  # deg^2, chosen: beyond, it takes minutes to count rows one by one
 
@@ -34,6 +37,9 @@ class BuildPlan:
     """Size and cost of a build; print it."""
 
     part: Part
+    holds: Memory
+    templates: float  # bytes in memory of the templates that a store keeps
+    bands: int  # whose curves a store keeps
     extent: float  # deg^2, or Mpc^3 of a box
     unit: str
     exact: bool = True  # whether rows were counted, or are means over universes
@@ -48,8 +54,9 @@ class BuildPlan:
             "galaxies": f"{'' if self.exact else 'about '}{rows.total:,}",
             space_of(self.part.attributes).extent_name.partition("_")[0]: f"{self.extent:.4g} {WORDS[self.unit][1]}",
             "tiles": f"{rows.tiles} of order {rows.order}, at most {max(rows.counts):,} rows",
-            "on disk": f"about {self.bytes / 1e6:,.0f} MB in {self.files:,} files",
-            "memory": f"about {self.memory(workers) / 1e9:.1f} GB with {workers} tiles at a time",
+            "on disk": f"about {self.bytes / 1e6:,.0f} MB in about {self.files:,} files",
+            "memory": f"about {_gb(self.memory(workers))} with {workers} tiles at a time in threads; in processes "
+            f"{_gb(self.worker_memory)} each and {_gb(self.memory(workers, processes=True))} in all",
             "time": f"about {self.seconds(workers):.0f} s on {workers} cores",
         }
 
@@ -61,37 +68,63 @@ class BuildPlan:
     @property
     def bytes(self) -> float:
         """Bytes on disk, about."""
-        return COMPRESSION * self.rows.total * self.part.row_bytes
+        nodes = len(self.part.arrays) + len(self.part.axes) + TABLES + CURVE * self.bands
+        commits = COMMIT * self.rows.tiles + FILE * self._files_of_rows
+        return COMPRESSION * (self.rows.total * self.part.row_bytes + self.templates) + NODE * nodes + commits
 
     @property
     def files(self) -> int:
-        """Files of rows."""
+        """Files, about: of rows, commits, metadata, tables."""
+        of_columns = len(self.part.arrays) + 2 * len(self.part.axes) + BAND_FILES * self.bands
+        return self._files_of_rows + self.rows.tiles + of_columns + TABLE_FILES
+
+    @property
+    def _files_of_rows(self) -> int:
         return int(self.rows.shard_counts.sum()) * len(self.part.arrays)
 
-    def memory(self, threads: int = 1) -> float:
-        """Bytes of memory of a process that computes a number of tiles at a time, about."""
-        largest = max(self.rows.counts, default=0) * self.part.row_bytes
-        return BASE_MEMORY + threads * ROW_MEMORY * largest
+    def memory(self, workers: int = 1, *, processes: bool = False) -> float:
+        """Bytes of memory with a number of tiles at a time, about: of the process, or of all processes of a cluster."""
+        return self.holds.processes(workers) if processes else self.holds.process(workers)
+
+    @property
+    def worker_memory(self) -> float:
+        """Bytes of memory of each worker of a cluster, of one thread, about."""
+        return self.holds.worker
 
     def seconds(self, workers: int = 1) -> float:
         """Time with a number of cores, about."""
         return START_SECONDS + GALAXY_SECONDS * self.rows.total / workers
 
-    def check_fits(self, path: Path) -> None:
-        """Raise InputError where disk or memory cannot hold the build."""
+    def check_fits(self, path: Path, workers: int | None = None, client: Any = None) -> None:
+        """Raise InputError where disk or memory cannot hold the build, by those workers that `build` would have."""
         existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
         free = shutil.disk_usage(existing).free
         if self.bytes > free:
             raise InputError(
-                f"{path}: needs {self.bytes / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free; "
+                f"{path}: needs {_gb(self.bytes)} of disk and {_gb(free)} are free; "
                 "choose another place, fewer bands or a smaller region"
             )
-        memory = psutil.virtual_memory().total
-        if self.memory() > memory:
-            raise InputError(
-                f"the largest tile needs {self.memory() / 1e9:.1f} GB of memory and there are {memory / 1e9:.1f} GB; "
-                "give tiles of a higher order"
-            )
+        tiles = at_once(client, workers)
+        if client is None:
+            from distributed.system import memory_limit  # that of a container or a job, where it has one
+
+            self._check_memory(tiles, self.memory(tiles), memory_limit(), "this machine has")
+            return
+        for worker in client.scheduler_info()["workers"].values():
+            if worker["memory_limit"]:  # 0 where dask sets none
+                threads = worker["nthreads"]
+                needed = CLUSTER + self.memory(threads)
+                self._check_memory(threads, needed, worker["memory_limit"], f"worker {worker['name']} has")
+
+    def _check_memory(self, tiles: int, needed: float, there: float, whose: str) -> None:
+        if needed <= there:
+            return
+        alone = self.memory(1) <= there
+        remedy = "give fewer workers (--workers), or " if alone and tiles > 1 else "give "
+        raise InputError(
+            f"{tiles} tile{'s' if tiles > 1 else ''} at a time take about {_gb(needed)} of memory and {whose} "
+            f"{_gb(there)}; {remedy}tiles of a higher order, or a smaller tiles.block"
+        )
 
 
 def plan(
@@ -141,7 +174,20 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
         axes=used_axes(assembly, assembly.columns),
         attributes={**attributes(assembly), INPUTS: assembly.inputs},
     )
-    return BuildPlan(part, assembly.extent, assembly.space.unit, exact)
+    templates = load_templates(recipe.templates)
+    return BuildPlan(
+        part=part,
+        holds=memory_of(assembly, part),
+        templates=4.0 * (templates.flux.size + templates.line_luminosity.size),
+        bands=len(assembly.axes["band"]),
+        extent=assembly.extent,
+        unit=assembly.space.unit,
+        exact=exact,
+    )
+
+
+def _gb(number: float) -> str:
+    return f"{number / 1e9:.1f} GB"
 
 
 def used_axes(assembly: Assembly, names: Sequence[str]) -> dict[str, Labels]:

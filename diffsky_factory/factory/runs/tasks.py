@@ -1,6 +1,8 @@
 """Tasks side by side, by threads or by the workers of a dask client, for the one process that may write a store."""
 
+import logging
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -49,6 +51,27 @@ def at_once(client: Any, workers: int | None) -> int:
             "client.wait_for_workers(1)"
         )
     return threads
+
+
+@contextmanager
+def cluster_here(workers: int | None) -> Iterator[Any]:
+    """A dask client of processes of this machine, one task at a time in each; as many as cores without a number.
+
+    Ctrl-C in a terminal reaches every process that was started from it: these leave it to the first, which ends them.
+    """
+    from dask.distributed import Client
+
+    with Client(n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None) as client:
+        client.run(_leave_ctrl_c)
+        try:
+            yield client
+        except KeyboardInterrupt:
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that tasks in work are lost is no news
+            raise
+
+
+def _leave_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def finished(function: Callable, todo: Iterable[int], client: Any, workers: int | None, *given: Any) -> Iterator[Any]:

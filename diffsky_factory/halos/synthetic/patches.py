@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsky_factory.core.machine import cores
+from diffsky_factory.core.machine import cores, give_back_memory
 from diffsky_factory.core.recent import Recent
 from diffsky_factory.halos.synthetic import structure as synthetic_structure
 from diffsky_factory.halos.synthetic.structure import Structure
@@ -68,8 +68,12 @@ def _patch(key, known: Structure, order: int, pixel: int, region: Region, redshi
     with ThreadPoolExecutor(cores(SIDE_BY_SIDE)) as pool:
         found = list(pool.map(partial(_seen, key, known, look, redshift), places))
     every = [np.concatenate(column) for column in zip(*found)] if found else _nothing()
+    del found
     order_on_sky = np.lexsort((every[4], every[0]))
-    return Patch(*(column[order_on_sky] for column in every))
+    made = Patch(*(column[order_on_sky] for column in every))
+    del every
+    give_back_memory()
+    return made
 
 
 def joined(patches: Iterable[Patch]) -> Patch:
