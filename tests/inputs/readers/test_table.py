@@ -14,6 +14,7 @@ from astropy.table import Table
 from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.inputs.readers.common import hdf5
 from diffsky_factory.inputs.readers.reader import REQUIRED
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.readers.table import files as table_files
@@ -515,3 +516,25 @@ def test_files_of_no_kind_and_absent_ones_are_refused(tmp_path):
     text.write_text("px,py\nfar,2\n")
     with pytest.raises(InputError, match="'px' is not a number"):
         table_files.open_table(text, ["px"]).read(0, 100, ["px"])
+
+
+def declared(path, rows):
+    """A file that says it has so many rows, and none of their values."""
+    if path.suffix == ".zarr":
+        group = zarr.open_group(path, mode="w")
+        for name in HALOS:
+            group.create_array(name, shape=(rows,), chunks=(2**20,), dtype="f8", fill_value=1.0)
+        return path
+    with h5py.File(path, "w") as file:
+        for name in HALOS:
+            file.create_dataset(name, (rows,), "f8", chunks=(2**20,), fillvalue=1.0)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_a_small_file_that_says_it_is_huge_is_refused_before_it_is_read(kind, tmp_path):
+    with pytest.raises(InputError, match=r"is said to have 80,000 GB, which [0-9,]+ bytes cannot hold"):
+        opened(declared(tmp_path / f"halos.{kind}", 10**13), columns=STATED).pieces()
+    if kind == "hdf5":
+        with hdf5.opened(tmp_path / "halos.hdf5") as file, pytest.raises(InputError, match="cannot hold"):
+            hdf5.dataset(file, "mass")

@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.user_files import user_file
+from diffsky_factory.inputs.readers.common.sizes import check_size
 
 if TYPE_CHECKING:
     import h5py
@@ -82,7 +83,14 @@ def dataset(parent: "h5py.Group", name: str, rows: int | None = None) -> "h5py.D
         raise InputError(f"{path}: column {place} is {found.dtype}, not numbers; is it the right file?")
     if rows is not None and len(found) != rows:
         raise InputError(f"{path}: column {place} has {len(found)} rows where others have {rows}; copy it again")
+    check_values(found)
     return found
+
+
+def check_values(found: "h5py.Dataset") -> None:
+    """Raise InputError for a dataset of more values than its file can hold; one whose values are elsewhere may be."""
+    if not (found.is_virtual or found.external):
+        check_size(found.file.filename, f"column {found.name}", found.nbytes, found.file.id.get_filesize())
 
 
 def _place(parent: "h5py.Group", name: str) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 
 from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.user_files import user_file
+from diffsky_factory.inputs.readers.common import hdf5
+from diffsky_factory.inputs.readers.common.sizes import check_size, folder_bytes
 from diffsky_factory.inputs.readers.common.text_rows import place
 from diffsky_factory.inputs.text_files import next_line, opened_text, suffix_of
 
@@ -141,6 +143,8 @@ class Hdf5File(TableFile):
         with h5py.File(self.path, "r") as file:
             group = file[self.place] if self.place else file
             columns = {name: item for name, item in _datasets(group) if item.ndim >= 1}
+            for item in columns.values():
+                hdf5.check_values(item)
             return {name: _unit(item.attrs) for name, item in columns.items()}, {
                 name: item.shape[0] for name, item in columns.items()
             }
@@ -176,7 +180,10 @@ class ZarrFile(TableFile):
 
     @cached_property
     def size(self) -> int:
-        return _length(self, {name: array.shape[0] for name, array in self._group.arrays() if array.ndim})
+        columns, held = {name: array for name, array in self._group.arrays() if array.ndim}, folder_bytes(self.path)
+        for name, array in columns.items():
+            check_size(self.path, f"array {name}", array.nbytes, held)
+        return _length(self, {name: array.shape[0] for name, array in columns.items()})
 
     def slices(self, first, last, names):
         return {name: np.asarray(self._group[name][first:last]) for name in names}
@@ -196,6 +203,7 @@ class FitsFile(TableFile):
             data = table._data_offset + table.header["NAXIS1"] * table.header["NAXIS2"]
             if self.path.suffix != ".gz" and data > self.path.stat().st_size:
                 raise InputError(f"{self.path}: ends before its last row does; copy it again")
+            check_size(self.path, "its table", data, self.path.stat().st_size)
             return units, int(table.header["NAXIS2"]), missing
 
     def _table(self, file: Any) -> Any:
