@@ -12,7 +12,7 @@ def check_size(path: str | Path, what: str, said: int, held: int) -> None:
     """Raise InputError where something is said to have more bytes than a file of so many can hold."""
     if said > MOST_PACKED * held + FREE:
         raise InputError(
-            f"{path}: {what} is said to have {said / 1e9:,.0f} GB, which {held:,} bytes cannot hold; copy the file again"
+            f"{path}: {what} is said to have {said / 1e9:,.0f} GB, which {held:,} bytes cannot hold; copy it again"
         )
 
 
