@@ -1,6 +1,7 @@
 """Which files something was made from, and whether they are still as they were: so that what is kept is never stale."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -84,9 +85,13 @@ def state(file: Path) -> State:
 def visible_state(file: Path) -> State:
     """How a file is now; None where there is none. Raises OSError where that cannot be seen."""
     try:
-        status = file.stat()
+        return state_in(file.stat())
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def state_in(status: os.stat_result) -> State:
+    """The state that the system's word on a file tells."""
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

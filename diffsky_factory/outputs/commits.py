@@ -11,12 +11,13 @@ from typing import Any, Literal, get_args
 from uuid import uuid4
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import State, visible_state
+from diffsky_factory.core.files_read import State, state_in, visible_state
 
 Verify = Literal["never", "first", "always"]
 FIRST: Verify = "first"
 """When the checksum of a file is compared, whose size always is: never, once for a state of it and process, always."""
 
+SMALL = 1 << 16  # bytes, chosen: a file of less is read at once
 NEW_FILE = ".new-"  # how the name of an unfinished file begins
 
 
@@ -31,21 +32,24 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     os.replace(new, path)
 
 
+HEAD, BETWEEN, END = '{"content": ', ', "sha256": "', '"}'
+
+
 def sealed(content: Mapping[str, Any]) -> str:
-    """A text that holds a content and its SHA-256."""
+    """A text, JSON, that holds a content and the SHA-256 of its text."""
     text = json.dumps(content, sort_keys=True)
-    return json.dumps({"content": json.loads(text), "sha256": hashlib.sha256(text.encode()).hexdigest()})
+    return f"{HEAD}{text}{BETWEEN}{hashlib.sha256(text.encode()).hexdigest()}{END}"
 
 
 def unsealed(text: str) -> dict[str, Any]:
     """The content of a sealed text; raises ValueError where it is not what was sealed."""
-    sealed_content = json.loads(text)
-    if not (isinstance(sealed_content, dict) and isinstance(sealed_content.get("content"), dict)):
+    before, between, checksum = text.rpartition(BETWEEN)
+    if not (between and text.startswith(HEAD) and text.endswith(END)):
         raise ValueError("it holds no content and checksum")
-    expected = hashlib.sha256(json.dumps(sealed_content["content"], sort_keys=True).encode()).hexdigest()
-    if sealed_content.get("sha256") != expected:
+    body = before.removeprefix(HEAD)
+    if checksum.removesuffix(END) != hashlib.sha256(body.encode()).hexdigest():
         raise ValueError("its checksum is another")
-    return sealed_content["content"]
+    return json.loads(body)
 
 
 def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
@@ -65,26 +69,32 @@ def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
 @lru_cache(maxsize=4096)
 def _read_commit(file: str, at: State) -> dict[str, Any]:
     """A commit as it is in a state of its file: each column that is read of a tile asks for it."""
-    return unsealed(Path(file).read_text())
+    with open(file, "rb") as content:
+        return unsealed(content.read().decode())
 
 
 Known = Mapping[str, list[int] | None]
 """Size and checksum, or size alone, of files by path; None of a file that is not there because it would be empty."""
 
 
-def fingerprint(path: Path) -> list[int]:
-    """Size and CRC-32 of a file."""
-    checksum, size = 0, 0
-    with path.open("rb") as file:
-        while piece := file.read(1 << 22):
+def fingerprint(file: Path | str) -> list[int]:
+    """Size and CRC-32 of a file. Raises OSError where it cannot be read."""
+    checksum, size, at_once, opened = 0, 0, SMALL, os.open(file, os.O_RDONLY)
+    try:
+        while True:
+            piece = os.read(opened, at_once)
             checksum, size = zlib.crc32(piece, checksum), size + len(piece)
-    return [size, checksum]
+            if len(piece) < at_once:
+                return [size, checksum]
+            at_once = 1 << 22
+    finally:
+        os.close(opened)
 
 
 @lru_cache(maxsize=2**16)
 def _fingerprint_at(file: str, at: State) -> list[int]:
     """The fingerprint of a file in a state: once per process."""
-    return fingerprint(Path(file))
+    return fingerprint(file)
 
 
 def check_verify(verify: Verify) -> None:
@@ -98,22 +108,29 @@ def damage(folder: Path, files: Known, verify: Verify = "always") -> str | None:
 
     Raises InputError for a file that may not be read.
     """
+    root = str(folder)
     for name, committed in files.items():
-        file = folder / name
         try:
-            at = visible_state(file)
-            if committed is None and at is not None:
-                return f"{name} holds data, and was committed as empty"
-            if committed is not None and at is None:
-                return f"{name} is missing"
-            if committed is None or at is None:
-                continue
-            if at[1] != committed[0] or (verify != "never" and _fingerprint(file, at, verify) != committed):
-                return f"{name} is damaged"
+            found = _found(f"{root}/{name}", committed, verify)
         except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+            raise InputError(f"{root}/{name}: cannot be read ({error.strerror}); check its permissions") from error
+        if committed is None and found is not None:
+            return f"{name} holds data, and was committed as empty"
+        if committed is not None and found is None:
+            return f"{name} is missing"
+        if found != committed:
+            return f"{name} is damaged"
     return None
 
 
-def _fingerprint(file: Path, at: State, verify: Verify) -> list[int]:
-    return fingerprint(file) if verify == "always" else _fingerprint_at(str(file), at)
+def _found(file: str, committed: list[int] | None, verify: Verify) -> list[int] | None:
+    """Size and checksum of a file, as far as they are to be compared; None where there is none."""
+    try:
+        if committed is not None and verify == "always":
+            return fingerprint(file)
+        status = os.stat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if committed is None or status.st_size != committed[0]:
+        return [status.st_size]
+    return committed if verify == "never" else _fingerprint_at(file, state_in(status))

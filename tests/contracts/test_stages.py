@@ -180,7 +180,13 @@ def test_every_output_has_the_axes_of_the_schema(everything):
         assert values.shape[1:] == tuple(len(labels[axis]) for axis in column(name).axes), name
 
 
-@pytest.mark.parametrize("stage", [s for s in ALL if s.of == "galaxy"], ids=lambda stage: stage.name)
+OF_ONE_GALAXY = [
+    *(stage for stage in STAGES if stage.of == "galaxy"),
+    *(pytest.param(stage, marks=pytest.mark.thorough) for stage in RIVALS if stage.of == "galaxy"),
+]
+
+
+@pytest.mark.parametrize("stage", OF_ONE_GALAXY, ids=lambda stage: stage.name)
 def test_a_batch_equals_one_by_one(stage, everything):
     columns, draws, constants = everything
     rows = {name: columns[name] for name in stage.reads}
