@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ConfigDict, model_validator
 
 from diffsky_factory.core.errors import did_you_mean
-from diffsky_factory.core.files_read import State, note, state
+from diffsky_factory.core.files_read import State, state
 from diffsky_factory.core.resources import resource, user_folders
 from diffsky_factory.core.schemas import Named, read_schemas
 
@@ -47,7 +47,6 @@ def axes() -> dict[str, Axis]:
     """
     files = (folder / "schemas" / "axes.yaml" for folder in user_folders())
     users = tuple(file for file in files if file.exists())
-    note(*users)
     return _axes(users, tuple(map(state, users)))
 
 

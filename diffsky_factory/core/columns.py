@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from diffsky_factory.core.errors import did_you_mean
-from diffsky_factory.core.files_read import State, note, state
+from diffsky_factory.core.files_read import State, state
 from diffsky_factory.core.resources import resource, user_folders
 from diffsky_factory.core.schemas import Named, read_schemas
 from diffsky_factory.core.scopes import split
@@ -69,7 +69,6 @@ def columns() -> dict[str, Column]:
     Raises InputError, naming the file, for an entry that is no column, and where two entries share a name.
     """
     users = tuple(file for folder in user_folders() for file in sorted((folder / "schemas/columns").glob("*.yaml")))
-    note(*users)
     return _columns(users, tuple(map(state, users)))
 
 

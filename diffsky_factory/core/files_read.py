@@ -42,6 +42,16 @@ def noting() -> Iterator[dict[Path, State]]:
             outer.update(found)
 
 
+@contextmanager
+def unnoted() -> Iterator[None]:
+    """Read files in this context that decide nothing of what is kept."""
+    token = _noted.set(None)
+    try:
+        yield
+    finally:
+        _noted.reset(token)
+
+
 def changed(files: Mapping[Path, State]) -> list[Path]:
     """The files that are not as they were."""
     return [file for file, was in files.items() if state(file) != was]

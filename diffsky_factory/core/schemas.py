@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import noting
+from diffsky_factory.core.files_read import unnoted
 from diffsky_factory.core.yaml_reading import read_yaml_file
 
 
@@ -38,7 +38,7 @@ def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:
 
 
 def _entries(file: Path) -> list[dict]:
-    with noting():  # the words are no inputs: they are read once, for all that is made
+    with unnoted():  # the words are no inputs: what they decide stands in the plan of a store
         entries = read_yaml_file(file)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{file}: a list of entries is wanted, each of which begins with '- name: ...'")

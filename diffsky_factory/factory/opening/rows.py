@@ -249,8 +249,8 @@ class Catalogue:
         save  : write them into the store, beside the galaxies, as part photometry/<name>; `how` as in `build`; the
                 same call again finishes what was cut off
         name  : of the part; that of the filter set where it is not given
-        Equal, bit for bit, to those of a store built with these bands. Raises InputError, listing the columns, where
-        the store does not keep what light follows from.
+        Those of a store built with these bands, to the last bits of float32. Raises InputError, listing the columns,
+        where the store does not keep what light follows from.
         """
         from diffsky_factory.factory.opening.photometry import photometry
 

@@ -17,6 +17,10 @@ from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology
 
 
+LAST_BIT = 1.01 * np.finfo(np.float32).eps
+"""By which a band that is computed alone may differ from one that is computed with others, on some processors."""
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """What is done during a test: kernels by what they give and in how many bands, halos and countings by tile."""
@@ -67,7 +71,8 @@ def test_one_band_of_one_tile_computes_no_other_band_and_no_other_tile(tiny, cal
     one = mock.sky.in_tiles([pixel]).mag_true.sel(band="lsst_r").values
     assert calls["halos"] == [pixel]
     assert [kernel["mag_true"] for kernel in calls["kernels"] if "mag_true" in kernel] == [(1,)]
-    np.testing.assert_array_equal(one, store.sky.in_tiles([pixel]).mag_true.sel(band="lsst_r").values)
+    built = store.sky.in_tiles([pixel]).mag_true.sel(band="lsst_r").values
+    np.testing.assert_allclose(one, built, rtol=LAST_BIT, atol=0.0)
 
 
 def test_columns_of_halos_run_no_kernel(tiny, calls):
@@ -79,7 +84,8 @@ def test_a_mock_equals_its_store_bit_for_bit(tiny, store):
     mock = make_mock(tiny).compute()
     assert set(mock.data_vars) == set(store.data_vars)
     for name in store.data_vars:
-        np.testing.assert_array_equal(mock[name].values, store[name].values, err_msg=name)
+        bits = LAST_BIT if name == "mag_true" else 0.0
+        np.testing.assert_allclose(mock[name].values, store[name].values, rtol=bits, atol=0.0, err_msg=name)
         assert mock[name].dtype == store[name].dtype
         assert mock[name].attrs == store[name].attrs
     np.testing.assert_array_equal(mock.band, store.band)

@@ -141,7 +141,7 @@ def test_a_range_ends_where_the_schema_says(name, last, beyond):
 
 
 def test_a_value_outside_its_range_is_told_with_the_range():
-    assert_refused(spoiled(mah_fit_quality=4), "mah_fit_quality", GENERIC, r"4 outside \[0, 3\] \(1 in this tile\)")
+    assert_refused(spoiled(mah_fit_quality=6), "mah_fit_quality", GENERIC, r"6 outside \[0, 5\] \(1 in this tile\)")
 
 
 def test_an_id_that_occurs_twice_is_refused_where_it_occurs_again():
