@@ -16,7 +16,6 @@ from diffsky_factory.halos.synthetic.universe import Synthetic
 from diffsky_factory.sky import tiles
 from diffsky_factory.sky.cosmology import Cosmology
 
-
 LAST_BIT = 1.01 * np.finfo(np.float32).eps
 """By which a band that is computed alone may differ from one that is computed with others, on some processors."""
 
