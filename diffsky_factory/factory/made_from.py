@@ -23,16 +23,25 @@ def inputs_of(files: Mapping[Path, State]) -> dict[str, str]:
 def check_inputs(attributes: Mapping[str, Any], now: Mapping[str, str]) -> None:
     """Raise InputError, naming what differs, where a part, by its attributes, was begun with other files or versions.
 
-    A file is known by its content, wherever it lies now.
+    A file is known by its name and content, in whatever folder it lies now.
     """
-    was, there = attributes.get(INPUTS, {}), set(now.values())
-    missing = [name for name in was if (was[name] != now[name] if name in PACKAGES else was[name] not in there)]
-    if missing:
-        differences = "; ".join(_difference(name, was[name], now) for name in missing)
+    found = differences(attributes.get(INPUTS, {}), now)
+    if found:
         raise InputError(
-            f"the store was begun with {differences}: tiles of both would not fit together; give back what was there, "
-            "or begin anew in another place"
+            f"the store was begun with {found}: tiles of both would not fit together; give back what was there, or "
+            "begin anew in another place"
         )
+
+
+def differences(was: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What inputs were that are others now, in words; nothing where they are the same, maybe in another folder."""
+    there = {(Path(name).name, content) for name, content in now.items()}
+    other = [
+        name
+        for name, content in was.items()
+        if (now[name] != content if name in now else (Path(name).name, content) not in there)
+    ]
+    return "; ".join(_difference(name, was[name], now) for name in other)
 
 
 def _difference(name: str, was: str, now: Mapping[str, str]) -> str:

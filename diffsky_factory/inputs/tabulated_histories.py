@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.sky.cosmology import Cosmology
@@ -65,6 +66,12 @@ class TabulatedHistories:
             raise InputError(f"histories: {MASSES} has dimensions {found}; they must be 'halo' and 'time'")
         if self.rows_per_piece < 1:
             raise InputError(f"histories: rows_per_piece is {self.rows_per_piece}; give a positive number")
+
+    @property
+    def content(self) -> str:
+        """A digest of what is in memory; nothing is known of what is lazy."""
+        held = {str(name): one.data for name, one in self.dataset.variables.items() if isinstance(one.data, np.ndarray)}
+        return tokenize(sorted(held.items()))
 
     @property
     def time(self) -> np.ndarray:

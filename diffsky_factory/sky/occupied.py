@@ -1,9 +1,11 @@
-"""The part of the sky that a sample of positions covers, estimated where nobody says it."""
+"""The part of the sky that a sample of positions covers: estimated where nobody says it, and how sure its border is."""
 
 import numpy as np
 
 POINTS_PER_PIXEL = 4  # in the mean of pixels that hold any, chosen: fewer, and clustering opens holes that do not close
 MOST_PIXELS = 200_000  # chosen: of an estimate; those of the whole sky at order 7
+EDGE = 1.0  # Mpc comoving, chosen: so far beyond the border of a footprint may the centre of a halo be defined
+EDGES = 1e-3, 1.0  # deg, chosen: least and largest angle of it
 
 
 def fine_enough(points: int, pixels: int) -> bool:
@@ -36,3 +38,8 @@ def _neighbours(pixels: np.ndarray, order: int) -> np.ndarray:
 
 def _at_border(pixels: np.ndarray, order: int) -> np.ndarray:
     return np.any(~np.isin(_neighbours(pixels, order), pixels), axis=0)
+
+
+def rim_of_halos(distance: np.ndarray) -> np.ndarray:
+    """How far [deg] beyond the border of a footprint halos at a distance [Mpc] may be, as their centres are unsure."""
+    return np.clip(np.rad2deg(EDGE / np.maximum(distance, EDGE)), *EDGES)

@@ -1,5 +1,6 @@
 """Fits into a store: piece by piece, whole or not at all, the same whoever fits and however often it was killed."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.runs import tasks
 from diffsky_factory.inputs.tabulated_histories import histories_from_arrays
 from diffsky_factory.outputs import store
-from tests.stores import assert_same_files
+from tests.stores import assert_same_files, files
 
 SCRIPT = """
 import sys
@@ -106,7 +107,10 @@ def test_a_lazy_dataset_is_read_piece_by_piece(whole, tmp_path):
     given = source()
     lazy = type(given)(given.dataset.chunk({"halo": 16}), rows_per_piece=40)
     dff.fit_histories(lazy, tmp_path / "fits.zarr", workers=2)
-    assert_same_files(tmp_path / "fits.zarr", whole)
+    found, expected = (
+        {name: one for name, one in files(path).items() if "/c/" in name} for path in (tmp_path / "fits.zarr", whole)
+    )
+    assert found == expected
 
 
 def test_workers_of_a_cluster_write_the_same_fits(whole, tmp_path):
@@ -128,6 +132,18 @@ def test_other_histories_do_not_go_into_a_store(whole):
         dff.resume(whole)
     with tasks.alone(whole), pytest.raises(InputError, match="another process is building it"):
         dff.fit_histories(source(), whole)
+
+
+def test_a_piece_of_other_histories_does_not_go_among_those_of_the_first(whole, tmp_path):
+    path = tmp_path / "fits.zarr"
+    shutil.copytree(whole, path)
+    (path / "commits/halos/3.json").unlink()
+    changed = source()
+    masses = changed.dataset.log10_halo_mass_history.values
+    masses[3 * 40 : 4 * 40] -= 1.0
+    with pytest.raises(InputError, match="something else than fits of these histories"):
+        dff.fit_histories(changed, path)
+    assert dff.fit_histories(source(), path).fitted == 1
 
 
 def test_bad_histories_are_refused_with_a_remedy(tmp_path):

@@ -11,9 +11,11 @@ from dask.base import tokenize
 
 from diffsky_factory.core.axes import any_large, axis_read_alone
 from diffsky_factory.core.columns import column
+from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import trusted
 from diffsky_factory.core.plan import plan
 from diffsky_factory.factory.assembly import Assembly, assembly
+from diffsky_factory.factory.made_from import INPUTS, differences
 from diffsky_factory.factory.opening.datasets import covered_regions, described
 from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
 from diffsky_factory.factory.recipe import Recipe, load_recipe
@@ -29,15 +31,16 @@ def make_mock(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes: A
     share the halos, and what does not depend on the band is computed once and held for a tile at a time: about 1 kB
     per galaxy. Spectra, a column with a wavelength axis each, are computed when they are asked for, by themselves.
     Numbers equal those of a built store to float32 rounding.
-    Raises InputError for anything wrong with the recipe or its inputs.
+    Raises InputError for anything wrong with the recipe or its inputs, and when it is computed, where a file that it is
+    made from is another one than when it was opened.
     """
-    parts = assembly(load_recipe(recipe, **changes).text)
+    parts = assembly(load_recipe(recipe, **changes).in_place().text)
     return _dataset(parts, parts.columns, "galaxy")
 
 
 def make_halos(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes: Any) -> xr.Dataset:
     """Halos of a recipe's simulation and region, lazily, dimension `halo`; arguments and errors as in `make_mock`."""
-    parts = assembly(load_recipe(recipe, **changes).text)
+    parts = assembly(load_recipe(recipe, **changes).in_place().text)
     names = [name for name in parts.simulation.columns if not parts.column(name).row_number]
     return _dataset(parts, names, "halo")
 
@@ -48,19 +51,19 @@ def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Datase
     tiles = tuple(tile for tile, n in zip(every, rows) if n)  # dask has no use for chunks without rows
     counts = tuple(n for n in rows if n)
     axes = used_axes(parts, names)
-    recipe = parts.recipe.text
+    made_from = {"recipe": parts.recipe.text, "inputs": parts.inputs}
     kept, large = _kept(parts, names)
 
     # halos -> what is small -> bands and spectra: three layers of tasks, the first two shared by all columns
     numbers = da.from_array(np.asarray(tiles, np.int64), chunks=1, name=f"tile-{tokenize(tiles)}")
-    halos = _layer(_halos, numbers, recipe=recipe)
-    state = _layer(_state, halos, recipe=recipe, wanted=tuple(kept))
+    halos = _layer(_halos, numbers, **made_from)
+    state = _layer(_state, halos, **made_from, wanted=tuple(kept))
     variables = {}
     for name in names:
         known = column(name)
         tail = tuple(len(axes[one]) for one in known.axes)
         source = state if name in kept or name in large else halos
-        how = {"recipe": recipe, "column": name, "dtype": known.dtype}
+        how = {**made_from, "column": name, "dtype": known.dtype}
         if counts:
             token = f"{name}-{tokenize(source.name, how)}"
             array = mapped(trusted(_picked), source, counts, known.axes, tail, name=token, **how)
@@ -79,7 +82,7 @@ def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Datase
         token=number.name,
         box_size=said.get("box_size", 0.0),
     )
-    return xr.Dataset(variables, coordinates, described(said, chosen))
+    return xr.Dataset(variables, coordinates, described({**said, INPUTS: parts.inputs}, chosen))
 
 
 def _kept(parts: Assembly, names: Sequence[str]) -> tuple[list[str], set[str]]:
@@ -107,17 +110,28 @@ def _boxed(columns: dict) -> np.ndarray:
     return box
 
 
-def _halos(tile: np.ndarray, recipe: str) -> np.ndarray:
-    return _boxed(assembly(recipe).halos(int(tile[0])))
-
-
-def _state(halos: np.ndarray, recipe: str, wanted: tuple[str, ...]) -> np.ndarray:
-    columns = halos[0]
-    return _boxed({**columns, **assembly(recipe).galaxies(columns, wanted)})
-
-
-def _picked(columns: np.ndarray, label: np.ndarray | None, recipe: str, column: str) -> np.ndarray:
+def opened_as(recipe: str, inputs: Mapping[str, str]) -> Assembly:
+    """The assembly of a recipe's text; raises InputError where its inputs are others than when a dataset was opened."""
     parts = assembly(recipe)
+    changed = differences(inputs, parts.inputs)
+    if changed:
+        raise InputError(f"the dataset was opened with {changed}; open it again")
+    return parts
+
+
+def _halos(tile: np.ndarray, recipe: str, inputs: dict[str, str]) -> np.ndarray:
+    return _boxed(opened_as(recipe, inputs).halos(int(tile[0])))
+
+
+def _state(halos: np.ndarray, recipe: str, inputs: dict[str, str], wanted: tuple[str, ...]) -> np.ndarray:
+    columns = halos[0]
+    return _boxed({**columns, **opened_as(recipe, inputs).galaxies(columns, wanted)})
+
+
+def _picked(
+    columns: np.ndarray, label: np.ndarray | None, recipe: str, inputs: dict[str, str], column: str
+) -> np.ndarray:
+    parts = opened_as(recipe, inputs)
     alone = axis_read_alone(parts.column(column).axes)
     bands = None if alone is None or label is None else [int(label.flat[0])]
     return parts.galaxies(columns.flat[0], [column], bands=bands)[column]

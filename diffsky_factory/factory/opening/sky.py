@@ -39,16 +39,16 @@ class Sky(Catalogue):
         return self._tile_extents
 
     def cone(self, ra: float, dec: float, radius: float) -> xr.Dataset:
-        """Rows within a radius [deg] of a point."""
-        return self.within({"cone": {"ra": ra, "dec": dec, "radius": radius}})
+        """Rows within a radius [deg] of a point; astropy Quantities are converted, in other cuts too."""
+        return self.within({"cone": {"ra": degrees(ra), "dec": degrees(dec), "radius": degrees(radius)}})
 
     def box(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
         """Rows between two meridians, eastward from the first to the second, and two parallels [deg]."""
-        return self.within({"rectangle": {"ra": list(ra), "dec": list(dec)}})
+        return self.within({"rectangle": {"ra": list(map(degrees, ra)), "dec": list(map(degrees, dec))}})
 
     def polygon(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
         """Rows inside a polygon whose edges are great circles, by its corners [deg]."""
-        return self.within({"polygon": {"ra": list(ra), "dec": list(dec)}})
+        return self.within({"polygon": {"ra": list(map(degrees, ra)), "dec": list(map(degrees, dec))}})
 
     def moc(self, moc: Any) -> xr.Dataset:
         """Rows inside a MOC: a mocpy.MOC, its text, or the path of a FITS file."""
@@ -86,6 +86,8 @@ class Sky(Catalogue):
         Those of a density belong to the cells of the sky: a part of the region has the points that the whole has there.
         """
         where = self._selection.parts
+        if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
+            raise InputError(f"seed={seed!r}: a whole number, 0 or more, is wanted")
         if n is not None and density is None:
             ra, dec, _ = exact_random_points(where, n, seed)
         elif density is not None and n is None:
@@ -96,6 +98,17 @@ class Sky(Catalogue):
         values = {name: ("random", points, known[name].attributes) for name, points in (("ra", ra), ("dec", dec))}
         said = {"area_deg2": self.area, "seed": seed, "density_deg2": len(ra) / self.area if self.area else 0.0}
         return xr.Dataset(values, attrs=said)
+
+
+def degrees(angle: Any) -> float:
+    """An angle as a number, which is in degrees, or as an astropy Quantity; raises InputError for another unit."""
+    unit = getattr(angle, "unit", None)
+    if unit is None:
+        return angle
+    try:
+        return float(angle.to_value("deg"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{angle!r} is no angle ({error}); give degrees, or a Quantity of an angle") from error
 
 
 def words_of(where: Region) -> str:

@@ -1,5 +1,6 @@
 """Where the rows of a dataset come from: a store or a mock, its tiles, and what is known of its blocks."""
 
+import json
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import xarray as xr
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly, assembly
+from diffsky_factory.factory.made_from import INPUTS, differences
 from diffsky_factory.factory.runs.zones import Blocks, Bounds, read_blocks
 from diffsky_factory.outputs import reading, store
 from diffsky_factory.outputs.commits import FIRST, Verify
@@ -194,7 +196,11 @@ def source_of(ds: xr.Dataset) -> Source:
         return _store_source(str(path), part, state, ds.attrs.get(VERIFY, FIRST))
     if "recipe" not in ds.attrs:
         raise AttributeError("no attribute 'recipe': this dataset was not made by diffsky_factory")
-    return _mock_source(assembly(ds.attrs["recipe"]))
+    parts = assembly(ds.attrs["recipe"])
+    changed = differences(json.loads(ds.attrs.get(INPUTS, "{}")), parts.inputs)
+    if changed:
+        raise InputError(f"the dataset was opened with {changed}; open it again")
+    return _mock_source(parts)
 
 
 def _same(ds: xr.Dataset, name: str, dims: tuple, lazy: str, labels: Mapping[str, Any]) -> bool:

@@ -13,14 +13,13 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import CheckError
 from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
+from diffsky_factory.sky.occupied import EDGES, rim_of_halos
 from diffsky_factory.sky.part import Part as PartOfSky
 from diffsky_factory.sky.spaces import Box, Sky, Space
 
 POSITION_TOLERANCE = 1e-4  # deg between ra, dec and x, y, z
 DISTANCE_TOLERANCE = 1e-4  # relative, between x, y, z and the redshift; float32 positions are good to 1e-7
 REDSHIFT_TOLERANCE = 1e-6  # between redshift_obs and that of the velocity: 0.3 km/s
-EDGE = 1.0  # Mpc comoving, chosen: so far beyond the border of a footprint may the centre of a halo be defined
-EDGES = 1e-3, 1.0  # deg, chosen: least and largest angle of it
 POSITION, VELOCITY = ("x", "y", "z"), ("vx", "vy", "vz")
 
 
@@ -91,7 +90,7 @@ def _covered(halos: Mapping[str, np.ndarray], cell: int, order: int, footprint: 
     """Whether each halo of a tile lies in any part of a footprint, or no farther from it than its centre is sure."""
     ra, dec = halos["ra"], halos["dec"]
     distance = np.linalg.norm(np.stack([halos[axis] for axis in POSITION], axis=-1), axis=-1)
-    rim = np.clip(np.rad2deg(EDGE / np.maximum(distance, EDGE)), *EDGES)
+    rim = rim_of_halos(distance)
     centre, found = tiles.centres(np.array([cell]), order), np.zeros(len(ra), bool)
     for one in footprint:
         if one.inside(*centre, tiles.reach(order) + EDGES[1])[0]:

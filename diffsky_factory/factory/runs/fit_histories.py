@@ -149,7 +149,7 @@ def plan_fits(histories: Histories, lowest: float = -np.inf, files: Mapping[Path
         "cosmology": {name: float(np.asarray(value)) for name, value in histories.cosmology._asdict().items()},
         "time": [float(t) for t in histories.time],
         "lowest": None if np.isneginf(lowest) else float(lowest),
-        "source": dict(histories.attributes),
+        "source": {**histories.attributes, "content": getattr(histories, "content", "")},
         "first_piece": _digest(first),
     }
     text = json.dumps(made_from, sort_keys=True)

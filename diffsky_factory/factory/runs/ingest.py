@@ -20,7 +20,8 @@ from diffsky_factory.factory.runs.job import Job, Tables, Tile, run
 from diffsky_factory.factory.runs.tasks import alone
 from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, Product, database, gathered_columns
 from diffsky_factory.halos.open import open_reader
-from diffsky_factory.inputs.readers.common.shells import check_shells
+from diffsky_factory.inputs.readers.common.shells import MISSING, check_shells
+from diffsky_factory.inputs.readers.reader import Reader
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.halo_store import GROUP_CELL, PIECE, cell_index, is_halo_store, plan_halos
 from diffsky_factory.outputs.layout import Part
@@ -71,6 +72,7 @@ def ingest(
         reader = open_reader(simulation, **options)
         note(*reader.files)
     database(reader)  # refused before anything is written
+    _check_options(simulation, reader, options)
     inputs = inputs_of(files)
     made_from = _made_from(reader, inputs)
     folder = path.with_name(path.name + ".ingesting")
@@ -136,6 +138,19 @@ def _write(path: Path, planned: Part, gathering: Gathering, progress: Callable |
 
     job = Job(path, planned, compute_piece, (InOrder(gathering),), complete=complete, check=check)
     run(job, workers=1, progress=progress)
+
+
+def _check_options(simulation: str | Path, reader: Product, options: Mapping[str, Any]) -> None:
+    """Raise InputError where a light cone is to be cut, which is taken in as it is."""
+    if not isinstance(reader, Reader) or reader.geometry != "lightcone":
+        return
+    given = [name for name, value in options.items() if value is not None]
+    if MISSING in reader.attributes or reader.entry.gaps:
+        given = [name for name in given if name != "redshift"]  # it says which shells are needed
+    if given:
+        raise InputError(
+            f"{simulation}: is a light cone, taken in whole; leave out {', '.join(given)}, and cut what is made"
+        )
 
 
 def _check_same(path: Path, found: Part, made_from: str, inputs: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.distance_table import CubicTable, redshift_table
 from diffsky_factory.sky.groups import REACH
-from diffsky_factory.sky.occupied import closed, error_of_area, fine_enough
+from diffsky_factory.sky.occupied import closed, error_of_area, fine_enough, rim_of_halos
 from diffsky_factory.sky.regions import region
 
 LONGEST_CHAIN = 64  # hosts in a chain, chosen: each pass doubles how far it is followed, so only a circle is longer
@@ -208,12 +208,31 @@ class Gathering:
             )
         velocity = np.stack([columns[f"v{axis}"] for axis in "xyz"], axis=-1)
         speed = coordinates.line_of_sight_velocity(position, velocity)
+        self._check_footprint(columns["is_central"], ra, dec, radius, piece)
         return {
             **{"ra": ra, "dec": dec, "redshift": redshift},
             "redshift_obs": coordinates.observed_redshift(redshift, speed),
             "own_cell": tiles.finest_pixel(ra, dec),
             "is_inside": self._inside(ra, dec, redshift),
         }
+
+    def _check_footprint(
+        self, is_host: np.ndarray, ra: np.ndarray, dec: np.ndarray, distance: np.ndarray, piece: Piece
+    ) -> None:
+        """Raise InputError for a host outside of the footprint that an entry states: areas would be wrong."""
+        stated = self.reader.entry.footprint if isinstance(self.reader, Reader) else ()
+        if not stated:
+            return
+        rim, found = rim_of_halos(distance), np.zeros(len(ra), bool)
+        for part in map(region, stated):
+            found[~found] = part.inside(ra[~found], dec[~found], rim[~found])
+        outside = np.flatnonzero(is_host & ~found)
+        if len(outside):
+            row = outside[0]
+            raise InputError(
+                f"{piece.file}, row {row} from {piece.first}: the host at ra {ra[row]:.6g}, dec {dec[row]:.6g} is "
+                f"outside of the footprint that the entry states ({len(outside)} in this piece); correct one of them"
+            )
 
     def _inside(self, ra: np.ndarray, dec: np.ndarray, redshift: np.ndarray) -> np.ndarray:
         """Whether hosts at these places belong to the product, where its reader reads a margin around it too."""

@@ -7,9 +7,12 @@ from pydantic import Field, field_validator, model_validator
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.inputs.entries import Record
+from diffsky_factory.sky.areas import area_of
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.cosmology_check import checked_cosmology, problem_of_parameters
 from diffsky_factory.sky.regions import region
+
+OVERLAP = 1e-3  # of the area, chosen: of parts of a footprint that touch
 
 
 class SimulationEntry(Record):
@@ -57,9 +60,13 @@ class SimulationEntry(Record):
     @classmethod
     def _regions(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         try:
-            _ = [region(part) for part in value]
+            parts = [region(part) for part in value]
         except InputError as error:
             raise ValueError(str(error)) from error
+        if len(parts) > 1:
+            apart, together = sum(area_of([part]) for part in parts), area_of([region({"any": list(value)})])
+            if apart > (1.0 + OVERLAP) * together:
+                raise ValueError(f"its parts overlap: {apart:.6g} deg^2 of {together:.6g}; leave out what is twice")
         return value
 
 

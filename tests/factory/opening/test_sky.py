@@ -476,3 +476,18 @@ def test_a_part_that_lost_its_own_file_is_missed(plain_copy):
 def test_a_condition_on_places_is_refused_as_the_area_would_not_be_known(store):
     with pytest.raises(InputError, match=r"'dec' is a place.*ds\.sky\.cone"):
         store.sky.where("dec < 1 & is_central")
+
+
+def test_angles_with_a_unit_are_converted(store):
+    plain = store.sky.cone(RA, DEC, 0.1)
+    np.testing.assert_array_equal(store.sky.cone(RA * units.deg, DEC, 6.0 * units.arcmin).row, plain.row)
+    in_hours = store.sky.box([(RA - 0.1) / 15.0 * units.hourangle, RA + 0.1], [DEC - 0.1, DEC + 0.1])
+    np.testing.assert_array_equal(in_hours.row, store.sky.box([RA - 0.1, RA + 0.1], [DEC - 0.1, DEC + 0.1]).row)
+    with pytest.raises(InputError, match=r"is no angle .*give degrees"):
+        store.sky.cone(RA, DEC, 1.0 * units.Mpc)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.7, 2**70, "1"])
+def test_a_seed_is_a_whole_number(store, seed):
+    with pytest.raises(InputError, match="a whole number, 0 or more, is wanted"):
+        store.sky.randoms(10, seed=seed)

@@ -1,10 +1,12 @@
 """Taking a simulation in: the store is the product, complete or not there, and goes on where it was killed."""
 
+import json
 import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 import diffsky_factory as dff
@@ -222,3 +224,54 @@ def test_two_that_ingest_to_one_place_do_not_mix(reader, tmp_path):
     (tmp_path / "halos.zarr.ingesting").mkdir()
     with tasks.alone(tmp_path / "halos.zarr.ingesting"), pytest.raises(dff.InputError, match="another process"):
         dff.ingest("made up", tmp_path / "halos.zarr")
+
+
+CONE = {
+    "format": "table",
+    "files": ["cone.csv"],
+    "cosmology": {"Om0": 0.3, "h": 0.7},
+    "footprint": [{"rectangle": {"ra": [149, 151], "dec": [1, 3]}}],
+    "columns": {
+        **{name: {"column": name, "unit": "deg"} for name in ("ra", "dec")},
+        "redshift": "z",
+        **{name: {"column": "v", "unit": "km/s"} for name in ("vx", "vy", "vz")},
+        "log10_halo_mass": {"column": "m", "unit": "Msun"},
+    },
+    "options": {"geometry": "lightcone", "velocities": "physical", "hosts": "all"},
+}
+
+
+def cone(folder, **changes):
+    """The entry of a light cone of 900 halos on four square degrees."""
+    n = np.arange(900)
+    rows = {"ra": 149.03 + 0.0652 * (n % 30), "dec": 1.03 + 0.0652 * (n // 30), "z": 0.3, "v": 0.0, "m": 1e12}
+    pd.DataFrame(rows).to_csv(folder / "cone.csv", index=False)
+    (folder / "cone.yaml").write_text(json.dumps({**CONE, **changes}))
+    return folder / "cone.yaml"
+
+
+def test_a_light_cone_is_taken_in_whole(tmp_path):
+    entry = cone(tmp_path)
+    for cut in ({"redshift": (0.2, 0.29)}, {"region": {"cone": {"ra": 150.0, "dec": 2.0, "radius": 0.1}}}):
+        with pytest.raises(dff.InputError, match=rf"taken in whole; leave out {next(iter(cut))}, and cut what is made"):
+            dff.ingest(entry, tmp_path / "halos.zarr", **cut)
+    assert dff.ingest(entry, tmp_path / "halos.zarr").rows == 900
+
+
+def test_hosts_outside_of_the_footprint_are_refused_where_they_are_read(tmp_path):
+    half = [{"rectangle": {"ra": [149, 150], "dec": [1, 3]}}]
+    entry = cone(tmp_path, footprint=half)
+    for read in (lambda: dff.ingest(entry, tmp_path / "halos.zarr"), lambda: dff.open_catalog(entry)):
+        with pytest.raises(dff.InputError, match=r"cone.csv, row \d+ .*outside of the footprint .*420 in this piece"):
+            read()
+
+
+def test_a_footprint_with_a_part_twice_is_refused(tmp_path):
+    for more, fits in (([149, 151], False), ([151, 152], True), ([150.5, 152], False)):
+        parts = [*CONE["footprint"], {"rectangle": {"ra": more, "dec": [1, 3]}}]
+        entry = cone(tmp_path, footprint=parts)
+        if fits:
+            assert dff.open_catalog(entry).sky.area == pytest.approx(6.0, rel=0.01)
+            continue
+        with pytest.raises(dff.InputError, match=r"footprint: .*its parts overlap"):
+            dff.open_catalog(entry)

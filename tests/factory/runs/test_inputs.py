@@ -88,6 +88,39 @@ def test_an_entry_that_is_edited_is_used_as_it_is_now(begun):
     np.testing.assert_allclose(after - before, -np.log10(0.6774), atol=1e-5)
 
 
+def test_a_lazy_mock_is_of_the_files_that_it_was_opened_with(begun, tmp_path, monkeypatch):
+    mock = dff.make_mock(RECIPE)
+    halos = dff.open_catalog("mine.yaml")
+    before = mock.log10_halo_mass.values
+    (tmp_path / "mine.yaml").write_text(ENTRY)
+    HALOS.assign(m=1e14).to_csv(tmp_path / "halos.csv", index=False)
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)  # where files of these names are others
+        np.testing.assert_array_equal(mock.log10_halo_mass.values, before)
+    HALOS.assign(m=1e13).to_csv(begun.parent / "halos.csv", index=False)
+    for read in (lambda: mock.log10_halo_mass.values, lambda: halos.ra.values, lambda: mock.sky.cone(11.0, -9.0, 0.5)):
+        with pytest.raises(
+            InputError, match=r"opened with .*halos.csv of other content; it was changed .*open it again"
+        ):
+            read()
+    assert set(np.unique(dff.make_mock(RECIPE).log10_halo_mass)) == {13.0}
+
+
+def test_two_files_that_change_places_are_not_the_same_inputs(begun):
+    for name, half in (("one.csv", HALOS[:200]), ("two.csv", HALOS[200:])):
+        half.to_csv(begun.parent / name, index=False)
+    (begun.parent / "mine.yaml").write_text(ENTRY.replace("files: [halos.csv]", "files: [one.csv, two.csv]"))
+    path = begun.parent / "both.zarr"
+    dff.build(RECIPE, path)
+    lose(path)
+    one, two = (begun.parent / name for name in ("one.csv", "two.csv"))
+    first, second = one.read_text(), two.read_text()
+    one.write_text(second)
+    two.write_text(first)
+    with pytest.raises(InputError, match=r"one.csv of other content; .*two.csv of other content"):
+        dff.resume(path)
+
+
 def test_other_versions_do_not_go_on(begun, monkeypatch):
     known = made_from.version
     monkeypatch.setattr(made_from, "version", lambda name: "99.0" if name == "jax" else known(name))
