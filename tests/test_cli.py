@@ -305,6 +305,7 @@ def test_help_is_there_for_every_command():
     assert "version" in version.stdout
 
 
+@pytest.mark.thorough
 def test_a_snapshot_of_a_box_is_taken_in_planned_built_and_shown(tmp_path):
     entry, halos = two_snapshots(tmp_path), tmp_path / "halos.zarr"
     assert "give one of them" in refused("ingest", entry, "--out", halos, "--redshift", 0, 1, "--at", 1)

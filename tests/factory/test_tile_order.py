@@ -64,6 +64,7 @@ def test_tiles_are_finer_where_rows_fill_them(sky, tmp_path):
         assert sum(parts.counts) / len(parts.tiles) >= block
 
 
+@pytest.mark.thorough
 def test_galaxies_are_the_same_in_other_tiles_and_the_store_says_the_order(sky, tmp_path):
     few, many = tmp_path / "few.zarr", tmp_path / "many.zarr"
     assert dff.build(sky, few).tiles == 12

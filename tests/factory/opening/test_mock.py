@@ -248,6 +248,7 @@ def test_weights_of_the_simulation_are_used_as_they_are(tiny, monkeypatch):
     np.testing.assert_array_equal(parts.galaxies(known, ["weight"])["weight"], np.arange(len(known["halo_id"])))
 
 
+@pytest.mark.thorough
 def test_rows_of_drawn_halos_are_counted_once_per_machine(plain, tmp_path, monkeypatch):
     """Counting draws all hosts: who asks again, in any process, is not to wait for it; other halos are counted anew."""
     monkeypatch.setenv("DIFFSKY_FACTORY_CACHE", str(tmp_path))

@@ -97,7 +97,8 @@ def test_adding_a_part_touches_no_file_of_the_galaxies(plain_copy):
     assert (galaxies(plain_copy), (plain_copy / "zarr.json").stat().st_mtime_ns) == (before, root)
 
 
-@pytest.mark.parametrize("commits", [0, pytest.param(6, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("commits", [0, 6])
 def test_a_part_that_was_killed_is_finished_by_resuming(commits, observed, plain_copy, environment):
     before = galaxies(plain_copy)
     add(plain_copy, "lsst_y10")

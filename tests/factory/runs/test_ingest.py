@@ -102,6 +102,7 @@ def test_a_mock_is_made_from_a_store(reader, tmp_path):
     np.testing.assert_array_equal(np.sort(mock.halo_id.values), np.sort(halos.halo_id.values))
 
 
+@pytest.mark.thorough
 def test_a_box_opens_as_it_is_and_as_a_light_cone(tmp_path):
     path = reference("sims", "forests", "treeUNIT.hdf5")
     box = dff.open_catalog(path)

@@ -173,6 +173,7 @@ def curve(edge):
     return f"5000 0\n{edge} 1\n7000 1\n7100 0\n"
 
 
+@pytest.mark.thorough
 def test_a_part_keeps_the_curves_that_it_was_begun_with(tiny_store, tmp_path, monkeypatch):
     path, file = tmp_path / "tiny.zarr", tmp_path / "mine.txt"
     shutil.copytree(tiny_store, path)
