@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -69,7 +69,8 @@ def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
 @lru_cache(maxsize=4096)
 def _read_commit(file: str, at: State) -> dict[str, Any]:
     """A commit as it is in a state of its file: each column that is read of a tile asks for it."""
-    return unsealed(b"".join(_pieces(file)).decode())
+    with open(file, "rb", buffering=0) as content:
+        return unsealed(content.readall().decode())
 
 
 Known = Mapping[str, list[int] | None]
@@ -77,22 +78,14 @@ Known = Mapping[str, list[int] | None]
 
 
 def fingerprint(file: Path | str) -> list[int]:
-    """Size and CRC-32 of a file. Raises OSError where it cannot be read."""
-    checksum, size = 0, 0
-    for piece in _pieces(file):
-        checksum, size = zlib.crc32(piece, checksum), size + len(piece)
-    return [size, checksum]
-
-
-def _pieces(file: Path | str) -> Iterator[bytes]:
-    """The bytes of a file, by as few calls as may be: there are many small ones."""
-    at_once, opened = SMALL, os.open(file, os.O_RDONLY)
+    """Size and CRC-32 of a file, by as few calls as may be: there are many small ones. OSError where it is not read."""
+    checksum, size, at_once, opened = 0, 0, SMALL, os.open(file, os.O_RDONLY)
     try:
         while True:
             piece = os.read(opened, at_once)
-            yield piece
+            checksum, size = zlib.crc32(piece, checksum), size + len(piece)
             if len(piece) < at_once:
-                return
+                return [size, checksum]
             at_once = 1 << 22
     finally:
         os.close(opened)

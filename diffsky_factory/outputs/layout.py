@@ -77,9 +77,13 @@ class Rows:
 
     def shards(self, tile: int) -> Iterator[tuple[int, slice]]:
         """Number of each shard of a tile, and the rows of the tile that go into it."""
+        for i, number in enumerate(self.shard_numbers(tile)):
+            yield number, slice(i * self.shard, min((i + 1) * self.shard, self.counts[tile]))
+
+    def shard_numbers(self, tile: int) -> range:
+        """Numbers of the shards of a tile."""
         first = int(self.starts[tile]) // self.shard
-        for i in range(int(self.shard_counts[tile])):
-            yield first + i, slice(i * self.shard, min((i + 1) * self.shard, self.counts[tile]))
+        return range(first, first + int(self.shard_counts[tile]))
 
     def tile_of(self, rows: np.ndarray) -> np.ndarray:
         """Tile of each row on disk, by its number in `keys`."""

@@ -241,8 +241,8 @@ def damage(path: Path, part: Part, tile: int) -> str | None:
     committed = commit(path, part, tile)
     if committed is None:
         return "its commit is damaged" if _commit_file(path, part, tile).exists() else "not built"
-    missing = sorted(set(_expected(part, tile)) - set(committed["files"]))
-    return f"{missing[0]} is not in its commit" if missing else commits.damage(path, committed["files"])
+    missing = next((file for file in _expected(part, tile) if file not in committed["files"]), None)
+    return f"{missing} is not in its commit" if missing else commits.damage(path, committed["files"])
 
 
 def metadata_damage(path: Path, part: Part) -> str | None:
@@ -285,7 +285,7 @@ def is_complete(path: str | Path, part: Part) -> bool:
 
 def shard_file(part: Part, array: ArrayLayout, shard: int) -> str:
     """Path of a shard of an array inside the store."""
-    return "/".join([part.path(array), "c", str(shard), *("0" for _ in array.axes)])
+    return f"{part.name}/{array.name}/c/{shard}" + "/0" * len(array.axes)
 
 
 def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -414,7 +414,8 @@ def _consolidate(path: Path) -> None:
 
 
 def _expected(part: Part, tile: int) -> Iterator[str]:
-    return (shard_file(part, array, shard) for array in part.arrays for shard, _ in part.rows.shards(tile))
+    shards = part.rows.shard_numbers(tile)
+    return (shard_file(part, array, shard) for array in part.arrays for shard in shards)
 
 
 def _metadata_file(part: str) -> str:
