@@ -1,5 +1,6 @@
 """Paths that users give: `~` is the home folder, and a file is one that ends."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -16,6 +17,8 @@ KINDS = {
 
 def user_path(path: str | Path) -> Path:
     """A path as users write it, with the home folder for `~`; raises InputError where it can be none."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{path!r} is no path; give a text or a Path")
     try:
         if "\0" in str(path):
             raise ValueError("it has a null character")

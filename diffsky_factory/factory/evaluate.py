@@ -1,12 +1,15 @@
 """The stages on plain arrays, in memory: for notebooks, tests and fits."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from diffsky_factory.core.columns import called_here, row_numbers
+from diffsky_factory.core.columns import columns as known_columns
 from diffsky_factory.core.constants import Key, kind_of
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.listed import listed
@@ -23,6 +26,8 @@ from diffsky_factory.physics.light.spectra import SpectrumTable
 from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.cosmology_check import checked_cosmology
 from diffsky_factory.sky.groups import find_hosts, host_rows, last_of_chain
+
+ALIKE = 0.85  # chosen: of two names, so that one is a slip of the other
 
 
 def evaluate(
@@ -97,6 +102,7 @@ def requested(
     columns = _completed(columns)
     providers = providable(model.providers, columns)
     order = _order(model, {*columns, *(name for one in providers for name in one.writes)}, wanted)
+    _warn_of_names(columns, order.reads)
     first = needed(providers, columns, order.reads)
     keys = {*order.constants, *(key for one in first for key in one.constants.values())}
     model.check(keys, ", ".join(wanted))
@@ -107,6 +113,16 @@ def requested(
     columns = provided(providers, known, columns, order.reads)
     _check_draws(draws or {}, order.draws, len(columns["host_row"]))
     return Requested(order, known, columns)
+
+
+def _warn_of_names(columns: Iterable[str], reads: Iterable[str]) -> None:
+    """Warn of columns that nobody knows and that are written nearly as others are."""
+    schema = known_columns()
+    for name in set(columns).difference(reads):
+        last = split(name)[1]
+        alike = [] if last in schema else get_close_matches(last, list(schema), n=1, cutoff=ALIKE)
+        if alike:
+            warnings.warn(f"column '{name}' is not known and not used; did you mean '{alike[0]}'?", stacklevel=4)
 
 
 def _order(model: Model, known: set[str], wanted: Sequence[str]) -> Plan:
@@ -128,6 +144,8 @@ def _order(model: Model, known: set[str], wanted: Sequence[str]) -> Plan:
 
 def _completed(given: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:
     """Columns as arrays of one length, with their defaults; raises InputError for what is none."""
+    if not hasattr(given, "items"):
+        raise InputError(f"columns by their names are wanted, a mapping or a dataset, not {type(given).__name__}")
     values = {str(name): value for name, value in given.items()}
     attributes = getattr(given, "attrs", {})  # a dataset of a box says its redshift there
     if "redshift" not in values and "redshift" in attributes:

@@ -26,6 +26,9 @@ def given_column(name: str, value: Any) -> np.ndarray:
     values = _in_unit(name, value, known)
     if values.dtype.kind not in "biuf" or (values.ndim == 0 and known is not None and known.axes):
         raise InputError(f"column '{name}': an array of numbers with one row per galaxy is wanted")
+    if known is not None and values.ndim not in (0, 1 + len(known.axes)):
+        more = "".join(f", {axis}" for axis in known.axes)
+        raise InputError(f"column '{name}': of shape {values.shape}, and (galaxy{more}) is wanted")
     if values.dtype.kind == "f":
         _refuse(name, values, ~np.isfinite(values), "not finite; drop or mend the row")
     return values if known is None else _in_range(name, _of_type(name, values, known), known)

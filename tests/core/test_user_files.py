@@ -35,3 +35,9 @@ def test_only_files_are_opened(tmp_path):
     assert user_file(file) == file
     assert user_file(tmp_path / "absent") == tmp_path / "absent"
     assert user_file(tmp_path, folders=True) == tmp_path
+
+
+@pytest.mark.parametrize("path", [None, 3, b"bytes"])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(InputError, match="is no path; give a text or a Path"):
+        user_path(path)

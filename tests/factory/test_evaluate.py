@@ -84,7 +84,10 @@ def test_given_draws_take_the_place_of_drawn_ones():
             {"merging_remainder_by_round": np.where(LOST == 0.5, np.nan, 0.0)},
             ["'merging_remainder_by_round'", "row 1", "not finite"],
         ),
-        ({"merging_remainder_by_round": np.zeros(2)}, ["differ in length", "'merging_remainder_by_round': 2"]),
+        (
+            {"merging_remainder_by_round": np.zeros(2)},
+            ["'merging_remainder_by_round'", "of shape (2,)", "(galaxy, merging_round)"],
+        ),
         ({"merging_remainder_by_round": np.array(0.0)}, ["'merging_remainder_by_round'", "one row per galaxy"]),
         ({"merging_remainder_by_round": np.array(["a", "b", "c"])}, ["'merging_remainder_by_round'", "numbers"]),
         ({"redshift": np.array([0.1, -0.2, 0.3])}, ["'redshift'", "row 1", "outside"]),

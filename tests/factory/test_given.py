@@ -115,3 +115,16 @@ def test_light_from_no_distance_is_refused(call):
 def test_ids_of_hosts_alone_find_no_hosts():
     with pytest.raises(InputError, match="column 'host_halo_id'"):
         dff.evaluate({**HALOS, "host_halo_id": np.arange(6)}, WANTED)
+
+
+def test_a_column_has_the_axes_of_the_schema():
+    for name, value in (("redshift", np.full((6, 2), 1.0)), ("mah_parameters", np.full(6, 1.0))):
+        with pytest.raises(InputError, match=rf"column '{name}': of shape .* and \(galaxy.*\) is wanted"):
+            dff.evaluate({**HALOS, name: value}, WANTED)
+    with pytest.raises(InputError, match=r"columns by their names are wanted, .* not list"):
+        dff.evaluate([HALOS], WANTED)
+
+
+def test_a_name_that_is_nearly_one_of_ours_is_told():
+    with pytest.warns(UserWarning, match=r"column 'is_cental' is not known and not used; did you mean 'is_central'\?"):
+        dff.evaluate({**HALOS, "is_cental": np.ones(6, bool), "of_mine": np.ones(6)}, ["cosmic_time"])

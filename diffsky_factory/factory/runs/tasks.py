@@ -40,10 +40,12 @@ def at_once(client: Any, workers: int | None) -> int:
 
     Raises InputError where nothing would work: a client whose workers are not there, or fewer than one.
     """
-    if workers is not None and workers < 1:
+    if workers is not None and not (isinstance(workers, int) and workers >= 1):
         raise InputError(f"workers: {workers} at a time do nothing; give 1 or more")
     if client is None:
         return workers or cores()
+    if not hasattr(client, "nthreads"):
+        raise InputError(f"client: a dask.distributed.Client is wanted, not {client!r}")
     threads = sum(client.nthreads().values())
     if not threads:
         raise InputError(

@@ -9,7 +9,7 @@ from diffsky_factory.factory.runs.tasks import at_once
 
 
 def test_nobody_to_do_the_work_is_an_error_at_once(plain, plain_copy, tmp_path):
-    for workers in (0, -1):
+    for workers in (0, -1, "many"):
         with pytest.raises(dff.InputError, match=f"workers: {workers} .* give 1 or more"):
             dff.build(plain, tmp_path / "mock.zarr", workers=workers)
         with pytest.raises(dff.InputError, match="give 1 or more"):
