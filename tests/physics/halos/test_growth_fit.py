@@ -211,7 +211,7 @@ def test_a_history_is_fitted_alike_alone_and_among_others(noisy, fit_of_noisy):
 
 @pytest.mark.thorough
 def test_padding_of_times_changes_nothing_to_speak_of(noisy, fit_of_noisy):
-    later = np.concatenate([TIME, 13.8 + np.arange(1, 41)])
+    later = np.concatenate([TIME, 13.8 + 0.01 * np.arange(1, 41)])
     padded = fit_growth(later, np.pad(noisy, ((0, 0), (0, 40)), constant_values=np.nan), today=TODAY)
     np.testing.assert_allclose(padded["mah_fit_loss"], fit_of_noisy["mah_fit_loss"], rtol=1e-3)
 
