@@ -1,9 +1,11 @@
 """Properties that hold for anything whatever: of a few examples in each run, and of very many in a slow test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +23,13 @@ def holds(examples: int, check: Callable[..., None], *strategies: st.SearchStrat
     phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
     how = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), phases=phases)
     how(given(*strategies)(check))()
+
+
+def written(file: Path, text: str, document: Any) -> Iterator[str]:
+    """A text, and a document as YAML, each after it was written to a file."""
+    for one in (text, yaml.safe_dump(document)):
+        file.write_bytes(one.encode(errors="surrogatepass"))
+        yield one
 
 
 Harm = Callable[[bytes], bytes]

@@ -1,15 +1,11 @@
 """Axes: what columns have besides the rows, read from `schemas/axes.yaml`, the only place that says so."""
 
 from collections.abc import Iterable
-from functools import lru_cache
-from pathlib import Path
 
 from pydantic import ConfigDict, model_validator
 
 from diffsky_factory.core.errors import did_you_mean
-from diffsky_factory.core.files_read import State, state
-from diffsky_factory.core.resources import resource, user_folders
-from diffsky_factory.core.schemas import Named, read_schemas
+from diffsky_factory.core.schemas import Named, schemas
 
 BANDS, LINES = "bands", "lines"
 """What the labels of an axis are `of` where a recipe gives them; for all others it is a table, as Table.field."""
@@ -45,14 +41,7 @@ def axes() -> dict[str, Axis]:
 
     Raises InputError, naming the file, for an entry that is no axis, and where two entries share a name.
     """
-    files = (folder / "schemas" / "axes.yaml" for folder in user_folders())
-    users = tuple(file for file in files if file.exists())
-    return _axes(users, tuple(map(state, users)))
-
-
-@lru_cache(maxsize=8)
-def _axes(users: tuple[Path, ...], at: tuple[State, ...]) -> dict[str, Axis]:
-    return read_schemas(Axis, [resource("schemas", "axes.yaml"), *users])
+    return schemas(Axis, "axes.yaml")
 
 
 def axis(name: str) -> Axis:

@@ -1,16 +1,12 @@
 """Columns: what each name means, read from `schemas/columns`, the only place that says so."""
 
 from collections.abc import Iterable
-from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from diffsky_factory.core.errors import did_you_mean
-from diffsky_factory.core.files_read import State, state
-from diffsky_factory.core.resources import resource, user_folders
-from diffsky_factory.core.schemas import Named, read_schemas
+from diffsky_factory.core.schemas import Named, schemas
 from diffsky_factory.core.scopes import split
 
 Attributes = dict[str, str | int | float | list[int]]
@@ -68,13 +64,7 @@ def columns() -> dict[str, Column]:
 
     Raises InputError, naming the file, for an entry that is no column, and where two entries share a name.
     """
-    users = tuple(file for folder in user_folders() for file in sorted((folder / "schemas/columns").glob("*.yaml")))
-    return _columns(users, tuple(map(state, users)))
-
-
-@lru_cache(maxsize=8)
-def _columns(users: tuple[Path, ...], at: tuple[State, ...]) -> dict[str, Column]:
-    return read_schemas(Column, [*sorted(resource("schemas", "columns").glob("*.yaml")), *users])
+    return schemas(Column, "columns/*.yaml")
 
 
 def called_here(name: str) -> str:

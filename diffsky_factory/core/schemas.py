@@ -1,13 +1,15 @@
 """Schemas: files that list what words mean, each entry with a name of its own."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import unnoted
+from diffsky_factory.core.files_read import State, state, unnoted
+from diffsky_factory.core.resources import resource, user_folders
 from diffsky_factory.core.yaml_reading import read_yaml_file
 
 
@@ -18,6 +20,20 @@ class Named(BaseModel):
 
 
 Entry = TypeVar("Entry", bound=Named)
+
+
+def schemas(kind: type[Entry], pattern: str) -> dict[str, Entry]:
+    """Entries of a kind by name, of the files of a pattern in `schemas/` of the project and of the user's folders.
+
+    Read once for each state of the user's files. Raises InputError as `read_schemas` does.
+    """
+    users = tuple(file for folder in user_folders() for file in sorted((folder / "schemas").glob(pattern)))
+    return _schemas(kind, pattern, users, tuple(map(state, users)))
+
+
+@lru_cache(maxsize=16)
+def _schemas(kind: type[Entry], pattern: str, users: tuple[Path, ...], at: tuple[State, ...]) -> dict[str, Entry]:
+    return read_schemas(kind, [*sorted(resource("schemas").glob(pattern)), *users])
 
 
 def read_schemas(kind: type[Entry], files: Iterable[Path]) -> dict[str, Entry]:

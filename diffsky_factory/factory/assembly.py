@@ -21,7 +21,7 @@ from diffsky_factory.core.provider import Provider, needed, providable, provided
 from diffsky_factory.core.stage import Stage
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
-from diffsky_factory.factory.made_from import inputs_of
+from diffsky_factory.factory.made_from import differences, inputs_of
 from diffsky_factory.factory.model import Model
 from diffsky_factory.factory.recipe import STORED_COLUMNS, Recipe, recipe_from_text
 from diffsky_factory.factory.spectra_memory import check_spectra, is_spectral
@@ -345,3 +345,12 @@ def assembly(recipe: str) -> Assembly:
 @kept_while_unchanged(8)
 def _assembly(recipe: str, folder: str) -> Assembly:
     return Assembly(recipe_from_text(recipe))
+
+
+def opened_as(recipe: str, inputs: Mapping[str, str]) -> Assembly:
+    """The assembly of a recipe's text; raises InputError where its inputs are others than when a dataset was opened."""
+    parts = assembly(recipe)
+    changed = differences(inputs, parts.inputs)
+    if changed:
+        raise InputError(f"the dataset was opened with {changed}; open it again")
+    return parts

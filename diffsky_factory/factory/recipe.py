@@ -17,6 +17,7 @@ from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.model import DEFAULT_CALIBRATION, FIELDS, SEEDS, Model
 from diffsky_factory.inputs.entries import Record, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filters import Curve, band_list
+from diffsky_factory.outputs.layout import LARGEST_SHARD
 from diffsky_factory.sky import regions
 from diffsky_factory.sky.cosmology_check import problem_of_parameters
 
@@ -136,6 +137,9 @@ class Region(Record):
         return self
 
 
+LARGEST_BLOCK = 2**22  # rows, chosen: more than a kernel can hold
+
+
 class Tiling(Record):
     """How rows are laid out: HEALPix order of a tile, rows of a block, blocks of a shard.
 
@@ -145,8 +149,8 @@ class Tiling(Record):
 
     order: int | None = Field(default=None, ge=0, le=12)
     box_order: int | None = Field(default=None, ge=0, le=8)
-    block: int = Field(default=16384, ge=64, le=2**22)
-    blocks_per_shard: int = Field(default=4, ge=1, le=2**9)
+    block: int = Field(default=16384, ge=64, le=LARGEST_BLOCK)
+    blocks_per_shard: int = Field(default=4, ge=1, le=LARGEST_SHARD // LARGEST_BLOCK)
 
     @property
     def shard(self) -> int:

@@ -1,10 +1,9 @@
 """Sets of filter curves: entries of `catalogs/filters`, each with its curves in a file beside it, pinned by hash."""
 
-from functools import lru_cache
 from pathlib import Path
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import State, note, state
+from diffsky_factory.core.files_read import kept_while_unchanged, note
 from diffsky_factory.inputs.curve_tables import Curves, read_curves
 from diffsky_factory.inputs.entries import Record, Reference, checked, entry_path, read_yaml
 from diffsky_factory.inputs.filter_curves import FilterCurve, curve_sha256
@@ -40,16 +39,14 @@ class FilterSetEntry(Record):
 def set_entry(name: str) -> FilterSetEntry:
     """The entry of a set, as it is now."""
     path = entry_path("filters", name)
-    note(path)
-    return _entry(path, state(path))
+    return _entry(path)
 
 
 def set_curve(set_name: str, band: str) -> FilterCurve:
     """The curve of a band of a set; raises InputError where the file of curves has not the one that is pinned."""
     entry, entry_file = set_entry(set_name), entry_path("filters", set_name)
     file = entry_file.with_name(entry.file)
-    note(file)
-    curves = _curves(file, state(file))
+    curves = _curves(file)
     name = f"{set_name}_{band}"
     if band not in curves:
         raise InputError(f"filter {name!r}: {file} has no curve {band!r}; restore it (reinstall diffsky_factory)")
@@ -63,11 +60,12 @@ def set_curve(set_name: str, band: str) -> FilterCurve:
     return FilterCurve(name, *curves[band], f"{entry.title}; {entry.includes}")
 
 
-@lru_cache
-def _entry(path: Path, at: State) -> FilterSetEntry:
+@kept_while_unchanged(64)
+def _entry(path: Path) -> FilterSetEntry:
     return checked(FilterSetEntry, read_yaml(path), path)
 
 
-@lru_cache
-def _curves(path: Path, at: State) -> Curves:
+@kept_while_unchanged(64)
+def _curves(path: Path) -> Curves:
+    note(path)
     return read_curves(path)

@@ -1,6 +1,5 @@
 """Parameters of the populations of halo histories, for halos that come without one."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from diffsky_factory.core.constants import Key
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import State, note, state
+from diffsky_factory.core.files_read import kept_while_unchanged
 from diffsky_factory.core.types import vector
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.inputs.entries import Record, Reference, checked, entry_path, read_yaml
@@ -45,12 +44,11 @@ def load_growth_mixture(name_or_path: str | Path = DEFAULT) -> GrowthMixturePara
     """
     name = str(name_or_path)
     path = user_path(name) if name.endswith((".yaml", ".yml")) else entry_path("halo_growth", name)
-    note(path)
-    return _load(path, state(path))
+    return _load(path)
 
 
-@lru_cache
-def _load(path: Path, at: State) -> GrowthMixtureParameters:
+@kept_while_unchanged(8)
+def _load(path: Path) -> GrowthMixtureParameters:
     entry = checked(GrowthMixtureEntry, read_yaml(path), path)
     for kind, rows in (("satellites", entry.satellites), ("centrals", entry.centrals)):
         if len(rows) != entry.components or any(len(row) != NUMBERS for row in rows):

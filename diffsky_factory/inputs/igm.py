@@ -1,6 +1,5 @@
 """Light that neutral hydrogen between the galaxies lets through: mean models, by name, of Lyman lines and continuum."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from diffsky_factory.core.errors import InputError, near
-from diffsky_factory.core.files_read import State, note, state
+from diffsky_factory.core.files_read import kept_while_unchanged
 from diffsky_factory.inputs.entries import Record, Reference, entry_names, entry_path, read_entry
 
 NONE = "none"
@@ -172,10 +171,9 @@ CONTINUA = {"inoue_2014": inoue_continuum, "madau_1995": madau_continuum}
 
 def _model(name: str) -> AbsorptionEntry:
     path = entry_path("igm", name)
-    note(path)
-    return _entry(name, path, state(path))
+    return _entry(name, path)
 
 
-@lru_cache
-def _entry(name: str, path: Path, at: State) -> AbsorptionEntry:
+@kept_while_unchanged(8)
+def _entry(name: str, path: Path) -> AbsorptionEntry:
     return read_entry("igm", name, AbsorptionEntry)[0]

@@ -285,7 +285,7 @@ def is_complete(path: str | Path, part: Part) -> bool:
 
 def shard_file(part: Part, array: ArrayLayout, shard: int) -> str:
     """Path of a shard of an array inside the store."""
-    return f"{part.name}/{array.name}/c/{shard}" + "/0" * len(array.axes)
+    return f"{part.path(array)}/c/{shard}" + "/0" * len(array.axes)
 
 
 def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,10 @@
 """The part of the sky that a sample of positions covers: estimated where nobody says it, and how sure its border is."""
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from diffsky_factory.sky.part import Part
 
 POINTS_PER_PIXEL = 4  # in the mean of pixels that hold any, chosen: fewer, and clustering opens holes that do not close
 MOST_PIXELS = 200_000  # chosen: of an estimate; those of the whole sky at order 7
@@ -40,6 +44,10 @@ def _at_border(pixels: np.ndarray, order: int) -> np.ndarray:
     return np.any(~np.isin(_neighbours(pixels, order), pixels), axis=0)
 
 
-def rim_of_halos(distance: np.ndarray) -> np.ndarray:
-    """How far [deg] beyond the border of a footprint halos at a distance [Mpc] may be, as their centres are unsure."""
-    return np.clip(np.rad2deg(EDGE / np.maximum(distance, EDGE)), *EDGES)
+def covered(ra: np.ndarray, dec: np.ndarray, distance: np.ndarray, footprint: Iterable[Part]) -> np.ndarray:
+    """Whether halos at ra, dec [deg] and a distance [Mpc] lie in any part of a footprint, or as near as is unsure."""
+    rim = np.clip(np.rad2deg(EDGE / np.maximum(distance, EDGE)), *EDGES)
+    found = np.zeros(len(ra), bool)
+    for part in footprint:
+        found[~found] = part.inside(ra[~found], dec[~found], rim[~found])
+    return found

@@ -80,12 +80,22 @@ def region(given: Any) -> Region:
 
 
 def _numbers(what: str, value: Any) -> float | tuple[float, ...]:
-    """A number, or several, as floats."""
+    """A number, or several, as floats; astropy Quantities are converted to degrees."""
+    given = [_degrees(one) for one in value] if isinstance(value, list | tuple) else _degrees(value)
     try:
-        number = np.asarray(value, np.float64)
+        number = np.asarray(given, np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{what}: numbers in degrees are wanted, not {value!r}") from error
     return float(number) if number.ndim == 0 else tuple(number.ravel().tolist())
+
+
+def _degrees(angle: Any) -> Any:
+    if getattr(angle, "unit", None) is None:
+        return angle
+    try:
+        return angle.to_value("deg")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{angle!r} is no angle ({error}); give degrees, or a Quantity of an angle") from error
 
 
 def _cone(ra: float, dec: float, radius: float) -> Cone:

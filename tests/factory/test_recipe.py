@@ -6,7 +6,6 @@ from contextlib import suppress
 import jsonschema
 import numpy as np
 import pytest
-import yaml
 from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
@@ -18,7 +17,7 @@ from diffsky_factory.inputs.entries import entry_names, entry_path, read_yaml
 from diffsky_factory.inputs.filters import band_names, list_filters
 from diffsky_factory.inputs.known import list_catalogs
 from tests.documents import DOCUMENTS, TEXTS, changed
-from tests.fuzz import few_and_many, holds
+from tests.fuzz import few_and_many, holds, written
 
 EXAMPLE = read_yaml(entry_path("recipes", "example"))
 CONE = {"ra": 10.0, "dec": -5.0, "radius": 0.5}
@@ -246,8 +245,7 @@ def file(tmp_path_factory):
 @few_and_many(30, 20_000)
 def test_anything_is_a_recipe_or_bad_input(file, examples):
     def check(text, document):
-        for written in (text, yaml.safe_dump(document)):
-            file.write_bytes(written.encode(errors="surrogatepass"))
+        for _ in written(file, text, document):
             with suppress(InputError):
                 load_recipe(file)
         if isinstance(document, dict):

@@ -15,7 +15,7 @@ from diffsky_factory.inputs.halo_growth import load_growth_mixture
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.inputs.templates import load_templates
 from tests.documents import DOCUMENTS, TEXTS, changed
-from tests.fuzz import few_and_many, holds
+from tests.fuzz import few_and_many, holds, written
 
 CALIBRATION = read_yaml(entry_path("calibrations", "default_merging"))
 SIMULATION = {"name": "mine", "format": "table", "files": ["*.csv"], "box_size": 10.0, "columns": {"x": "px"}}
@@ -66,8 +66,7 @@ def test_the_home_folder_and_what_is_no_file(tmp_path, monkeypatch):
 @few_and_many(30, 10_000)
 def test_anything_is_an_entry_or_bad_input(file, examples):
     def check(text, document):
-        for written in (text, yaml.safe_dump(document)):
-            file.write_bytes(written.encode(errors="surrogatepass"))
+        for _ in written(file, text, document):
             with suppress(InputError):
                 load_calibration(file)
             with suppress(InputError):

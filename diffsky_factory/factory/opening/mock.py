@@ -11,11 +11,10 @@ from dask.base import tokenize
 
 from diffsky_factory.core.axes import any_large, axis_read_alone
 from diffsky_factory.core.columns import column
-from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.imports import trusted
 from diffsky_factory.core.plan import plan
-from diffsky_factory.factory.assembly import Assembly, assembly
-from diffsky_factory.factory.made_from import INPUTS, differences
+from diffsky_factory.factory.assembly import Assembly, assembly, opened_as
+from diffsky_factory.factory.made_from import INPUTS
 from diffsky_factory.factory.opening.datasets import covered_regions, described
 from diffsky_factory.factory.opening.selection import Selection, fingerprint_of_ranges
 from diffsky_factory.factory.recipe import Recipe, load_recipe
@@ -108,15 +107,6 @@ def _boxed(columns: dict) -> np.ndarray:
     box = np.empty(1, object)
     box[0] = columns
     return box
-
-
-def opened_as(recipe: str, inputs: Mapping[str, str]) -> Assembly:
-    """The assembly of a recipe's text; raises InputError where its inputs are others than when a dataset was opened."""
-    parts = assembly(recipe)
-    changed = differences(inputs, parts.inputs)
-    if changed:
-        raise InputError(f"the dataset was opened with {changed}; open it again")
-    return parts
 
 
 def _halos(tile: np.ndarray, recipe: str, inputs: dict[str, str]) -> np.ndarray:

@@ -40,15 +40,15 @@ class Sky(Catalogue):
 
     def cone(self, ra: float, dec: float, radius: float) -> xr.Dataset:
         """Rows within a radius [deg] of a point; astropy Quantities are converted, in other cuts too."""
-        return self.within({"cone": {"ra": degrees(ra), "dec": degrees(dec), "radius": degrees(radius)}})
+        return self.within({"cone": {"ra": ra, "dec": dec, "radius": radius}})
 
     def box(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
         """Rows between two meridians, eastward from the first to the second, and two parallels [deg]."""
-        return self.within({"rectangle": {"ra": list(map(degrees, ra)), "dec": list(map(degrees, dec))}})
+        return self.within({"rectangle": {"ra": list(ra), "dec": list(dec)}})
 
     def polygon(self, ra: Sequence[float], dec: Sequence[float]) -> xr.Dataset:
         """Rows inside a polygon whose edges are great circles, by its corners [deg]."""
-        return self.within({"polygon": {"ra": list(map(degrees, ra)), "dec": list(map(degrees, dec))}})
+        return self.within({"polygon": {"ra": list(ra), "dec": list(dec)}})
 
     def moc(self, moc: Any) -> xr.Dataset:
         """Rows inside a MOC: a mocpy.MOC, its text, or the path of a FITS file."""
@@ -98,17 +98,6 @@ class Sky(Catalogue):
         values = {name: ("random", points, known[name].attributes) for name, points in (("ra", ra), ("dec", dec))}
         said = {"area_deg2": self.area, "seed": seed, "density_deg2": len(ra) / self.area if self.area else 0.0}
         return xr.Dataset(values, attrs=said)
-
-
-def degrees(angle: Any) -> float:
-    """An angle as a number, which is in degrees, or as an astropy Quantity; raises InputError for another unit."""
-    unit = getattr(angle, "unit", None)
-    if unit is None:
-        return angle
-    try:
-        return float(angle.to_value("deg"))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{angle!r} is no angle ({error}); give degrees, or a Quantity of an angle") from error
 
 
 def words_of(where: Region) -> str:

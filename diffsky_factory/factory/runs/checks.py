@@ -13,7 +13,7 @@ from diffsky_factory.core.columns import column
 from diffsky_factory.core.errors import CheckError
 from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
-from diffsky_factory.sky.occupied import EDGES, rim_of_halos
+from diffsky_factory.sky.occupied import EDGES, covered
 from diffsky_factory.sky.part import Part as PartOfSky
 from diffsky_factory.sky.spaces import Box, Sky, Space
 
@@ -90,12 +90,8 @@ def _covered(halos: Mapping[str, np.ndarray], cell: int, order: int, footprint: 
     """Whether each halo of a tile lies in any part of a footprint, or no farther from it than its centre is sure."""
     ra, dec = halos["ra"], halos["dec"]
     distance = np.linalg.norm(np.stack([halos[axis] for axis in POSITION], axis=-1), axis=-1)
-    rim = rim_of_halos(distance)
-    centre, found = tiles.centres(np.array([cell]), order), np.zeros(len(ra), bool)
-    for one in footprint:
-        if one.inside(*centre, tiles.reach(order) + EDGES[1])[0]:
-            found[~found] = one.inside(ra[~found], dec[~found], rim[~found])
-    return found
+    centre, widest = tiles.centres(np.array([cell]), order), tiles.reach(order) + EDGES[1]
+    return covered(ra, dec, distance, (one for one in footprint if one.inside(*centre, widest)[0]))
 
 
 def _check_values(name: str, values: np.ndarray, rows: int) -> None:

@@ -17,6 +17,7 @@ from diffsky_factory.core.files_read import note, noting, state
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.factory.made_from import INPUTS, check_inputs, inputs_of
 from diffsky_factory.factory.runs.job import Job, Tables, Tile, run
+from diffsky_factory.factory.runs.stores import status
 from diffsky_factory.factory.runs.tasks import alone
 from diffsky_factory.halos.gathered.gathering import MEMORY, Gathering, Product, database, gathered_columns
 from diffsky_factory.halos.open import open_reader
@@ -78,9 +79,10 @@ def ingest(
     folder = path.with_name(path.name + ".ingesting")
     if is_halo_store(path):
         _check_same(path, store.read_part(path), made_from, inputs)
-        if _is_whole(path, store.read_part(path)):
+        found = status(path, verify=True)
+        if found.state == "complete" and not found.damaged:
             shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed as it had just finished
-            return Ingested(str(path), store.read_rows(path).total, {}, time.perf_counter() - start)
+            return Ingested(str(path), found.rows, {}, time.perf_counter() - start)
     _make_folder(folder)
     with alone(folder):
         _clear_of_others(folder, made_from)
@@ -158,11 +160,6 @@ def _check_same(path: Path, found: Part, made_from: str, inputs: Mapping[str, st
     if found.made_from != made_from:
         check_inputs(found.attributes, inputs)
         raise InputError(f"{path}: holds other halos; choose another place or remove it")
-
-
-def _is_whole(path: Path, part: Part) -> bool:
-    damaged = any(store.damage(path, part, tile) for tile in range(part.rows.tiles))
-    return store.is_complete(path, part) and not damaged and not store.metadata_damage(path, part)
 
 
 def _read_all(gathering: Gathering, progress: Callable[[int, int, int], None] | None) -> None:

@@ -16,8 +16,8 @@ from diffsky_factory.sky import boxes, coordinates, tiles
 from diffsky_factory.sky.cosmology import Cosmology, comoving_distance_64
 from diffsky_factory.sky.distance_table import CubicTable, redshift_table
 from diffsky_factory.sky.groups import REACH
-from diffsky_factory.sky.occupied import closed, error_of_area, fine_enough, rim_of_halos
-from diffsky_factory.sky.regions import region
+from diffsky_factory.sky.occupied import closed, covered, error_of_area, fine_enough
+from diffsky_factory.sky.regions import Region, region
 
 LONGEST_CHAIN = 64  # hosts in a chain, chosen: each pass doubles how far it is followed, so only a circle is longer
 PACKED_ID, PACKED_REPLICA = 2**36, 2**25  # chosen: what fits beside each other below 2^61
@@ -216,17 +216,18 @@ class Gathering:
             "is_inside": self._inside(ra, dec, redshift),
         }
 
+    @cached_property
+    def _footprint(self) -> list[Region]:
+        """Parts of the sky that an entry states."""
+        return [region(part) for part in self.reader.entry.footprint] if isinstance(self.reader, Reader) else []
+
     def _check_footprint(
         self, is_host: np.ndarray, ra: np.ndarray, dec: np.ndarray, distance: np.ndarray, piece: Piece
     ) -> None:
         """Raise InputError for a host outside of the footprint that an entry states: areas would be wrong."""
-        stated = self.reader.entry.footprint if isinstance(self.reader, Reader) else ()
-        if not stated:
+        if not self._footprint:
             return
-        rim, found = rim_of_halos(distance), np.zeros(len(ra), bool)
-        for part in map(region, stated):
-            found[~found] = part.inside(ra[~found], dec[~found], rim[~found])
-        outside = np.flatnonzero(is_host & ~found)
+        outside = np.flatnonzero(is_host & ~covered(ra, dec, distance, self._footprint))
         if len(outside):
             row = outside[0]
             raise InputError(

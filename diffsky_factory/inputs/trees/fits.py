@@ -1,14 +1,13 @@
 """Fits of histories from a store, by the id of the halo."""
 
 from collections.abc import Callable, Collection
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.files_read import State, note, state
+from diffsky_factory.core.files_read import kept_while_unchanged, note
 from diffsky_factory.core.user_files import user_path
 from diffsky_factory.outputs import store
 from diffsky_factory.outputs.reading import column_names, read_column, readable
@@ -42,14 +41,14 @@ def read_fits(path: Path) -> Fits:
     Or of what was cut from one and saved by xarray. Raises InputError where there are none, or where a file is damaged.
     """
     path = user_path(path)
-    says = store.content_file(path) if store.is_store(path) else path / store.ROOT
-    note(says)
-    return _read(str(path), state(says))
+    return _read(path)
 
 
-@lru_cache(maxsize=2)
-def _read(path: str, at: State) -> Fits:
-    names, read = (_of_store if store.is_store(path) else _of_group)(Path(path))
+@kept_while_unchanged(2)
+def _read(path: Path) -> Fits:
+    is_store = store.is_store(path)
+    note(store.content_file(path) if is_store else path / store.ROOT)
+    names, read = (_of_store if is_store else _of_group)(path)
     if not ({PARAMETERS, HAS_FIT} <= set(names) and set(IDS) & set(names)):
         raise InputError(
             f"{path}: has no {PARAMETERS}, {HAS_FIT} and {' or '.join(IDS)} together; it is no store of fits"

@@ -32,10 +32,9 @@ TOLERANCE = 3e-4  # of the loss: a fit ends where the next step may gain no more
 FLOOR = 1e-9  # dex^2, likewise; chosen: 3e-5 dex, a few roundings of a mass in 32 bits
 CLOSE = 0.01  # dex, chosen: of a history that is followed this closely, no more is asked
 LARGEST_RMS = 0.2  # dex, chosen: 99 % of 2,600 histories of nine merger trees are within 0.16, most others jump
-LEAST_COVERED = (
-    0.4  # of ln t from 1 Gyr to the largest mass, chosen: a factor 3 in time today. With less, a fit is farther
-)
-# from the whole history than a draw of the population is, for most of 716 histories of which the beginning was hidden
+# of ln t from 1 Gyr to the largest mass, chosen: a factor 3 in time today. With less, a fit is farther from the whole
+# history than a draw of the population is, for most of 716 histories of which the beginning was hidden
+LEAST_COVERED = 0.4
 COLLINEAR = 1e-6  # of the product of two variances, below which they are one direction; chosen: the rounding of 32 bits
 
 

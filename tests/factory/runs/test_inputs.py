@@ -224,7 +224,7 @@ def test_fits_are_not_finished_with_other_trees_and_are_an_input_themselves(tmp_
     shard = fits / "halos/mah_parameters/c/0/0"
     kept = shard.read_bytes()
     shard.write_bytes(kept[:100] + bytes([kept[100] ^ 1]) + kept[101:])
-    reading_fits._read.cache_clear()
+    reading_fits._read.forget()
     with pytest.raises(InputError, match="mah_parameters/c/0/0 is damaged; call fit_histories"):
         reading_fits.read_fits(fits)
 
