@@ -1,28 +1,46 @@
-"""Properties that hold for anything whatever: of a few examples in each run, and of very many in a slow test."""
+"""Properties that hold for anything whatever: of a few examples in each run, and for some time in a slow test.
 
+DIFFSKY_FACTORY_FUZZ_SECONDS=300 python -m pytest -m slow -k many : for an hour
+"""
+
+import os
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-LONG = 3600  # seconds that a test of very many examples may take
+SECONDS = float(os.environ.get("DIFFSKY_FACTORY_FUZZ_SECONDS", "8"))  # of a test of many examples
+FIRST = 16  # chosen: examples of its first round; each further round has twice as many
+MANY = 0  # in place of a number of examples
 
 
-def few_and_many(few: int, many: int):
-    """Runs a test with its argument `examples` at two values, the second marked slow."""
-    long = pytest.param(many, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(LONG)])
-    return pytest.mark.parametrize("examples", [pytest.param(few, id="few"), long])
+def few_and_many(few: int):
+    """Runs a test with its argument `examples` at a number, and at MANY, which is marked slow."""
+    many = pytest.param(MANY, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(600 + 4 * SECONDS)])
+    return pytest.mark.parametrize("examples", [pytest.param(few, id="few"), many])
 
 
 def holds(examples: int, check: Callable[..., None], *strategies: st.SearchStrategy, shrink: bool = True) -> None:
-    """Call a check with examples of the strategies; one that fails is made smaller first, where that is cheap."""
+    """Call a check with examples of the strategies; one that fails is made smaller first, where that is cheap.
+
+    Of MANY there are as many rounds as fit into SECONDS, each with a seed of its own: the same in every run.
+    """
     phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
-    how = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), phases=phases)
-    how(given(*strategies)(check))()
+    how = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=phases)
+    if examples != MANY:
+        settings(how, max_examples=examples)(given(*strategies)(check))()
+        return
+    until, number = monotonic() + SECONDS, count()
+    while monotonic() < until:
+        i = next(number)
+        of_round = settings(how, max_examples=FIRST * 2**i, derandomize=False, database=None)
+        seed(i)(of_round(given(*strategies)(check)))()
 
 
 def written(file: Path, text: str, document: Any) -> Iterator[str]:

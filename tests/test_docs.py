@@ -12,7 +12,7 @@ import diffsky_factory
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-SHORT = ("add-a-calibration", "install")
+SHORT = ("install",)
 """How-tos that take seconds; the others compile for half a minute and more."""
 
 HOW_TOS = [

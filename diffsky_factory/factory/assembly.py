@@ -3,13 +3,14 @@
 import json
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from diffsky_factory.core.axes import BANDS, axis
+from diffsky_factory.core.axes import BANDS, LINES, axis
 from diffsky_factory.core.cache import kept_arrays
 from diffsky_factory.core.columns import Column, column
 from diffsky_factory.core.constants import Key
@@ -131,6 +132,13 @@ class Assembly:
         if any(axis(one).of == BANDS for name in order.wanted for one in self.column(name).axes):
             keys.add(BandTable)  # the axis needs its labels, whatever is computed
         self.model.check(keys, f"recipe '{self.recipe.name}'")
+
+    def warn_of_unused(self) -> None:
+        """Say where lines were asked for and no column is of them; bands of a recipe wait for `ds.sky.photometry`."""
+        used = {axis(one).of for name in self.columns for one in self.column(name).axes}
+        if self.recipe.lines and LINES not in used:
+            names = f"recipe '{self.recipe.name}', lines: no column is of {', '.join(self.recipe.lines)}"
+            warnings.warn(f"{names}; add line_flux or line_luminosity to columns", stacklevel=4)
 
     def _check_tiles(self) -> None:
         """Raise InputError where tiles of a box are asked for that are smaller than groups of halos."""

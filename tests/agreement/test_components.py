@@ -17,6 +17,7 @@ from diffsky_factory.physics.stars.bulges import disk_dominated_probability
 from diffsky_factory.physics.stars.bursts import burst_age_weights
 from diffsky_factory.sky.cosmology import Cosmology, age_today_64
 
+pytestmark = pytest.mark.thorough
 PRECISIONS = [pytest.param(True, id="64 bit", marks=pytest.mark.thorough), pytest.param(False, id="32 bit")]
 FILE = Path(__file__).resolve().parent / "data" / "components.npz"
 WANTED = (

@@ -28,7 +28,9 @@ def galaxies(name):
 
 
 @pytest.mark.parametrize("replace", MODES)
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-6), ("float64", 1e-12)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [pytest.param("float32", 1e-6, marks=pytest.mark.thorough), ("float64", 1e-12)]
+)
 @pytest.mark.parametrize("name", FILES)
 def test_mergers_in_a_tree_conserve_mass_and_flux(name, precision, tolerance, replace):
     columns = galaxies(name)

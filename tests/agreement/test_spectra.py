@@ -18,6 +18,7 @@ from tests.agreement.golden import as_diffsky, captured_histories, galaxies, loa
 from tests.agreement.test_galaxies import PRECISIONS, run, unused_deviates
 from tests.reference import FOLDER, found
 
+pytestmark = pytest.mark.thorough
 DATA = Path(__file__).resolve().parent / "data"
 SPECTRA = [*(FOLDER / "golden" / name for name in found("golden", "sed_*.npz")), *sorted(DATA.glob("sed_*.npz"))]
 LINES = sorted(DATA.glob("lines_*.npz"))

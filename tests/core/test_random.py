@@ -44,6 +44,7 @@ def test_a_new_stream_leaves_every_other_as_it_was(many):
     np.testing.assert_array_equal(drawn(IDS, {"a.draw_n": Draw("normal")})["a.draw_n"], many["a.draw_n"])
 
 
+@pytest.mark.thorough
 def test_precision_does_not_change_a_draw(many):
     with jax.enable_x64(True):
         wide = drawn(IDS)

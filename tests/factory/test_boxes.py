@@ -101,6 +101,7 @@ def test_a_sub_box_is_cut_through_faces_and_joined(ds):
     np.testing.assert_array_equal(lazy.galaxy_id, cut.galaxy_id)
 
 
+@pytest.mark.thorough
 def test_slabs_hold_every_halo_also_those_that_rounding_brings_to_the_upper_face(tmp_path):
     place = np.random.default_rng(5).uniform(0.0, 150.0, (200, 3))
     place[:2, 0] = 150.0 - 1e-9, 149.9999999

@@ -33,6 +33,7 @@ def test_a_calibration_that_is_edited_is_used_as_it_is_now(plain, tmp_path):
     np.testing.assert_array_equal(dff.open_catalog(tmp_path / "a.zarr").dust_av, after)
 
 
+@pytest.mark.thorough
 def test_a_relative_path_is_that_of_the_folder_at_work(plain, tmp_path, monkeypatch):
     found = []
     for name, save in (("a", save_calibration), ("b", other)):

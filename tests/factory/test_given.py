@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_refused_by_column_and_row(name, value, said):
     assert f"column '{name}'" in str(caught.value)
 
 
-@few_and_many(60, 40_000)
+@few_and_many(60)
 def test_any_array_is_a_column_of_the_schema_or_an_input_error(examples):
     kinds = arrays.scalar_dtypes() | arrays.unicode_string_dtypes() | arrays.datetime64_dtypes()
 
@@ -93,6 +93,7 @@ def test_any_array_is_a_column_of_the_schema_or_an_input_error(examples):
     )
 
 
+@pytest.mark.thorough
 def test_integer_redshifts_are_those_of_real_numbers():
     whole = dff.evaluate({**HALOS, "redshift": np.ones(6, int)}, WANTED)
     real = dff.evaluate(HALOS, WANTED)

@@ -218,6 +218,7 @@ def test_a_row_that_leads_out_of_its_group_is_refused():
         nested_kernel(16)(columns, np.arange(n))
 
 
+@pytest.mark.thorough
 def test_some_rows_are_those_of_all_and_only_their_blocks_are_computed(tiny, monkeypatch):
     parts = assembly(tiny.text)
     halos = parts.provided(parts.halos(int(parts.tiles[0])), parts.given)

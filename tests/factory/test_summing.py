@@ -74,7 +74,8 @@ def assert_near(found, expected, error):
     assert np.abs(a - b).max() <= error * np.abs(b).max()
 
 
-@pytest.mark.parametrize(("block", "workers"), [(64, 1), pytest.param(512, 2, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize(("block", "workers"), [(64, 1), (512, 2)])
 def test_sums_and_gradients_are_those_of_all_galaxies_at_once(block, workers, recipe, at_once):
     total, parameters = at_once
     found = dff.sum_over_chunks(early, recipe, loss=far, block=block, workers=workers, **EXACT)

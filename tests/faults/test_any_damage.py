@@ -37,7 +37,7 @@ def all_of(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["galaxies", "halos"])
-@few_and_many(6, 1_500)
+@few_and_many(6)
 def test_a_damaged_store_is_refused_or_what_was_written(kind, examples, request):
     path = request.getfixturevalue(kind)
     files = sorted(file for file in path.rglob("*") if file.is_file() and file.name not in NOT_OURS)

@@ -63,7 +63,7 @@ def test_the_home_folder_and_what_is_no_file(tmp_path, monkeypatch):
         load_templates("~/pipe.h5")
 
 
-@few_and_many(30, 10_000)
+@few_and_many(30)
 def test_anything_is_an_entry_or_bad_input(file, examples):
     def check(text, document):
         for _ in written(file, text, document):
@@ -75,7 +75,7 @@ def test_anything_is_an_entry_or_bad_input(file, examples):
     holds(examples, check, TEXTS, DOCUMENTS | changed(CALIBRATION) | changed(SIMULATION))
 
 
-@few_and_many(30, 10_000)
+@few_and_many(30)
 def test_any_values_are_a_calibration_or_bad_input(examples):
     """One made by hand: what is accepted is within its bounds, and comes back from a file."""
     good = load_calibration("default_merging").parameters["merging"]

@@ -17,7 +17,7 @@ def part(counts):
 
 
 @pytest.mark.parametrize("tiles", [0, 1, 5, 300])
-@pytest.mark.parametrize("chunk", [1, 7, 64, 10000])
+@pytest.mark.parametrize("chunk", [pytest.param(1, marks=pytest.mark.thorough), 7, 64, 10000])
 def test_rows_of_tiles_are_those_of_their_chunks(tiles, chunk, monkeypatch):
     monkeypatch.setattr(reading, "CHUNK", chunk)
     rng = np.random.default_rng(tiles + chunk)

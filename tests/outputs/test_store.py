@@ -70,6 +70,7 @@ def test_a_store_holds_what_it_was_made_from(tiny_store, tiny):
     assert {"lsst_g", "lsst_r", "lsst_i"} == set(group["calibration/filters"].group_keys())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("workers", [1, 2])
 def test_any_number_of_threads_writes_the_same_bytes(plain, plain_store, tmp_path, workers):
     build(plain, tmp_path / "again.zarr", workers=workers)

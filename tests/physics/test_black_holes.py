@@ -48,6 +48,7 @@ def test_active_galaxies_become_more_with_redshift():
     assert active[1] / active[0] == pytest.approx(2.0**3.47, rel=0.3)
 
 
+@pytest.mark.thorough
 def test_a_ratio_does_not_depend_on_the_galaxies_beside_it():
     redshift = np.linspace(0.1, 3.0, 10)
     together = apply(black_holes.eddington_ratio, 10, redshift=redshift)["eddington_ratio"]
@@ -55,6 +56,7 @@ def test_a_ratio_does_not_depend_on_the_galaxies_beside_it():
     assert together[0] == alone[0]
 
 
+@pytest.mark.thorough
 def test_the_reference_s_ratio_does():
     def first(redshift):
         columns = {"redshift": jnp.asarray(redshift), "log10_ssfr": jnp.full(len(redshift), -10.0)}

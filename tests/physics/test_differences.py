@@ -70,6 +70,7 @@ def test_one_cosmology_reaches_the_light(halos):
     np.testing.assert_allclose(flux[0] / flux[1], (0.5 / 0.7) ** 2, rtol=1e-4)  # distances go as 1 / h
 
 
+@pytest.mark.thorough
 def test_satellites_quench_more_than_centrals_of_their_mass(halos):
     alone = {"log10_halo_mass": halos["log10_halo_mass"], "redshift": halos["redshift"]}
     satellite = np.arange(N) != halos["host_row"]
@@ -78,6 +79,7 @@ def test_satellites_quench_more_than_centrals_of_their_mass(halos):
     assert among.mean() > single.mean() + 0.02
 
 
+@pytest.mark.thorough
 def test_satellites_fall_in_when_their_halo_stops_growing(halos):
     found = dff.evaluate(halos, ["infall_time", "mah_parameters"])
     satellite = np.arange(N) != halos["host_row"]

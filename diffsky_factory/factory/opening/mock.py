@@ -1,5 +1,6 @@
 """A mock that nobody has built: every column lazy, computed from halos when it is asked for."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def make_mock(recipe: "str | Path | Recipe | Mapping[str, Any]", /, **changes: A
     made from is another one than when it was opened.
     """
     parts = assembly(load_recipe(recipe, **changes).in_place().text)
+    parts.warn_of_unused()
     return _dataset(parts, parts.columns, "galaxy")
 
 
@@ -49,6 +51,10 @@ def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Datase
     rows = parts.counts
     tiles = tuple(tile for tile, n in zip(every, rows) if n)  # dask has no use for chunks without rows
     counts = tuple(n for n in rows if n)
+    if not counts:
+        low, high = parts.simulation.redshift_range
+        what = f"{parts.recipe.simulation}: no halos from redshift {low:g} to {high:g} in its region"
+        warnings.warn(what, stacklevel=4)
     axes = used_axes(parts, names)
     made_from = {"recipe": parts.recipe.text, "inputs": parts.inputs}
     kept, large = _kept(parts, names)

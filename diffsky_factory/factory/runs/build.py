@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,11 @@ class Summary:
         return f"{into} {self.extent:.4g} {unit}"
 
     def __str__(self) -> str:
-        rate = f"{self.built_rows / self.seconds:,.0f} galaxies/s" if self.built else "nothing was left to do"
+        before = "the galaxies were there" if any(self.added.values()) else "nothing was left to do"
+        rate = f"{self.built_rows / self.seconds:,.0f} galaxies/s" if self.built else before
+        parts = "".join(f"part {name}: {tiles} of its tiles built now\n" for name, tiles in self.added.items())
         return (
-            f"{self.rows:,} galaxies {self.where} in {self.tiles} tiles, {self.built} of them built now\n"
+            f"{self.rows:,} galaxies {self.where} in {self.tiles} tiles, {self.built} of them built now\n{parts}"
             f"{self.seconds:.1f} s, {rate}, peak memory {self.peak_memory / 1e9:.2f} GB\n"
             f"the store is {self.path}; to open it:\n"
             f"    import diffsky_factory as dff\n"
@@ -76,6 +78,7 @@ class Summary:
         )
 
     example: str = "ds"  # what a user may want to look at first
+    added: Mapping[str, int] = field(default_factory=dict)  # tiles of this run, by the part that was added
 
 
 def build(

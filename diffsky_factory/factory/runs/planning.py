@@ -146,6 +146,7 @@ def plan_build(assembly: Assembly, *, exact: bool = True) -> BuildPlan:
 
     Raises InputError for a region without halos, and for a tile with more spectra than one may have.
     """
+    assembly.warn_of_unused()
     if not assembly.recipe.columns:
         raise InputError(f"recipe '{assembly.recipe.name}': it has no columns; there is nothing to build")
     tiles = [int(tile) for tile in assembly.tiles]

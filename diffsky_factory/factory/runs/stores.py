@@ -1,7 +1,7 @@
 """Stores as they stand: how far each part is, what is damaged, and finishing whatever is not whole."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +78,11 @@ def resume(
     if first.job not in finish:
         raise InputError(f"{path}: {_HELD.get(first.job, 'is not built here')}; {remedy(path, first)} to finish it")
     summary = finish[first.job](path, first, client=client, workers=workers, progress=progress)
+    added = {}
     for name in store.part_names(path)[1:]:
         part = store.read_part(path, name)
-        finish[part.job](path, part, client=client, workers=workers, progress=progress)
-    return summary
+        added[name] = finish[part.job](path, part, client=client, workers=workers, progress=progress).done
+    return replace(summary, added=added)
 
 
 _HELD = {"fit_histories": "holds fits of histories", "ingest": "holds halos that were ingested"}

@@ -128,7 +128,9 @@ def test_a_part_that_is_damaged_is_named_and_mended(observed, tmp_path):
     damaged = dff.status(path, verify=True).damaged
     assert len(damaged) == 1
     assert damaged[0].startswith("surveys/roman: tile")
-    dff.resume(path)
+    summary = dff.resume(path)
+    assert (summary.built, summary.added) == (0, {"surveys/lsst_y10": 0, "surveys/roman": 1})
+    assert "part surveys/roman: 1 of its tiles built now" in str(summary)
     assert dff.status(path, verify=True).damaged == ()
     assert galaxies(path) == before
     assert_same_files(path, observed)

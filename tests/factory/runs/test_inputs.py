@@ -68,6 +68,7 @@ def test_a_store_is_not_finished_with_other_halos(begun):
     assert dff.resume(begun).built == 2
 
 
+@pytest.mark.thorough
 def test_nor_with_another_entry_of_the_same_halos(begun):
     (begun.parent / "mine.yaml").write_text(ENTRY.replace("Om0: 0.3075", "Om0: 0.31"))
     for call in again(begun):
@@ -81,6 +82,7 @@ def test_nor_with_files_that_are_gone(begun):
         dff.resume(begun)
 
 
+@pytest.mark.thorough
 def test_an_entry_that_is_edited_is_used_as_it_is_now(begun):
     before = np.asarray(dff.make_mock(RECIPE).log10_halo_mass)
     (begun.parent / "mine.yaml").write_text(ENTRY.replace("unit: Msun", "unit: Msun/littleh"))
@@ -148,6 +150,7 @@ def test_the_inputs_of_a_store_can_be_read(begun):
     assert json.loads(dff.open_catalog(begun).attrs["inputs"]) == inputs
 
 
+@pytest.mark.thorough
 def test_a_build_elsewhere_of_the_same_files_has_the_same_bytes(begun):
     dff.resume(begun)
     dff.build(RECIPE, "other.zarr")

@@ -265,7 +265,7 @@ def test_a_gathering_goes_on_where_it_stopped(tmp_path):
         np.testing.assert_array_equal(columns[name], whole[name])
 
 
-@pytest.mark.parametrize("order", [0, 4, 8, 11])
+@pytest.mark.parametrize("order", [4, *(pytest.param(n, marks=pytest.mark.thorough) for n in (0, 8, 11))])
 def test_tiles_hold_whole_groups_once_each(order):
     table = gather_in_memory(MadeUp(on_a_cone(n=400, satellites=200)))
     cone = StoredHalos(table, "made up")

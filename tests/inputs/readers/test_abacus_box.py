@@ -53,6 +53,7 @@ def test_the_sample_is_read_in_our_units(sample):
     assert len(np.unique(rows["simulation_halo_id"])) == 381
 
 
+@pytest.mark.thorough
 def test_columns_of_the_sample_are_those_of_the_raw_file(sample):
     rows = everything(opened(*sample))
     at = {halo_id: row for row, halo_id in enumerate(rows["simulation_halo_id"].tolist())}

@@ -152,6 +152,7 @@ def test_masses_and_fluxes_are_conserved_by_the_model(replace, precision, flux_e
     np.testing.assert_allclose(out["flux_true"].sum(0, float), CHAIN["flux_in_situ"].sum(0), rtol=flux_error)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "wanted", ["log10_stellar_mass", pytest.param("log10_stellar_mass_nodes", marks=pytest.mark.thorough)]
 )
