@@ -285,27 +285,6 @@ def unused_deviates(n: int) -> dict:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", PHOTOMETRY)
-def test_the_gradient_of_the_mean_magnitude_equals_finite_differences(name):
-    """All 216 parameters, common draws; inert ones are exactly zero."""
-    tag = tag_of(name)
-    with jax.enable_x64(True):
-        loss, with_gradient, groups = loss_of(name, tag)
-        value, gradient = with_gradient(groups)
-        assert np.isfinite(value)
-        flat, names = flattened(gradient)
-        assert np.all(np.isfinite(flat))
-        inert = {names[i] for i in np.flatnonzero(flat == 0.0)}
-        assert {"fburst_scatter", "lgmet_scatter"} <= inert
-        direction = np.random.default_rng(1).normal(size=(4, len(flat)))
-        values, _ = flattened(groups)
-        for d in direction:
-            step = 1e-6 * np.maximum(np.abs(values), 0.1) * d
-            ahead, behind = (loss(shifted(groups, sign * step)) for sign in (1.0, -1.0))
-            assert (ahead - behind) / 2.0 == pytest.approx(flat @ step, rel=1e-3, abs=1e-12)
-
-
-@pytest.mark.thorough
 @pytest.mark.parametrize("path", GRADIENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_gradient_of_the_mean_magnitude_agrees_with_diffsky(path):
     with np.load(path) as file:
@@ -372,15 +351,6 @@ def loss_of(name: str, tag: str):
 def flattened(groups) -> tuple[np.ndarray, list[str]]:
     names = [name for group in FLAT for name in groups[group]._fields]
     return np.array([float(value) for group in FLAT for value in groups[group]]), names
-
-
-def shifted(groups, step):
-    parts, at = {}, 0
-    for group in FLAT:
-        p = groups[group]
-        parts[group] = type(p)(*[value + step[at + i] for i, value in enumerate(p)])
-        at += len(p)
-    return parts
 
 
 @pytest.mark.parametrize("name", PHOTOMETRY)
