@@ -92,10 +92,10 @@ def state(file: Path) -> State:
         return None
 
 
-def visible_state(file: Path) -> State:
+def visible_state(file: Path | str) -> State:
     """How a file is now; None where there is none. Raises OSError where that cannot be seen."""
     try:
-        return state_in(file.stat())
+        return state_in(os.stat(file))
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -52,23 +52,29 @@ def unsealed(text: str) -> dict[str, Any]:
     return json.loads(body)
 
 
-def read_commit(path: Path, owner: str) -> dict[str, Any] | None:
+def read_commit(file: Path | str, owner: str, *, keep: bool = True) -> dict[str, Any] | None:
     """The content of a commit, or None where there is none that is whole and belongs to the owner, a hash.
 
-    It is not to be changed. Raises InputError for one that may not be read.
+    It is not to be changed. It is kept for who asks next, unless all of very many are looked at once.
+    Raises InputError for one that may not be read.
     """
+    file = str(file)
     try:
-        content = _read_commit(str(path), visible_state(path))
+        content = _kept_commit(file, visible_state(file)) if keep else _commit_in(file)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise InputError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
     return content if content.get("part") == owner else None
 
 
 @lru_cache(maxsize=4096)
-def _read_commit(file: str, at: State) -> dict[str, Any]:
+def _kept_commit(file: str, at: State) -> dict[str, Any]:
     """A commit as it is in a state of its file: each column that is read of a tile asks for it."""
+    return _commit_in(file)
+
+
+def _commit_in(file: str) -> dict[str, Any]:
     with open(file, "rb", buffering=0) as content:
         return unsealed(content.readall().decode())
 

@@ -233,12 +233,12 @@ def remove_tile(path: Path, part: Part, tile: int) -> None:
 
 def commit(path: Path, part: Part, tile: int) -> dict[str, Any] | None:
     """The commit of a tile, or None where there is none that is whole and belongs to this part."""
-    return commits.read_commit(_commit_file(path, part, tile), part.hash)
+    return commits.read_commit(_commit_name(path, part, tile), part.hash)
 
 
 def damage(path: Path, part: Part, tile: int) -> str | None:
     """What is wrong with a tile of a part, or None where every file is there with its size and checksum."""
-    committed = commit(path, part, tile)
+    committed = commits.read_commit(_commit_name(path, part, tile), part.hash, keep=False)
     if committed is None:
         return "its commit is damaged" if _commit_file(path, part, tile).exists() else "not built"
     missing = next((file for file in _expected(part, tile) if file not in committed["files"]), None)
@@ -428,7 +428,12 @@ def commits_folder(path: Path, part: Part) -> Path:
 
 
 def _commit_file(path: Path, part: Part, tile: int) -> Path:
-    return commits_folder(path, part) / f"{part.rows.keys[tile]}.json"
+    return Path(_commit_name(path, part, tile))
+
+
+def _commit_name(path: Path, part: Part, tile: int) -> str:
+    """The same as text: a path takes ten times as long, and there are very many."""
+    return f"{path}/{COMMITS}/{part.name}/{part.rows.keys[tile]}.json"
 
 
 def _damage_of(path: Path, file: str, owner: str) -> str | None:
