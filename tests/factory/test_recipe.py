@@ -286,9 +286,9 @@ def test_a_build_without_columns_or_halos_is_refused():
         assert make_mock(empty).sizes["galaxy"] == 0
 
 
-def test_lines_that_no_column_is_of_are_told():
+def test_lines_that_no_column_is_of_are_told(plain):
     with pytest.warns(UserWarning, match=r"lines: no column is of Hbeta; add line_flux"):
-        make_mock("example", columns=["log10_halo_mass"], lines=["Hbeta"], halo_mass_min=1e13)
+        make_mock(plain, lines=["Hbeta"])
 
 
 def test_entries_of_ones_own_come_before_those_of_the_project(tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ def built(tiny, tmp_path_factory):
     return dff.open_catalog(path)
 
 
+@pytest.mark.thorough
 def test_other_bands_equal_a_build_with_them_bit_for_bit(ds, built):
     found = ds.sky.photometry(OTHERS)
     assert found.band.values.tolist() == list(OTHERS)
@@ -35,6 +36,7 @@ def test_other_bands_equal_a_build_with_them_bit_for_bit(ds, built):
     assert found.sky.area == ds.sky.area
 
 
+@pytest.mark.thorough
 def test_of_a_cut_only_its_rows_are_given_and_equal_the_same(ds, built):
     ra, dec = float(ds.ra[100]), float(ds.dec[100])
     cut = ds.sky.cone(ra, dec, 0.1)
@@ -62,6 +64,7 @@ def test_a_curve_of_ones_own_is_one_of_a_build(ds, tiny, tmp_path):
     assert np.median(near) < 0.5
 
 
+@pytest.mark.thorough
 def test_saved_bands_are_a_part_of_the_store(tiny_store, ds, built, tmp_path):
     import shutil
 
