@@ -126,9 +126,10 @@ def environment(tmp_path_factory):
 def command_line(environment):
     """Start the command line in a process of its own: command_line("build", ...) is a subprocess.Popen."""
 
+    # where the tests run in the background of a script, they ignore Ctrl-C, and so would what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def start(*arguments, cwd=None, start_new_session=False):
-        # where the tests run in the background of a script, they ignore Ctrl-C, and so would what they start
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(
             [sys.executable, "-m", "diffsky_factory.cli", *map(str, arguments)],
             env=environment,

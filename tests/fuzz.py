@@ -5,7 +5,7 @@ DIFFSKY_FACTORY_FUZZ_SECONDS=300 python -m pytest -m slow -k many : for an hour
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -36,9 +36,8 @@ def holds(examples: int, check: Callable[..., None], *strategies: st.SearchStrat
     if examples != MANY:
         settings(how, max_examples=examples)(given(*strategies)(check))()
         return
-    until, number = monotonic() + SECONDS, count()
-    while monotonic() < until:
-        i = next(number)
+    until = monotonic() + SECONDS
+    for i in takewhile(lambda _: monotonic() < until, count()):
         of_round = settings(how, max_examples=FIRST * 2**i, derandomize=False, database=None)
         seed(i)(of_round(given(*strategies)(check)))()
 

@@ -231,14 +231,14 @@ def remove_tile(path: Path, part: Part, tile: int) -> None:
             (path / shard_file(part, array, shard)).unlink(missing_ok=True)
 
 
-def commit(path: Path, part: Part, tile: int) -> dict[str, Any] | None:
-    """The commit of a tile, or None where there is none that is whole and belongs to this part."""
-    return commits.read_commit(_commit_name(path, part, tile), part.hash)
+def commit(path: Path, part: Part, tile: int, *, keep: bool = True) -> dict[str, Any] | None:
+    """The commit of a tile, or None where there is none that is whole and belongs to this part; `keep` as for any."""
+    return commits.read_commit(_commit_name(path, part, tile), part.hash, keep=keep)
 
 
 def damage(path: Path, part: Part, tile: int) -> str | None:
     """What is wrong with a tile of a part, or None where every file is there with its size and checksum."""
-    committed = commits.read_commit(_commit_name(path, part, tile), part.hash, keep=False)
+    committed = commit(path, part, tile, keep=False)
     if committed is None:
         return "its commit is damaged" if _commit_file(path, part, tile).exists() else "not built"
     missing = next((file for file in _expected(part, tile) if file not in committed["files"]), None)
@@ -424,7 +424,7 @@ def _metadata_file(part: str) -> str:
 
 def commits_folder(path: Path, part: Part) -> Path:
     """Where the commits of the tiles of a part are."""
-    return path / COMMITS / part.name
+    return Path(_commits_name(path, part))
 
 
 def _commit_file(path: Path, part: Part, tile: int) -> Path:
@@ -433,7 +433,11 @@ def _commit_file(path: Path, part: Part, tile: int) -> Path:
 
 def _commit_name(path: Path, part: Part, tile: int) -> str:
     """The same as text: a path takes ten times as long, and there are very many."""
-    return f"{path}/{COMMITS}/{part.name}/{part.rows.keys[tile]}.json"
+    return f"{_commits_name(path, part)}/{part.rows.keys[tile]}.json"
+
+
+def _commits_name(path: Path, part: Part) -> str:
+    return f"{path}/{COMMITS}/{part.name}"
 
 
 def _damage_of(path: Path, file: str, owner: str) -> str | None:

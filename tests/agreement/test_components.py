@@ -18,7 +18,7 @@ from diffsky_factory.physics.stars.bursts import burst_age_weights
 from diffsky_factory.sky.cosmology import Cosmology, age_today_64
 
 pytestmark = pytest.mark.thorough
-PRECISIONS = [pytest.param(True, id="64 bit", marks=pytest.mark.thorough), pytest.param(False, id="32 bit")]
+PRECISIONS = [pytest.param(True, id="64 bit"), pytest.param(False, id="32 bit")]
 FILE = Path(__file__).resolve().parent / "data" / "components.npz"
 WANTED = (
     *("component_age_weights", "component_fraction", "log10_component_mass_in_situ", "age_weights", "bulge_to_total"),

@@ -15,8 +15,7 @@ from tests.reference import found, reference
 
 FILE = Path(__file__).resolve().parent / "data" / "fits.npz"
 SIMULATIONS = halo_histories.simulations()
-THOROUGH = [pytest.param(name, marks=pytest.mark.thorough) for name in SIMULATIONS[1:]]
-MADE = pytest.param("made", marks=pytest.mark.thorough)
+NAMES = [*SIMULATIONS[:1], *(pytest.param(name, marks=pytest.mark.thorough) for name in [*SIMULATIONS[1:], "made"])]
 LOSS, HAS_FIT = 5, 6
 
 
@@ -50,7 +49,7 @@ def ratios(name):
     return (ours["mah_fit_loss"][both] + 1e-8) / (theirs[both, LOSS] + 1e-8)
 
 
-@pytest.mark.parametrize("name", [*SIMULATIONS[:1], *THOROUGH, MADE])
+@pytest.mark.parametrize("name", NAMES)
 def test_no_history_is_fitted_worse_than_by_diffmah(name):
     if name not in peer():
         pytest.skip(f"{FILE.name} has no fits of {name}: run python -m tests.agreement.make_fits")
@@ -60,7 +59,7 @@ def test_no_history_is_fitted_worse_than_by_diffmah(name):
     assert at[-1] <= 1.006
 
 
-@pytest.mark.parametrize("name", [*SIMULATIONS[:1], *THOROUGH, MADE])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_same_histories_are_fitted_as_by_diffmah(name):
     if name not in peer():
         pytest.skip(f"{FILE.name} has no fits of {name}: run python -m tests.agreement.make_fits")
