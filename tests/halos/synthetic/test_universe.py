@@ -342,15 +342,20 @@ def test_hosts_over_all_overdensities_have_the_mass_function(redshift):
     score = np.arange(-6.0, 6.0, step)
     number = tables.mean_number(np.full(len(score), redshift), score)
     weight = number * np.exp(-0.5 * score**2) / np.sqrt(2.0 * np.pi) * step
-    exact = in_float64(log10_cumulative_density)
-    assert weight.sum() == pytest.approx(10.0 ** exact(SMDPL, 11.5, redshift), rel=0.001)
+    grid = np.arange(11.5, 17.0, 0.002)
+    density = abundance.abundance(_structure(UNIVERSE).theory, "smdpl", np.array([redshift]), grid).density_per_dex[0]
+
+    def exact(m):
+        return np.trapezoid(np.where(grid > m - 1e-9, density, 0.0), grid)
+
+    assert weight.sum() == pytest.approx(exact(11.5), rel=0.001)
     picks, survival = (np.arange(16) + 0.5) / 16, 10.0 ** -np.linspace(0.0, 8.0, 321)
     cell, pick, drawn = (x.ravel() for x in np.meshgrid(np.arange(len(score)), picks, survival, indexing="ij"))
     mass = tables.masses(np.full(len(score), redshift), score, cell, pick, drawn).reshape(-1, len(survival))
     for m in (12.0, 13.0, 14.0, 14.5):
         above = [10.0 ** np.interp(m, row, np.log10(survival)) for row in mass]
         found = np.sum(np.repeat(weight, 16) * above) / 16
-        assert found == pytest.approx(10.0 ** exact(SMDPL, m, redshift), rel=0.01 if m < 14.2 else 0.02), m
+        assert found == pytest.approx(exact(m), rel=0.01 if m < 14.2 else 0.02), m
 
 
 @pytest.mark.thorough
@@ -388,7 +393,7 @@ def test_it_gives_what_arranging_and_stages_need(halos):
         ({"mass_function": {"ytp_ytq": 1.0}}, "did you mean ytp_ytp"),
         ({"redshift_min": 0.5, "redshift_max": 0.4}, "redshift_min"),
         ({"log10_mass_min": 5.0}, "log10_mass_min"),
-        ({"log10_mass_min": 8.5, "redshift_max": 12.0}, "mass function rises"),
+        ({"mass_function": {"ytp_ytp": -5.3}, "log10_mass_min": 8.5, "redshift_max": 12.0}, "mass function rises"),
         ({"mass_function": "tinker"}, "tinker_2008"),
         ({"power_spectrum": "boltzmann"}, "eisenstein98"),
         ({"cell": 100.0}, "4 to 12 Mpc"),
