@@ -59,6 +59,14 @@ class LinearTheory(NamedTuple):
         """Rms linear overdensity today in the spheres that hold a mass, (mass,)."""
         return np.exp(self.log_sigma(log10_mass))
 
+    def nonlinear_mass(self, redshift: np.ndarray) -> np.ndarray:
+        """Mass M* [dex(Msun)] whose spheres collapse at a redshift where they are 1 rms denser, at least 10^7 Msun.
+
+        sigma(M*) D(z) = delta_c
+        """
+        first = self.growth.first(-np.log1p(redshift))
+        return np.interp(np.log(first / COLLAPSE), -self.log_sigma(MASSES), MASSES)
+
 
 def linear_theory(cosmology: Cosmology, model: str = "eisenstein98") -> LinearTheory:
     """Linear theory of a cosmology; model of the power spectrum as in `linear_power`."""

@@ -283,23 +283,6 @@ def test_satellites_live_within_the_virial_radius_and_below_the_mass_of_their_ho
     assert (halos["log10_halo_mass"] >= UNIVERSE.log10_mass_min).all()
 
 
-def test_the_virial_radius_by_hand():
-    # 1e12 Msun today, Om = 0.3075, h = 0.6774: Delta = 101.9, rho_c = 1.2735e11 Msun / Mpc^3
-    assert satellites.virial_radius(12.0, 1.0, 0.3075, 0.6774) == pytest.approx(0.2642, rel=2e-3)
-
-
-def test_nfw_radii_hold_the_mass_they_should():
-    c, u = np.array([[3.0], [5.0], [15.0]]), np.linspace(1e-6, 1.0, 50)
-    x = satellites.nfw_radius(u, c) * c
-    mass = (np.log1p(x) - x / (1.0 + x)) / (np.log1p(c) - c / (1.0 + c))
-    np.testing.assert_allclose(mass, np.broadcast_to(u, mass.shape), atol=1e-8)
-
-
-def test_concentrations_are_those_of_the_published_relation():
-    # Dutton & Maccio 2014: log c = 1.025 at 1e12 Msun/h and z = 0
-    assert satellites.concentration(12.0 - np.log10(0.7), 0.0, 0.7) == pytest.approx(10.0**1.025)
-
-
 def test_the_rarest_draws_do_not_break_the_tables():
     known = _structure(UNIVERSE)
     rare = np.array([1.0, 0.5, 2.0**-30, 2.0**-53])
