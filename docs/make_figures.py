@@ -4,7 +4,8 @@
     diffsky-factory build universemachine_lightcone --out um.zarr --set simulation=FILE
     python docs/make_figures.py example.zarr um.zarr
 
-The observed tables are found as the agreement tests find them.
+Without stores, it makes the figures of the synthetic universe alone: `python docs/make_figures.py`. The observed
+tables are found as the agreement tests find them.
 """
 
 import argparse
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import diffsky_factory as dff  # noqa: E402
+from diffsky_factory.physics.halos import satellites as nfw  # noqa: E402
+from diffsky_factory.sky.distance_table import hubble_ratio_64  # noqa: E402
 from tests.agreement import measure  # noqa: E402
 from tests.reference import reference  # noqa: E402
 
@@ -44,11 +47,20 @@ plt.rcParams.update({"figure.dpi": 110, "font.size": 9, "axes.grid": True, "grid
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("example", help="store of the recipe 'example'")
-    parser.add_argument("universemachine", help="store of the recipe 'universemachine_lightcone'")
+    parser.add_argument("example", nargs="?", help="store of the recipe 'example'")
+    parser.add_argument("universemachine", nargs="?", help="store of the recipe 'universemachine_lightcone'")
     arguments = parser.parse_args()
     FIGURES.mkdir(exist_ok=True)
-    ds = dff.open_catalog(arguments.example).load()
+    box()
+    clusters()
+    if arguments.example is not None:
+        galaxies(dff.open_catalog(arguments.example).load())
+    if arguments.universemachine is not None:
+        universemachine(dff.open_catalog(arguments.universemachine).load())
+
+
+def galaxies(ds: xr.Dataset) -> None:
+    """Figures of a mock of the recipe 'example'."""
     ds = weighed(ds)
     hsc = measure.magnitudes(ds, BANDS)
     first_light(ds, hsc)
@@ -59,8 +71,6 @@ def main() -> None:
     masses_and_rates(ds)
     halo_masses(ds)
     satellites(ds)
-    universemachine(dff.open_catalog(arguments.universemachine).load())
-    box()
 
 
 def weighed(ds: xr.Dataset) -> xr.Dataset:
@@ -90,6 +100,54 @@ def box() -> None:
     axes[0].set_ylabel("z [Mpc]")
     figure.savefig(FIGURES / "box.png", bbox_inches="tight")
     plt.close(figure)
+
+
+def clusters() -> None:
+    """Members of the most massive cluster of a box; profile and dispersion of all clusters against their laws."""
+    z, edges = 0.1, np.linspace(0.0, 1.0, 21)
+    ds = dff.open_catalog("synthetic", redshift=z, box_size=300.0, halo_mass_min=1e11, tiles={"box_order": 1}).load()
+    place, velocity = (np.stack([ds[name].values for name in names], axis=-1) for names in ("xyz", ("vx", "vy", "vz")))
+    by_id = np.argsort(ds.halo_id.values)
+    row = by_id[np.searchsorted(ds.halo_id.values, ds.host_halo_id.values, sorter=by_id)]
+    member = ~ds.is_central.values & (ds.log10_halo_mass.values[row] > 14.0)
+    away = place[member] - place[row[member]]
+    away -= 300.0 * np.round(away / 300.0)
+    mass = ds.log10_halo_mass.values[row[member]].astype(np.float64)
+    cosmology = ds.box.cosmology
+    rate = float(hubble_ratio_64(cosmology, z))
+    virial = nfw.virial_radius(mass, rate, cosmology.Om0 * (1.0 + z) ** 3 / rate**2, cosmology.h)
+    c = np.median(nfw.concentration(mass, np.full(len(mass), z), cosmology.h))
+    r = np.linalg.norm(away, axis=1) / (virial * (1.0 + z))
+    speed = (velocity[member] - velocity[row[member]]) / np.sqrt(nfw.GRAVITY * 10.0**mass / virial)[:, None]
+
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+    richest = mass == mass.max()
+    size = 2.0 * 10.0 ** (0.5 * (ds.log10_halo_mass.values[member][richest] - 11.0))
+    along = (velocity[member] - velocity[row[member]])[richest, 2]
+    image = left.scatter(*away[richest].T[:2], s=size, c=along, cmap="coolwarm", vmin=-2000, vmax=2000, lw=0)
+    left.add_patch(plt.Circle((0, 0), virial[richest][0] * (1.0 + z), fill=False, color="0.5", ls=":"))
+    figure.colorbar(image, ax=left, label="velocity along z [km/s]")
+    left.set(xlabel="x [Mpc]", ylabel="y [Mpc]", aspect="equal", title=f"10$^{{{mass.max():.2f}}}$ M$_\\odot$")
+
+    centre, grid = 0.5 * (edges[1:] + edges[:-1]), np.linspace(0.01, 1.0, 200)
+    number = np.histogram(r, edges)[0]
+    middle.errorbar(centre, number / len(r) / np.diff(edges), np.sqrt(number) / len(r) / np.diff(edges), fmt="k.", ms=4)
+    held = c**2 * grid / (1.0 + c * grid) ** 2 / (np.log1p(c) - c / (1.0 + c))
+    middle.plot(grid, held, color="#0072B2", label=f"NFW, c = {c:.1f}")
+    middle.set(xlabel="distance / virial radius", ylabel="share of members per virial radius", ylim=(0, None))
+    bins = np.digitize(r, edges) - 1
+    spread = np.array([np.sqrt(np.mean(speed[bins == k] ** 2)) for k in range(len(centre))])
+    right.errorbar(centre, spread, spread / np.sqrt(6.0 * number), fmt="k.", ms=4)
+    jeans = np.sqrt(c / (np.log1p(c) - c / (1.0 + c))) * nfw.velocity_dispersion(c * grid)
+    right.plot(grid, jeans, color="#0072B2", label="Jeans equation")
+    right.set(xlabel="distance / virial radius", ylabel="dispersion / (G M / R)$^{1/2}$", ylim=(0.4, 0.9))
+    for ax, title in (
+        (middle, f"{len(np.unique(row[member]))} clusters above 10$^{{14}}$ M$_\\odot$"),
+        (right, f"{len(r):,} members"),
+    ):
+        ax.set(title=title)
+        ax.legend()
+    _save(figure, "clusters")
 
 
 def first_light(ds: xr.Dataset, hsc: np.ndarray) -> None:

@@ -48,6 +48,7 @@ from diffsky_factory.physics.stars import (
 from diffsky_factory.physics.stars.history_parameters import DiffstarpopParameters
 
 STAGES: tuple[Stage, ...] = (
+    infall.satellite_radius_score,
     mixture.halo_growth_history,
     growth.halo_mass_today,
     infall.infall,
@@ -117,6 +118,7 @@ STAGES: tuple[Stage, ...] = (
 )
 
 RIVALS: tuple[Stage, ...] = (
+    mixture.halo_growth_without_radius,
     mixture.halo_growth_with_environment,
     population.halo_growth_diffmahpop,
     merging_rounds.merging_one_round,
@@ -141,6 +143,7 @@ RIVALS: tuple[Stage, ...] = (
 """Stages that write what one of STAGES writes; a recipe picks them by `replace: {stage: rival}`."""
 
 AS_DIFFSKY = {
+    "halo_growth_history": "halo_growth_without_radius",
     "merging_two_rounds": "merging_one_round",
     "photometry": "photometry_interpolating_magnitudes",
     "burst_photometry": "burst_photometry_interpolating_magnitudes",
@@ -170,13 +173,14 @@ INGREDIENTS: dict[str, type] = {
     "metallicity_spread": metallicity.MetallicitySpreadParameters,
     "diffmahpop": DiffmahPopParameters,
     "assembly_bias": mixture.AssemblyBiasParameters,
+    "satellite_orbits": mixture.SatelliteOrbitParameters,
     "hmf": HaloMassFunctionParameters,
     "ccshmf": SubhaloMassFunctionParameters,
 }
 """Parameter classes by the published name of their group; those of galaxies first, in the published flat order."""
 
 
-UNPUBLISHED = ("metallicity_spread", "assembly_bias")
+UNPUBLISHED = ("metallicity_spread", "assembly_bias", "satellite_orbits")
 """Ingredients that no published calibration has: without one of them, a calibration stands for its class's defaults."""
 
 

@@ -31,6 +31,7 @@ ALL = (*STAGES, *RIVALS)
 GIVEN = (
     *("log10_halo_mass", "cosmic_time", "redshift", "is_central", "host_row", "satellite_weight"),
     *("x", "y", "z", "halo_minor_axis", "environment"),
+    "satellite_radius_score",
 )
 N = 48
 QUICKLY = {"xla_backend_optimization_level": 0}  # compiles in two thirds of the time, where one run is all there is
@@ -58,6 +59,7 @@ def halos(n: int = N, seed: int = 3) -> dict[str, np.ndarray]:
         **dict(zip("xyz", position.T)),
         "halo_minor_axis": minor,
         "environment": rng.normal(size=n),
+        "satellite_radius_score": np.where(central, 0.0, rng.normal(size=n)),
     }
 
 

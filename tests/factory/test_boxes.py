@@ -19,7 +19,7 @@ BOX = {
     "halo_mass_min": 3e12,
     "columns": [
         *("galaxy_id", "halo_id", "host_halo_id", "is_central", "redshift"),
-        *("x", "y", "z", "vx", "vy", "vz", "log10_halo_mass", "mah_parameters"),
+        *("x", "y", "z", "vx", "vy", "vz", "log10_halo_mass", "satellite_radius_score", "mah_parameters"),
     ],
     "tiles": {"box_order": 1, "block": 64, "blocks_per_shard": 2},
     "seed": 3,

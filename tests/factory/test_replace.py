@@ -14,9 +14,11 @@ from diffsky_factory.core.stage import stage
 from diffsky_factory.core.types import Scalar
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.recipe import load_recipe, recipe_from_text
+from diffsky_factory.physics.halos.mixture import SatelliteOrbitParameters
 from diffsky_factory.physics.stars.merging import merging_mean
 
 HERE = __name__
+OWN = {SatelliteOrbitParameters: SatelliteOrbitParameters()}  # that no published calibration has
 COLUMNS = {"log10_stellar_mass_in_situ": np.array([10.0, 11.0]), "cosmic_time": np.array([5.0, 9.0])}
 
 
@@ -54,7 +56,7 @@ def test_a_recipe_keeps_the_path_of_a_stage():
     again = recipe_from_text(recipe.text)
     assert again == recipe
     assert flat_metallicity in Assembly(again).stages
-    assert Assembly(again).model.defaults == {FlatParameters: FlatParameters()}
+    assert Assembly(again).model.defaults == {**OWN, FlatParameters: FlatParameters()}
 
 
 def test_a_calibration_holds_parameters_of_another_package(tmp_path):
@@ -65,7 +67,7 @@ def test_a_calibration_holds_parameters_of_another_package(tmp_path):
         "example", replace={"metallicity": flat_metallicity}, calibration=f"c260710+{tmp_path / 'mine.yaml'}"
     )
     parts = Assembly(recipe)
-    assert parts.model.defaults == {}
+    assert parts.model.defaults == OWN
     assert parts.constants[FlatParameters] == FlatParameters(-3.0)
     bad = dff.save_calibration(dff.Calibration("bad", {f"{HERE}:HERE": FlatParameters()}), tmp_path / "bad.yaml")
     with pytest.raises(InputError, match="no class of parameters"):

@@ -8,19 +8,23 @@ import numpy as np
 from diffsky_factory.core import counters
 from diffsky_factory.halos.completion.unresolved_hosts import SYNTHETIC_SATELLITES
 from diffsky_factory.halos.synthetic.columns import columns_of
-from diffsky_factory.halos.synthetic.satellites import SatelliteHosts, satellite_hosts, satellites_around
+from diffsky_factory.halos.synthetic.satellites import (
+    SatelliteHosts,
+    minor_axes,
+    satellite_hosts,
+    satellites_around,
+)
 from diffsky_factory.halos.synthetic.tables import Distances, SatelliteTables
+from diffsky_factory.physics.halos.satellites import CONCENTRATIONS
+from diffsky_factory.physics.structure.abundance import LinearTheory
 from diffsky_factory.sky import coordinates
-from diffsky_factory.sky.cosmology import Cosmology
-
-CONCENTRATIONS = 1.0, 100.0  # chosen: of NFW profiles
 
 
 class AddedSatellites(NamedTuple):
     """What added satellites follow from."""
 
     seed: int
-    cosmology: Cosmology
+    theory: LinearTheory
     distances: Distances
     tables: SatelliteTables
     least: float  # dex(Msun)
@@ -55,12 +59,17 @@ def satellite_ids(host_id: np.ndarray, rank: np.ndarray) -> np.ndarray:
 
 
 def _hosts(law: AddedSatellites, hosts: Mapping[str, np.ndarray]) -> SatelliteHosts:
-    """Hosts, with their own concentration where the simulation knows their scale radius, else with the median one."""
-    redshift = hosts["redshift"]
+    """Hosts, with their own concentration and minor axis where the simulation knows them, else with drawn ones."""
+    redshift, halo_id = hosts["redshift"], hosts["halo_id"]
+    minor = minor_axes(law.seed, halo_id)
+    if "halo_minor_axis" in hosts:
+        own = np.asarray(hosts["halo_minor_axis"], np.float64)
+        length = np.linalg.norm(own, axis=1, keepdims=True)
+        minor = np.where(length > 0.0, own / np.maximum(length, 1e-300), minor)
     rate = law.distances.hubble(redshift)
-    median = satellite_hosts(law.cosmology, hosts["log10_halo_mass"], redshift, rate)
+    drawn = satellite_hosts(law.theory, law.seed, halo_id, hosts["log10_halo_mass"], redshift, rate, minor)
     if "halo_scale_radius" not in hosts:
-        return median
+        return drawn
     scale = hosts["halo_scale_radius"]
-    own = np.clip(median.virial_radius * (1.0 + redshift) / np.maximum(scale, 1e-9), *CONCENTRATIONS)
-    return median._replace(concentration=np.where(scale > 0.0, own, median.concentration))
+    own = np.clip(drawn.virial_radius * (1.0 + redshift) / np.maximum(scale, 1e-9), *CONCENTRATIONS)
+    return drawn._replace(concentration=np.where(scale > 0.0, own, drawn.concentration))

@@ -177,7 +177,7 @@ class CompletedHalos:
     def _joined(self, order: int, pixel: int, area: Region) -> dict[str, np.ndarray]:
         """The simulation's halos, synthetic hosts, and satellites drawn around both."""
         parts = [self._resolved(self.source.chosen(order, pixel, area))]
-        complete = partial(filled, Universe(self.cosmology, self._distances.hubble), wanted=self.columns)
+        complete = partial(filled, Universe(self._theory, self.asked.seed, self._distances.hubble), wanted=self.columns)
         if self.asked.to is not None:
             hosts = unresolved_hosts(self._unresolved, order, pixel, area, self.redshift_range)
             columns = columns_of(hosts.halo_id, hosts.halo_id, np.ones(len(hosts.halo_id), bool), *hosts[1:])
@@ -274,7 +274,7 @@ class CompletedHalos:
         least = self._least_satellite
         tables = synthetic_tables.satellite_tables(SubhaloMassFunctionParameters(), least)
         below = self.completeness.log10_mass if self._sample.has_satellites else np.inf
-        return AddedSatellites(self.asked.seed, self.cosmology, self._distances, tables, least, below)
+        return AddedSatellites(self.asked.seed, self._theory, self._distances, tables, least, below)
 
 
 def _between_rows(expected: ExpectedHosts, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from diffsky_factory.halos.synthetic.patches import Patch
-from diffsky_factory.halos.synthetic.satellites import satellite_hosts, satellites_around
+from diffsky_factory.halos.synthetic.satellites import minor_axes, satellite_hosts, satellites_around
 from diffsky_factory.halos.synthetic.structure import Hosts, Structure
 from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.groups import check_finite, redshift_shell
@@ -17,6 +17,8 @@ COLUMNS = {
     **dict.fromkeys(("ra", "dec", "redshift", "redshift_obs", "x", "y", "z", "vx", "vy", "vz"), np.float64),
     "log10_halo_mass": np.float64,
     "environment": np.float64,
+    "halo_minor_axis": np.float32,
+    "satellite_radius_score": np.float32,
 }
 
 
@@ -27,9 +29,9 @@ class Groups(NamedTuple):
     satellite: np.ndarray  # (satellites,) int64
     size: np.ndarray  # (hosts,) int64, host and satellites
 
-    def column(self, of_hosts: np.ndarray, of_satellites: np.ndarray | bool) -> np.ndarray:
+    def column(self, of_hosts: np.ndarray, of_satellites: np.ndarray | bool | float) -> np.ndarray:
         """One column of all from that of the hosts and that of the satellites, or the one value of these."""
-        found = np.empty(len(self.host) + len(self.satellite), of_hosts.dtype)
+        found = np.empty((len(self.host) + len(self.satellite), *of_hosts.shape[1:]), of_hosts.dtype)
         found[self.host], found[self.satellite] = of_hosts, of_satellites
         return found
 
@@ -48,7 +50,8 @@ def halos_of_patch(known: Structure, patch: Patch, log10_mass_min: float) -> dic
     """
     by_shell = np.argsort(redshift_shell(patch.redshift), kind="stable")
     patch = Patch(*(column[by_shell] for column in patch))
-    halo_id, mass, where, speed = satellites_of(known, patch, patch.redshift, log10_mass_min)
+    minor = minor_axes(known.seed, patch.halo_id)
+    halo_id, mass, where, speed, score = satellites_of(known, patch, patch.redshift, minor, log10_mass_min)
     ra, dec, distance = coordinates.sky(where)
     z = known.distances.redshift(distance)
     row = groups(patch.satellites)
@@ -63,6 +66,7 @@ def halos_of_patch(known: Structure, patch: Patch, log10_mass_min: float) -> dic
         **phase_space(row, (patch.position, patch.velocity), (where, speed)),
         "log10_halo_mass": row.column(patch.log10_mass, mass),
         "environment": np.repeat(patch.environment, row.size),
+        **shapes(row, minor, score),
     }
     check_finite(columns)
     return {**columns, "host_row": np.repeat(row.host, row.size)}
@@ -75,17 +79,22 @@ class Satellites(NamedTuple):
     log10_mass: np.ndarray  # dex(Msun)
     position: np.ndarray  # (n, 3) comoving Mpc
     velocity: np.ndarray  # (n, 3) km/s
+    radius_score: np.ndarray  # z-score of the place in the host, from the inside out
 
 
-def satellites_of(known: Structure, hosts: Hosts | Patch, redshift: np.ndarray, log10_mass_min: float) -> Satellites:
-    """The satellites of hosts at redshifts (n,)."""
-    host = np.repeat(np.arange(len(hosts.halo_id)), hosts.satellites)  # of each satellite
-    ends = np.cumsum(hosts.satellites)
-    halo_id = (hosts.first_satellite - ends + hosts.satellites)[host] + np.arange(len(host))
-    rate = known.distances.hubble(redshift)
-    around = satellite_hosts(known.theory.cosmology, hosts.log10_mass, redshift, rate)
-    mass, offset, kick = satellites_around(known.seed, known.satellites, around, host, halo_id, log10_mass_min)
-    return Satellites(halo_id, mass, hosts.position[host] + offset, hosts.velocity[host] + kick)
+def satellites_of(
+    known: Structure, hosts: Hosts | Patch, redshift: np.ndarray, minor_axis: np.ndarray, log10_mass_min: float
+) -> Satellites:
+    """The satellites of hosts at redshifts (n,), with minor axes (n, 3)."""
+    some = np.flatnonzero(hosts.satellites)
+    number, z = hosts.satellites[some], redshift[some]
+    own = hosts.halo_id[some], hosts.log10_mass[some], z, known.distances.hubble(z), minor_axis[some]
+    around = satellite_hosts(known.theory, known.seed, *own)
+    host = np.repeat(np.arange(len(some)), number)  # of each satellite
+    halo_id = np.repeat(hosts.first_satellite[some] - np.cumsum(number) + number, number) + np.arange(len(host))
+    mass, offset, kick, score = satellites_around(known.seed, known.satellites, around, host, halo_id, log10_mass_min)
+    row = some[host]
+    return Satellites(halo_id, mass, hosts.position[row] + offset, hosts.velocity[row] + kick, score)
 
 
 def identities(row: Groups, host_id: np.ndarray, satellite_id: np.ndarray) -> dict[str, np.ndarray]:
@@ -94,6 +103,14 @@ def identities(row: Groups, host_id: np.ndarray, satellite_id: np.ndarray) -> di
         "halo_id": row.column(host_id, satellite_id),
         "host_halo_id": np.repeat(host_id, row.size),
         "is_central": row.column(np.ones(len(row.host), bool), False),
+    }
+
+
+def shapes(row: Groups, minor_axis: np.ndarray, radius_score: np.ndarray) -> dict[str, np.ndarray]:
+    """How hosts are turned, and how far out in them satellites are; shapes of satellites are not known."""
+    return {
+        "halo_minor_axis": row.column(minor_axis.astype(np.float32), 0.0),
+        "satellite_radius_score": row.column(np.zeros(len(row.host), np.float32), radius_score),
     }
 
 

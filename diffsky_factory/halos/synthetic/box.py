@@ -11,7 +11,8 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.recent import Recent
 from diffsky_factory.halos.box_halos import BoxHalos
 from diffsky_factory.halos.synthetic import structure as synthetic_structure
-from diffsky_factory.halos.synthetic.arranged import COLUMNS, groups, identities, phase_space, satellites_of
+from diffsky_factory.halos.synthetic.arranged import COLUMNS, groups, identities, phase_space, satellites_of, shapes
+from diffsky_factory.halos.synthetic.satellites import minor_axes
 from diffsky_factory.halos.synthetic.structure import Hosts, Structure
 from diffsky_factory.halos.synthetic.universe import Synthetic, densities_at, structure_of, tables_at
 from diffsky_factory.physics.structure.chunks import CELLS
@@ -91,7 +92,8 @@ class SyntheticBox(BoxHalos):
         """
         known, hosts = _structure(self), self._hosts(order, cell, where)
         redshift = np.full(len(hosts.halo_id), self.redshift)
-        added = satellites_of(known, hosts, redshift, self.universe.log10_mass_min)
+        minor = minor_axes(known.seed, hosts.halo_id)
+        added = satellites_of(known, hosts, redshift, minor, self.universe.log10_mass_min)
         row = groups(hosts.satellites)
         where_satellites = boxes.wrapped(added.position, self.size)
         columns = {
@@ -100,6 +102,7 @@ class SyntheticBox(BoxHalos):
             **phase_space(row, (hosts.position, hosts.velocity), (where_satellites, added.velocity)),
             "log10_halo_mass": row.column(hosts.log10_mass, added.log10_mass),
             "environment": np.repeat(hosts.environment, row.size),
+            **shapes(row, minor, added.radius_score),
         }
         check_finite(columns)
         return {**columns, "host_row": np.repeat(row.host, row.size)}

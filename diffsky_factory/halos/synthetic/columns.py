@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsky_factory.halos.synthetic.satellites import satellite_hosts
+from diffsky_factory.halos.synthetic.satellites import minor_axes, satellite_hosts
 from diffsky_factory.physics.halos.growth import HaloGrowth
+from diffsky_factory.physics.structure.abundance import LinearTheory
 from diffsky_factory.sky import coordinates
-from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import CubicTable
 
 Columns = Mapping[str, np.ndarray]
@@ -22,7 +22,8 @@ ALWAYS = (
 class Universe(NamedTuple):
     """What columns follow from besides the halos."""
 
-    cosmology: Cosmology
+    theory: LinearTheory
+    seed: int
     hubble: CubicTable  # H / H0 at a redshift
 
 
@@ -57,11 +58,17 @@ def filled(universe: Universe, rows: Columns, wanted: Mapping[str, type]) -> dic
     return {name: np.asarray(columns[name], kind) for name, kind in wanted.items()}
 
 
-def _median_scale_radius(universe: Universe, rows: Columns) -> np.ndarray:
-    """Scale radius [comoving Mpc] of the median concentration."""
-    rate = universe.hubble(rows["redshift"])
-    hosts = satellite_hosts(universe.cosmology, rows["log10_halo_mass"], rows["redshift"], rate)
-    return hosts.virial_radius * (1.0 + rows["redshift"]) / hosts.concentration
+def _scale_radius(universe: Universe, rows: Columns) -> np.ndarray:
+    """Scale radius [comoving Mpc], with the scatter of concentrations."""
+    redshift, halo_id = rows["redshift"], rows["halo_id"]
+    rate, minor = universe.hubble(redshift), minor_axes(universe.seed, halo_id)
+    hosts = satellite_hosts(universe.theory, universe.seed, halo_id, rows["log10_halo_mass"], redshift, rate, minor)
+    return hosts.virial_radius * (1.0 + redshift) / hosts.concentration
+
+
+def _minor_axis(universe: Universe, rows: Columns) -> np.ndarray:
+    """Minor axes of hosts; zeros for satellites."""
+    return np.where(rows["is_central"][:, None], minor_axes(universe.seed, rows["halo_id"]), 0.0)
 
 
 def _no_fit(universe: Universe, rows: Columns) -> np.ndarray:
@@ -76,6 +83,7 @@ FILLED: dict[str, Callable[[Universe, Columns], np.ndarray]] = {
     "has_mah_fit": lambda universe, rows: np.zeros(len(rows["halo_id"]), bool),
     "fitted_mah_parameters": _no_fit,
     "log10_halo_mass_now": lambda universe, rows: rows["log10_halo_mass"],
-    "halo_scale_radius": _median_scale_radius,
+    "halo_scale_radius": _scale_radius,
+    "halo_minor_axis": _minor_axis,
 }
 """What drawn halos have in columns of a simulation; a column that is neither here nor always there is left out."""

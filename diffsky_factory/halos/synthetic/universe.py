@@ -159,6 +159,8 @@ class Synthetic:
         x, y, z : Mpc, comoving; vx, vy, vz : km/s, peculiar, physical
         log10_halo_mass : dex(Msun), largest mass of the main progenitor so far
         environment : 1, linear overdensity where the host formed, a unit normal among hosts of its mass and redshift
+        halo_minor_axis : 1, (n, 3), of the halo in which its satellites live; zeros for satellites
+        satellite_radius_score : 1, distance from the host, a unit normal among the satellites of any host; 0 for hosts
         host_row : row of the central in these arrays
         Satellites may lie beyond redshift_min, redshift_max or the pixel by a virial radius: groups stay whole.
         """

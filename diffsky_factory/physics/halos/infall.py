@@ -10,6 +10,23 @@ from diffsky_factory.core.types import Scalar, Vector
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
 
 
+class SatelliteRadiusScore(NamedTuple):
+    satellite_radius_score: Scalar
+
+
+@stage
+def satellite_radius_score(*, is_central: Scalar) -> SatelliteRadiusScore:
+    """Where halos do not say how far out in their host they are, that is not known: 0.
+
+    Reads
+        is_central : -
+    Writes
+        satellite_radius_score : -
+    A column given with the halos takes its place.
+    """
+    return SatelliteRadiusScore(jnp.zeros(jnp.shape(is_central)))
+
+
 class Infall(NamedTuple):
     infall_time: Scalar
     log10_halo_mass_at_infall: Scalar

@@ -31,6 +31,11 @@ MEAN_200 = 200.0  # overdensity relative to the mean that Tinker masses are of
 DENSEST = 3200.0  # the highest overdensity that Tinker et al. fitted
 NAMES = ("smdpl", "smdpl_scaled", "tinker_2008", "despali_2016")
 SMDPL = Cosmology(Om0=0.307115, h=0.6777, Ob0=0.048206, sigma8=0.8228, ns=0.96)  # Klypin et al. 2016, Table 1
+SMDPL_VOLUME = (400.0 / SMDPL.h) ** 3  # Mpc^3, comoving; Klypin et al. 2016, Table 1
+SMDPL_PARTICLE = 9.63e7 / SMDPL.h  # Msun; Klypin et al. 2016, Table 1
+FEW, MANY = 10.0, 100.0  # chosen: halos of SMDPL per dex between which the fit comes into its own
+BLURRED, RESOLVED = 20.0, 100.0  # chosen: particles of a halo between which it does
+KNOWN, UNKNOWN = 6.0, 8.0  # chosen: redshifts between which the fit, 0.8 to 1.3 of Despali et al. until then, runs away
 VIRIAL = "virial mass (Bryan & Norman 1998)"
 DEFINITIONS = {
     "smdpl": "largest virial mass so far of the main progenitor (Bryan & Norman 1998), as in SMDPL",
@@ -54,6 +59,14 @@ class LinearTheory(NamedTuple):
         """Rms linear overdensity today in the spheres that hold a mass, (mass,)."""
         return np.exp(self.log_sigma(log10_mass))
 
+    def nonlinear_mass(self, redshift: np.ndarray) -> np.ndarray:
+        """Mass M* [dex(Msun)] whose spheres collapse at a redshift where they are 1 rms denser, at least 10^7 Msun.
+
+        sigma(M*) D(z) = delta_c
+        """
+        first = self.growth.first(-np.log1p(redshift))
+        return np.interp(np.log(first / COLLAPSE), -self.log_sigma(MASSES), MASSES)
+
 
 def linear_theory(cosmology: Cosmology, model: str = "eisenstein98") -> LinearTheory:
     """Linear theory of a cosmology; model of the power spectrum as in `linear_power`."""
@@ -75,18 +88,19 @@ def abundance(
 ) -> Abundance:
     """Halos of a mass function by its name or parameters, at each redshift and mass (both 1-D, masses ascending).
 
-    smdpl is the published fit, whatever the cosmology; smdpl_scaled is that fit times the ratio of Despali et al. 2016
-    in this cosmology and in that of SMDPL. Bias is that of Tinker et al. 2010 at the overdensity of the mass
+    smdpl is the published fit where SMDPL has halos to fit, whatever the cosmology, and Despali et al. 2016 in this
+    cosmology where it has none: n = n_D (n_fit / n_D)^w, with `trust_in_smdpl` w. In smdpl_scaled the fit is compared
+    with n_D in the cosmology of SMDPL: with w = 1 it is the fit times the ratio of n_D here and there. Parameters are
+    the fit's form as it stands, everywhere. Bias is that of Tinker et al. 2010 at the overdensity of the mass
     definition, and b2(b1) of Lazeyras et al. 2016.
     """
-    kind = mass_function(kind)
+    mass_function(kind)
     sigma = np.outer(theory.growth.at(redshift)[0], theory.sigma(log10_mass))
     z = np.asarray(redshift)[:, None]
     if isinstance(kind, HaloMassFunctionParameters):
         density = smdpl_density_64(kind, log10_mass[None, :], z)
-    elif kind == "smdpl_scaled":
-        published = smdpl_density_64(HaloMassFunctionParameters(), log10_mass[None, :], z)
-        density = published * _change_since_smdpl(theory, redshift, log10_mass)
+    elif kind in ("smdpl", "smdpl_scaled"):
+        density = _of_smdpl(theory, redshift, log10_mass, scaled=kind == "smdpl_scaled")
     else:
         density = density_of_fraction(theory, _fraction(theory, kind)(sigma, z), log10_mass)
     overdensity = MEAN_200 if kind == "tinker_2008" else np.clip(_virial_of_mean(theory, z), MEAN_200, DENSEST)
@@ -94,10 +108,39 @@ def abundance(
     return Abundance(density, bias, second_bias_lazeyras_2016(bias))
 
 
-def _change_since_smdpl(theory: LinearTheory, redshift: np.ndarray, log10_mass: np.ndarray) -> np.ndarray:
-    """Density of halos over that in the cosmology of SMDPL, by Despali et al. 2016, (redshift, mass)."""
-    here, there = (abundance(one, "despali_2016", redshift, log10_mass) for one in (theory, _theory_of_smdpl()))
-    return here.density_per_dex / np.maximum(there.density_per_dex, 1e-300)
+def _of_smdpl(theory: LinearTheory, redshift: np.ndarray, log10_mass: np.ndarray, scaled: bool) -> np.ndarray:
+    """The fit to SMDPL where it has halos, Despali et al. 2016 elsewhere, (redshift, mass) per dex and Mpc^3."""
+    here, there = (
+        abundance(one, "despali_2016", redshift, log10_mass).density_per_dex for one in (theory, _theory_of_smdpl())
+    )
+    z = np.asarray(redshift)[:, None]
+    fit = smdpl_density_64(HaloMassFunctionParameters(), log10_mass[None, :], z)
+    ratio = np.maximum(fit, 1e-300) / np.maximum(there if scaled else here, 1e-300)
+    trust = np.where(fit > 0.0, trust_in_smdpl(there, z, log10_mass), 0.0)
+    return here * np.minimum(ratio, 1e300) ** trust
+
+
+def trust_in_smdpl(density: np.ndarray, redshift: np.ndarray, log10_mass: np.ndarray) -> np.ndarray:
+    """How far the fit to SMDPL rests on its halos, 0 to 1; of the density (per dex and Mpc^3) in its cosmology.
+
+    The least of three smooth steps: in the logarithm of the number of halos in its volume, of the number of particles
+    of a halo, and in redshift.
+    """
+    halos = np.log10(np.maximum(density * SMDPL_VOLUME, 1e-300))
+    particles = log10_mass - np.log10(SMDPL_PARTICLE)
+    return np.minimum.reduce(
+        np.broadcast_arrays(
+            _step(halos, np.log10(FEW), np.log10(MANY)),
+            _step(particles, np.log10(BLURRED), np.log10(RESOLVED)),
+            1.0 - _step(redshift, KNOWN, UNKNOWN),
+        )
+    )
+
+
+def _step(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """From 0 below to 1 above, smoothly: 3 t^2 - 2 t^3."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t**2 * (3.0 - 2.0 * t)
 
 
 @lru_cache
@@ -170,12 +213,10 @@ def lagrangian_bias(bias: np.ndarray, second_bias: np.ndarray) -> tuple[np.ndarr
 
 
 def mass_function(given: str | HaloMassFunctionParameters) -> str | HaloMassFunctionParameters:
-    """A mass function as `abundance` takes it, from its name or parameters; raises InputError for an unknown name."""
-    if isinstance(given, HaloMassFunctionParameters):
-        return given
-    if given not in NAMES:
+    """A mass function as it is given, by its name or parameters; raises InputError for an unknown name."""
+    if not isinstance(given, HaloMassFunctionParameters) and given not in NAMES:
         raise InputError(f"no mass_function '{given}': there are {', '.join(NAMES)}, or parameters of the SMDPL form")
-    return HaloMassFunctionParameters() if given == "smdpl" else given
+    return given
 
 
 def mass_definition(kind: str | HaloMassFunctionParameters) -> str:

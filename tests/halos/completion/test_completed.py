@@ -233,6 +233,34 @@ def test_a_hosts_own_scale_radius_is_used(source):
     assert spread[0] < 0.7 * spread[1]  # a concentration of 100
 
 
+def test_a_hosts_own_minor_axis_is_used(source):
+    """That of the simulation, where it knows one."""
+    table = source.table
+    axis = np.zeros((len(table.cells), 3))
+    axis[:, 2] = 2.0  # of any length
+    changed = StoredHalos(
+        TableInMemory(
+            table.attributes,
+            {**table.columns, "halo_minor_axis": np.float32},
+            {**table.values, "halo_minor_axis": axis},
+            table.cells,
+        ),
+        "turned",
+    )
+    asked = Completion(satellites="subhalo_mass_function", seed=3)
+    share = []
+    for one in (changed, source):
+        rows = everything(CompletedHalos(one, asked, least=11.9))
+        by_id = {halo_id: i for i, halo_id in enumerate(rows["halo_id"])}
+        own = np.flatnonzero(~rows["is_central"])
+        away = positions(rows)[own] - positions(rows)[[by_id[i] for i in rows["host_halo_id"][own]]]
+        share.append(np.mean(away[:, 2] ** 2 / np.sum(away**2, axis=1)))
+        if one is changed:
+            assert (rows["halo_minor_axis"][own] == 0.0).all()
+    assert share[1] == pytest.approx(1.0 / 3.0, abs=0.04)
+    assert share[0] < 0.26
+
+
 @pytest.mark.thorough
 def test_satellites_of_a_simulation_that_has_them_are_drawn_below_its_completeness_alone():
     table = gather_in_memory(MadeUp({**on_a_cone(2000, 4000, redshift=(0.1, 0.2))}))

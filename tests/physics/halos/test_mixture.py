@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, spearmanr
 
+import diffsky_factory as dff
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.inputs.halo_growth import load_growth_mixture
 from diffsky_factory.physics.halos import mixture
 from diffsky_factory.physics.halos.growth import HaloGrowth, TimeGrid, log10_mass
-from diffsky_factory.physics.halos.mixture import GrowthMixtureParameters
+from diffsky_factory.physics.halos.mixture import GrowthMixtureParameters, SatelliteOrbitParameters
 
 TODAY = 13.8
 TIMES = TimeGrid(jnp.linspace(0.1, TODAY, 100))
@@ -60,8 +61,11 @@ def draws(number: int, first_id: int = 0) -> dict[str, jax.Array]:
 
 
 @jax.jit
-def population_of(p, rows):
-    return STAGE.apply({GrowthMixtureParameters: p, TimeGrid: TIMES}, rows)["mah_parameters"]
+def population_of(p, rows, correlation=0.4):
+    """Histories, of halos whose radius is not known unless the rows say so."""
+    constants = {GrowthMixtureParameters: p, SatelliteOrbitParameters: SatelliteOrbitParameters(correlation)}
+    rows = {"satellite_radius_score": jnp.zeros(rows["log10_halo_mass"].shape), **rows}
+    return STAGE.apply({**constants, TimeGrid: TIMES}, rows)["mah_parameters"]
 
 
 def parameters() -> GrowthMixtureParameters:
@@ -221,10 +225,11 @@ def in_environments(number: int, mass: float, correlation: float) -> tuple[np.nd
     known, e = load_growth_mixture(), jax.random.normal(jax.random.key(8), (number,))
     p = GrowthMixtureParameters(*map(jnp.asarray, known))
     bias = mixture.AssemblyBiasParameters(correlation)
+    given = {"log10_halo_mass": mass, "cosmic_time": 12.0, "is_central": True, "satellite_radius_score": 0.0}
 
     def one(e, draw):
         return mixture.halo_growth_with_environment(
-            p, bias, TIMES, log10_halo_mass=mass, cosmic_time=12.0, is_central=True, environment=e, **draw
+            p, bias, SatelliteOrbitParameters(), TIMES, environment=e, **given, **draw
         ).mah_parameters
 
     history = jax.jit(jax.vmap(one))(e, draws(number))
@@ -233,19 +238,27 @@ def in_environments(number: int, mass: float, correlation: float) -> tuple[np.nd
 
 
 @pytest.mark.thorough
-def test_without_correlation_the_environment_changes_no_history():
+@pytest.mark.parametrize("score", [0.0, -1.2])
+def test_without_correlation_the_environment_changes_no_history(score):
     p = GrowthMixtureParameters(*map(jnp.asarray, load_growth_mixture()))
-    given = {"log10_halo_mass": 12.3, "cosmic_time": 12.0, "is_central": True}
-    bias = mixture.AssemblyBiasParameters(0.0)
-    plain = jax.vmap(lambda draw: STAGE(p, TIMES, **given, **draw).mah_parameters)(draws(500))
+    given = {
+        "log10_halo_mass": 12.3,
+        "cosmic_time": 12.0,
+        "is_central": score == 0.0,
+        "satellite_radius_score": score,
+    }
+    bias, orbits = mixture.AssemblyBiasParameters(0.0), SatelliteOrbitParameters()
+    plain = jax.vmap(lambda draw: STAGE(p, orbits, TIMES, **given, **draw).mah_parameters)(draws(500))
     known = jax.vmap(
         lambda draw: (
-            mixture.halo_growth_with_environment(p, bias, TIMES, environment=1.7, **given, **draw).mah_parameters
+            mixture.halo_growth_with_environment(
+                p, bias, orbits, TIMES, environment=1.7, **given, **draw
+            ).mah_parameters
         )
     )(draws(500))
     np.testing.assert_array_equal(plain, known)
-    streams = [stage.stream("draw_growth") for stage in (STAGE, mixture.halo_growth_with_environment)]
-    assert streams[0] == streams[1]
+    of_one_kind = (STAGE, mixture.halo_growth_with_environment, mixture.halo_growth_without_radius)
+    assert len({stage.stream("draw_growth") for stage in of_one_kind}) == 1
 
 
 @pytest.mark.thorough
@@ -258,3 +271,72 @@ def test_dense_environments_hold_early_halos_and_the_population_stays(mass):
     assert abs(np.corrcoef(e, alone)[0, 1]) < 4.0 / np.sqrt(number)
     assert np.corrcoef(*in_environments(number, mass, -0.7))[0, 1] < -0.4
     assert ks_2samp(half, alone).statistic < 1.95 * np.sqrt(2.0 / number)
+
+
+def at_radii(number: int, mass: float, correlation: float, score=None) -> HaloGrowth:
+    """Histories of satellites of a mass at 9 Gyr, (number,) each, whose normalised radius is known."""
+    rows = {
+        "log10_halo_mass": jnp.full(number, mass),
+        "cosmic_time": jnp.full(number, 9.0),
+        "is_central": jnp.zeros(number, bool),
+        **({} if score is None else {"satellite_radius_score": jnp.asarray(score, jnp.float32)}),
+        **draws(number),
+    }
+    return HaloGrowth(*np.asarray(population_of(parameters(), rows, correlation)).T)
+
+
+@pytest.mark.parametrize("mass", [11.3, 12.5])
+def test_satellites_farther_out_stop_growing_later_and_the_population_stays(mass):
+    number = 20_000
+    score = np.random.default_rng(4).normal(size=number)
+    alone = at_radii(number, mass, 0.4)
+    found = {rho: at_radii(number, mass, rho, score) for rho in (-0.4, 0.0, 0.4, 0.8)}
+    ranks = {rho: spearmanr(score, growth.t_peak).statistic for rho, growth in found.items()}
+    assert abs(ranks[0.0]) < 4.0 / np.sqrt(number)
+    # ranks of two unit normals: 6 / pi asin(rho / 2); less where components overlap
+    assert ranks[0.4] == pytest.approx(0.385, abs=0.05)
+    assert ranks[-0.4] == pytest.approx(-0.385, abs=0.05)
+    assert 0.6 < ranks[0.8] < 0.8
+    half = np.asarray(log10_mass(alone, 4.5, TODAY))
+    for growth in found.values():
+        for name, values in growth._asdict().items():
+            assert ks_2samp(values, getattr(alone, name)).statistic < 1.95 * np.sqrt(2.0 / number), name
+        assert ks_2samp(np.asarray(log10_mass(growth, 4.5, TODAY)), half).statistic < 1.95 * np.sqrt(2.0 / number)
+
+
+def test_a_satellite_whose_radius_is_not_known_has_the_history_that_it_would_have():
+    number = 500
+    score = np.where(np.arange(number) % 2 == 0, 0.0, 1.0)
+    plain, known = at_radii(number, 12.0, 0.0), at_radii(number, 12.0, 0.4, score)
+    np.testing.assert_array_equal(np.array(known)[:, ::2], np.array(plain)[:, ::2])
+    assert (np.array(known)[4, 1::2] != np.array(plain)[4, 1::2]).mean() > 0.9
+    for mass, time in ((11.0, 4.0), (14.0, 12.0)):  # masses are met wherever the satellite is
+        rows = {
+            "log10_halo_mass": jnp.full(number, mass),
+            "cosmic_time": jnp.full(number, time),
+            "is_central": jnp.zeros(number, bool),
+            "satellite_radius_score": jnp.linspace(-6.0, 6.0, number),
+            **draws(number),
+        }
+        growth = HaloGrowth(*np.asarray(population_of(parameters(), rows, 0.9)).T)
+        np.testing.assert_allclose(log10_mass(growth, time, TODAY), mass, atol=1e-4)
+
+
+def test_the_satellites_of_the_synthetic_universe_stop_growing_by_their_radius_unless_they_are_not_to():
+    recipe = {
+        "simulation": "synthetic",
+        "redshift": [0.1, 0.3],
+        "halo_mass_min": 10**11.5,
+        "region": {"order": 5, "pixels": [5000]},
+        "tiles": {"order": 5},
+        "columns": ["halo_id", "is_central", "satellite_radius_score", "mah_parameters"],
+    }
+    found = {}
+    for rival in (None, "halo_growth_without_radius"):
+        ds = dff.make_mock({**recipe, "replace": {"halo_growth_history": rival} if rival else {}}).load()
+        satellite = ~ds.is_central.values
+        peak = ds.mah_parameters.values[satellite, HaloGrowth._fields.index("t_peak")]
+        found[rival] = spearmanr(ds.satellite_radius_score.values[satellite], peak).statistic
+        assert satellite.sum() > 2000
+    assert 0.3 < found[None] < 0.5
+    assert abs(found["halo_growth_without_radius"]) < 0.1

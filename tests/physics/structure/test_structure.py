@@ -7,6 +7,7 @@ from scipy import ndimage
 from scipy.integrate import solve_ivp
 
 from diffsky_factory.core.errors import InputError
+from diffsky_factory.physics.halos.mass_function import HaloMassFunctionParameters
 from diffsky_factory.physics.structure import abundance, chunks, long_waves
 from diffsky_factory.physics.structure.biased import preference
 from diffsky_factory.physics.structure.linear_growth import growth
@@ -64,6 +65,47 @@ def test_mass_functions_agree_with_colossus(name, kind, key):
     some = expected > 1e-9  # (h / Mpc)^3: rarer ones double what sigma errs by
     found = found / np.log(10.0) / h**3
     np.testing.assert_allclose(found[some], expected[some], rtol=0.02)
+
+
+FITTED = HaloMassFunctionParameters()
+
+
+@pytest.mark.parametrize("name", UNIVERSES)
+@pytest.mark.parametrize("kind", ["smdpl", "smdpl_scaled"])
+def test_where_smdpl_has_no_halos_its_mass_function_is_that_of_colossus(name, kind):
+    known, theory = golden(name)
+    h = theory.cosmology.h
+    mass = np.log10(known["m_msun_h"] / h)
+    found = abundance.abundance(theory, kind, known["z"], mass).density_per_dex / np.log(10.0) / h**3
+    per_box = abundance.abundance(abundance.linear_theory(abundance.SMDPL), "despali_2016", known["z"], mass)
+    none = (per_box.density_per_dex * abundance.SMDPL_VOLUME < 10.0) & (known["z"][:, None] <= 6.0)
+    expected = known["despali16_dndlnm_vir"]
+    some = none & (expected > 1e-16)  # (h / Mpc)^3
+    assert some.any(axis=1).all()
+    np.testing.assert_allclose(found[some], expected[some], rtol=0.1)
+
+
+def test_where_smdpl_has_many_halos_the_fit_is_as_published():
+    theory = abundance.linear_theory(Cosmology())
+    z, mass = np.linspace(0.0, 6.0, 13), np.arange(10.2, 15.5, 0.1)
+    found = abundance.abundance(theory, "smdpl", z, mass).density_per_dex
+    fit = abundance.abundance(theory, FITTED, z, mass).density_per_dex
+    np.testing.assert_array_equal(fit, abundance.smdpl_density_64(FITTED, mass[None, :], z[:, None]))
+    per_box = abundance.abundance(abundance.linear_theory(abundance.SMDPL), "despali_2016", z, mass)
+    many = per_box.density_per_dex * abundance.SMDPL_VOLUME > 100.0
+    assert many[:, 0].all()
+    assert many[0].sum() > 45
+    np.testing.assert_allclose(found[many], fit[many], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["smdpl", "smdpl_scaled"])
+@pytest.mark.parametrize("cosmology", [Cosmology(), Cosmology(w0=-0.8, wa=-0.4, sigma8=0.75)])
+def test_there_are_fewer_heavier_halos_at_any_mass_and_redshift(kind, cosmology):
+    mass = np.arange(8.0, 16.0, 0.02)
+    theory = abundance.linear_theory(cosmology)
+    density = abundance.abundance(theory, kind, np.linspace(0.0, 15.0, 151), mass).density_per_dex
+    assert (density > 0.0)[:, mass < 14.0].all()
+    assert (np.diff(density, axis=1) <= 0.0).all()
 
 
 @pytest.mark.parametrize("name", UNIVERSES)
