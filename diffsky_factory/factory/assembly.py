@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,6 +19,7 @@ from diffsky_factory.core.files_read import kept_while_unchanged, noting
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.provider import Provider, needed, providable, provided
 from diffsky_factory.core.stage import Stage
+from diffsky_factory.core.user_warnings import warn
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.made_from import differences, inputs_of
@@ -138,7 +138,7 @@ class Assembly:
         used = {axis(one).of for name in self.columns for one in self.column(name).axes}
         if self.recipe.lines and LINES not in used:
             names = f"recipe '{self.recipe.name}', lines: no column is of {', '.join(self.recipe.lines)}"
-            warnings.warn(f"{names}; add line_flux or line_luminosity to columns", stacklevel=4)
+            warn(f"{names}; add line_flux or line_luminosity to columns")
 
     def _check_tiles(self) -> None:
         """Raise InputError where tiles of a box are asked for that are smaller than groups of halos."""
