@@ -52,6 +52,12 @@ def test_the_command_line_loads_no_more_than_it_needs(arguments, plain_store, en
     assert [name for name in HEAVY if name in loaded] == []
 
 
+def test_a_build_by_threads_loads_nothing_of_a_cluster(plain_file, environment, tmp_path):
+    loaded = of_a_process(COMMAND, environment, "build", plain_file, "--out", tmp_path / "mock.zarr", "--workers", "1")
+    assert "dask" in loaded
+    assert "distributed" not in loaded
+
+
 SAVED = """
 import json, sys
 import diffsky_factory

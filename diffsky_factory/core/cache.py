@@ -3,8 +3,6 @@
 import hashlib
 import os
 import platform
-import warnings
-import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,10 @@ import jax
 import numpy as np
 from platformdirs import user_cache_dir
 
+from diffsky_factory.core.errors import InputError
+from diffsky_factory.core.npz import read_arrays
 from diffsky_factory.core.user_files import user_path
+from diffsky_factory.core.user_warnings import warn
 
 FOLDER = "DIFFSKY_FACTORY_CACHE"
 """Environment variable: the folder, instead of the user's cache folder; "off" keeps nothing."""
@@ -56,10 +57,9 @@ def kept_arrays(name: str, parts: Iterable, make: Callable[[], dict[str, np.ndar
     path = folder / "tables" / f"{name}-{fingerprint(parts)[:32]}.npz"
     if path.exists():
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            warnings.warn(f"{path} cannot be read ({error}); it is made again", stacklevel=2)
+            return read_arrays(path)
+        except InputError as error:
+            warn(f"{error}; it is made again")
     arrays: dict[str, Any] = make()
     unfinished = path.with_name(f"{path.stem}.{uuid4().hex}.tmp.npz")  # of this thread alone
     try:
@@ -67,7 +67,7 @@ def kept_arrays(name: str, parts: Iterable, make: Callable[[], dict[str, np.ndar
         np.savez(unfinished, **arrays)
         os.replace(unfinished, path)  # readers see all of it or nothing
     except OSError as error:
-        warnings.warn(f"{path} cannot be written ({error}); set {FOLDER} to another folder, or to 'off'", stacklevel=2)
+        warn(f"{path} cannot be written ({error}); set {FOLDER} to another folder, or to 'off'")
     return arrays
 
 

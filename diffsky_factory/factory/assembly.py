@@ -3,10 +3,9 @@
 import json
 import os
 import threading
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from diffsky_factory.core.files_read import kept_while_unchanged, noting
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.provider import Provider, needed, providable, provided
 from diffsky_factory.core.stage import Stage
+from diffsky_factory.core.user_warnings import warn
 from diffsky_factory.factory.axis_labels import Labels, axis_labels
 from diffsky_factory.factory.kernel import Kernel
 from diffsky_factory.factory.made_from import differences, inputs_of
@@ -42,12 +42,21 @@ USUAL_ORDER, USUAL_BOX_ORDER = 6, 2  # chosen: of tiles where a recipe leaves it
 MARGIN = 0.02  # of redshift: satellites reach a little beyond the range of their hosts
 
 
+class FinerTiles(NamedTuple):
+    """Tiles that were counted to find the order of those of a recipe, and their rows."""
+
+    order: int
+    tiles: np.ndarray
+    counts: np.ndarray
+
+
 class Assembly:
     """What a recipe needs, found and checked: anything unknown or missing is an error here, before any work."""
 
     def __init__(self, recipe: Recipe, simulation: Simulation | None = None, model: Model | None = None) -> None:
         """The simulation is opened, and the model made, as the recipe says, unless they are given in their place."""
         self.recipe = recipe
+        self.finer: FinerTiles | None = None
         with noting() as self.files:  # what it is made from
             self._open(simulation, model)
 
@@ -138,7 +147,7 @@ class Assembly:
         used = {axis(one).of for name in self.columns for one in self.column(name).axes}
         if self.recipe.lines and LINES not in used:
             names = f"recipe '{self.recipe.name}', lines: no column is of {', '.join(self.recipe.lines)}"
-            warnings.warn(f"{names}; add line_flux or line_luminosity to columns", stacklevel=4)
+            warn(f"{names}; add line_flux or line_luminosity to columns")
 
     def _check_tiles(self) -> None:
         """Raise InputError where tiles of a box are asked for that are smaller than groups of halos."""
@@ -213,7 +222,8 @@ class Assembly:
         """Rows of all tiles: their mean where the simulation knows it without making any, else counted one by one."""
         known = getattr(self.simulation, "expected_count", None)
         if known is None:
-            return sum(self.simulation.count(order, int(tile), self.part) for tile in tiles)
+            self.finer = FinerTiles(order, tiles, self._counted(order, tiles))
+            return float(self.finer.counts.sum())
         return sum(known(0, int(tile), self.part) for tile in self.simulation.tiles(0, self.part))
 
     @cached_property
@@ -242,14 +252,24 @@ class Assembly:
         """
 
         def make() -> dict[str, np.ndarray]:
-            found = [self.simulation.count(self.order, int(tile), self.part) for tile in self.tiles]
-            return {"counts": np.array(found, np.int64)}
+            return {"counts": self._counted(self.order, self.tiles)}
 
         drawn_from = getattr(self.simulation, "drawn_from", None)
         if drawn_from is None:
-            return tuple(make()["counts"].tolist())
+            order = self.order  # which may count finer tiles first
+            counts = self._counted(order, self.tiles) if self.finer is None else self._together(self.finer)
+            return tuple(counts.tolist())
         parts = (*drawn_from, self.order, json.dumps(self.region, sort_keys=True))
         return tuple(kept_arrays("counts", parts, make)["counts"].tolist())
+
+    def _counted(self, order: int, tiles: np.ndarray) -> np.ndarray:
+        """Rows of some tiles, each counted."""
+        return np.array([self.simulation.count(order, int(tile), self.part) for tile in tiles], np.int64)
+
+    def _together(self, finer: FinerTiles) -> np.ndarray:
+        """Rows of each of `tiles`: those of the finer ones in it."""
+        inside = np.searchsorted(self.tiles, self.space.coarser(finer.tiles, finer.order, self.order))
+        return np.bincount(inside, finer.counts, len(self.tiles)).astype(np.int64)
 
     @property
     def expected_counts(self) -> tuple[int, ...]:
@@ -347,7 +367,11 @@ def assembly(recipe: str) -> Assembly:
     """
     found = _assembly(recipe, os.getcwd())
     tiled = found.recipe.in_tiles(found.order, isinstance(found.space, Box))
-    return found if tiled is found.recipe else _assembly(tiled.text, os.getcwd())
+    if tiled is found.recipe:
+        return found
+    made = _assembly(tiled.text, os.getcwd())
+    made.finer = made.finer or found.finer
+    return made
 
 
 @kept_while_unchanged(8)

@@ -1,6 +1,5 @@
 """The stages on plain arrays, in memory: for notebooks, tests and fits."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from diffsky_factory.core.machine import cores
 from diffsky_factory.core.plan import NoWriterError, Plan, PlanError, plan
 from diffsky_factory.core.provider import needed, providable, provided
 from diffsky_factory.core.scopes import split
+from diffsky_factory.core.user_warnings import warn
 from diffsky_factory.factory.given import given_column
 from diffsky_factory.factory.kernel import Kernel, Precision
 from diffsky_factory.factory.model import Model
@@ -122,7 +122,7 @@ def _warn_of_names(columns: Iterable[str], reads: Iterable[str]) -> None:
         last = split(name)[1]
         alike = [] if last in schema else get_close_matches(last, list(schema), n=1, cutoff=ALIKE)
         if alike:
-            warnings.warn(f"column '{name}' is not known and not used; did you mean '{alike[0]}'?", stacklevel=4)
+            warn(f"column '{name}' is not known and not used; did you mean '{alike[0]}'?")
 
 
 def _order(model: Model, known: set[str], wanted: Sequence[str]) -> Plan:

@@ -11,7 +11,8 @@ import xarray as xr
 from jax.tree_util import register_pytree_node_class
 
 from diffsky_factory.core.constants import Key, held, kind_of, scope_of
-from diffsky_factory.core.errors import InputError, near
+from diffsky_factory.core.errors import InputError, near, shown
+from diffsky_factory.core.parameters import problem_of_values
 from diffsky_factory.core.plan import Plan
 from diffsky_factory.core.random import draw_all, id_words, row_keys
 from diffsky_factory.core.scopes import scoped, split
@@ -27,6 +28,20 @@ def parameter_keys(keys: Iterable[Key]) -> dict[str, Key]:
     named = {scoped(scope_of(key), groups[kind_of(key)]): key for key in keys if kind_of(key) in groups}
     order = list(INGREDIENTS)
     return dict(sorted(named.items(), key=lambda item: (order.index(split(item[0])[1]), item[0])))
+
+
+def check_parameters(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Raise InputError for groups that are not of their class, and for a parameter outside its bounds.
+
+    Nothing is said of the bounds of values that JAX traces.
+    """
+    for group, values in given.items():
+        if type(values) is not type(known[group]):
+            kind = type(known[group]).__name__
+            raise InputError(f"parameters: '{group}' is a {kind}, not {shown(values)}; change one with its _replace")
+        problem = problem_of_values(values)
+        if problem:
+            raise InputError(f"parameters, {group}: {problem}")
 
 
 @register_pytree_node_class
@@ -63,12 +78,17 @@ class Galaxies:
     def __call__(
         self, parameters: Mapping[str, Any] | None = None, columns: Mapping[str, jax.Array] | None = None
     ) -> dict[str, jax.Array]:
-        """The wanted columns; raises InputError for an unknown group or column, listing near matches."""
+        """The wanted columns.
+
+        Raises InputError for an unknown group or column, listing near matches, and for a parameter outside its bounds,
+        with its value and these, where JAX traces none of its group.
+        """
         parameters, columns = parameters or {}, columns or {}
         for what, given, known in (("group", parameters, self.parameters), ("column", columns, self.columns)):
             for name in given:
                 if name not in known:
                     raise InputError(f"no {what} '{name}' in this request; {near(name, known)}")
+        check_parameters(parameters, self.parameters)
         keys = parameter_keys(self.constants)
         moved = {keys[name]: value for name, value in {**self.parameters, **parameters}.items()}
         return self.order.run({**self.columns, **columns}, {**self.constants, **moved}, self.draws)

@@ -24,7 +24,7 @@ from diffsky_factory.core.errors import InputError, near
 from diffsky_factory.core.plan import Plan, plan
 from diffsky_factory.core.random import draw_all, row_keys
 from diffsky_factory.factory.chunks import Chunks, chunks_of
-from diffsky_factory.factory.galaxies import parameter_keys
+from diffsky_factory.factory.galaxies import check_parameters, parameter_keys
 from diffsky_factory.factory.kernel import Precision, blocks, in_precision, padded_block
 from diffsky_factory.factory.runs.tasks import at_once, finished
 
@@ -82,7 +82,7 @@ def sum_over_chunks(
     workers    : chunks at a time without a client, default one per core
     progress   : called as progress(tiles done, tiles), in each pass
     The sum does not depend on the number of chunks or workers but for rounding. Raises InputError for unknown columns
-    or groups, listing near matches, and where a sum is not finite.
+    or groups, listing near matches, for a parameter outside its bounds, and where a sum is not finite.
     """
     at_once(client, workers)  # refused before anything is read
     chunks, wanted = chunks_of(source), _columns_of(statistic)
@@ -94,10 +94,7 @@ def sum_over_chunks(
         if group not in known:
             raise InputError(f"parameters: no group '{group}' that {', '.join(wanted)} depend on; {near(group, known)}")
     defaults = {name: constant(key, parts.constants) for name, key in known.items()}
-    for group, values in (parameters or {}).items():
-        if type(values) is not type(defaults[group]):
-            kind = type(defaults[group]).__name__
-            raise InputError(f"parameters: '{group}' is a {kind}, not {values!r}; change one with its _replace")
+    check_parameters(parameters or {}, defaults)
     if block < 1:
         raise InputError(f"block: {block} rows; give 1 or more")
     moving = dict(parameters or defaults)

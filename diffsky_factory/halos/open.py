@@ -1,7 +1,6 @@
 """Simulations by name or path: the one door through which halos enter."""
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.files_read import note
 from diffsky_factory.core.files_read import state as state_of
 from diffsky_factory.core.user_files import user_path
+from diffsky_factory.core.user_warnings import warn
 from diffsky_factory.halos.completion.completed import NOTHING_MORE, CompletedHalos, Completion
 from diffsky_factory.halos.cone.box_cone import BoxCone
 from diffsky_factory.halos.cone.forest_cone import ForestCone
@@ -136,10 +136,9 @@ def _warn_of_estimate(name: str, attributes: Mapping[str, Any]) -> None:
     """Warn where areas follow from a footprint that nobody stated."""
     error = attributes.get("footprint_error", 0.0)
     if error > SURE_AREA:
-        warnings.warn(
+        warn(
             f"{name}: nobody states the footprint of this light cone; areas follow from pixels that hold its halos, "
-            f"and are good to {error:.0%}. State it as `footprint` in the entry, as a recipe writes a region",
-            stacklevel=2,
+            f"and are good to {error:.0%}. State it as `footprint` in the entry, as a recipe writes a region"
         )
 
 

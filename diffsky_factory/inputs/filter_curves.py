@@ -103,7 +103,7 @@ def read_curve_file(name: str, path: Path) -> FilterCurve:
         columns = _ecsv_columns(lines) if suffix_of(path) == ".ecsv" else np.loadtxt(lines, usecols=(0, 1), unpack=True)
     except InputError:
         raise
-    except (ValueError, IndexError, TypeError) as error:
+    except Exception as error:  # astropy's, of headers that are damaged, are of many kinds
         raise InputError(f"filter {name!r}: {path} does not have two columns of numbers: {error}") from error
     wavelength, transmission = columns
     return FilterCurve(name, wavelength, transmission, f"file {path.name}")
@@ -116,5 +116,7 @@ def _ecsv_columns(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
     table = Table.read(lines, format="ascii.ecsv")
     wavelength, transmission = (table[name] for name in table.colnames[:2])
+    if np.ma.is_masked(wavelength) or np.ma.is_masked(transmission):
+        raise ValueError("a value is missing")
     factor = 1.0 if wavelength.unit is None else wavelength.unit.to(Angstrom)
     return np.asarray(wavelength, np.float64) * factor, np.asarray(transmission, np.float64)

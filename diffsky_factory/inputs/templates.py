@@ -1,7 +1,5 @@
 """Stellar population templates: spectra and emission lines of populations of one age and metallicity."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -10,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from diffsky_factory.core.files_read import note
+from diffsky_factory.core.npz import read_arrays
 from diffsky_factory.core.user_files import user_file
 from diffsky_factory.inputs.entries import (
     InputError,
@@ -20,7 +19,9 @@ from diffsky_factory.inputs.entries import (
     read_entry,
 )
 from diffsky_factory.inputs.log_coding import Coded, decode
+from diffsky_factory.inputs.readers.common import hdf5
 
+LINE_NAMES = "ssp_emline_name"  # the only dataset of DSPS that holds texts
 LIGHT_SPEED = 2.99792458e18  # Angstrom/s
 
 
@@ -128,28 +129,28 @@ def spectra_with_lines(templates: Templates) -> np.ndarray:
 
 def _read(path: Path, name: str, reference: str) -> Templates:
     _check_exists(path)
-    reader = _read_npz if path.suffix == ".npz" else _read_hdf5
+    arrays = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
     try:
-        return Templates(name=name, reference=reference, **reader(path))
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read to its end ({error}): copy or download it again") from error
+        return Templates(name=name, reference=reference, **arrays)
     except ValueError as error:
         raise InputError(f"{path} holds no usable templates: {error}") from error
 
 
 def _read_hdf5(path):
     """Arrays of a file in the layout of DSPS and FSPS."""
-    import h5py
-
-    with h5py.File(path) as file:
+    with hdf5.opened(path) as file:
         needed = ("ssp_lgmet", "ssp_lg_age_gyr", "ssp_wave", "ssp_flux")
-        lines = ("ssp_emline_name", "ssp_emline_wave", "ssp_emline_luminosity")
+        lines = (LINE_NAMES, "ssp_emline_wave", "ssp_emline_luminosity")
         if any(dataset in file for dataset in lines):
             needed += lines
         missing = [dataset for dataset in needed if dataset not in file]
         if missing:
-            raise InputError(f"no dataset {', '.join(missing)}; the layout of DSPS needs {', '.join(needed)}")
-        read = {dataset: file[dataset][()] for dataset in (*needed, "ssp_live_mass_frac") if dataset in file}
+            raise InputError(
+                f"{path} has no dataset {', '.join(missing)}; the layout of DSPS needs {', '.join(needed)}"
+            )
+        numbers = [dataset for dataset in (*needed, "ssp_live_mass_frac") if dataset in file and dataset != LINE_NAMES]
+        read = {dataset: hdf5.dataset(file, dataset)[()] for dataset in numbers}
+        line_name = hdf5.texts(file, LINE_NAMES) if LINE_NAMES in file else ()
         lines_in_flux = bool(file.attrs.get("lines_in_flux", True))
     flux = read["ssp_flux"]
     return {
@@ -157,7 +158,7 @@ def _read_hdf5(path):
         "log10_age": read["ssp_lg_age_gyr"],
         "wavelength": read["ssp_wave"],
         "flux": flux,
-        "line_name": tuple(_text(line) for line in read.get("ssp_emline_name", ())),
+        "line_name": line_name,
         "line_wavelength": read.get("ssp_emline_wave", np.zeros(0)),
         "line_luminosity": read.get("ssp_emline_luminosity", np.zeros((*flux.shape[:2], 0))),
         "living_mass": read.get("ssp_live_mass_frac"),
@@ -167,8 +168,7 @@ def _read_hdf5(path):
 
 def _read_npz(path):
     """Arrays of a file written by `build_templates`."""
-    with np.load(path, allow_pickle=False) as file:
-        read = dict(file)
+    read = read_arrays(path)
     coded = {
         "flux": Coded(read.pop("flux_difference"), read.pop("flux_peak")),
         "line_luminosity": Coded(read.pop("line_difference"), read.pop("line_peak")),
@@ -181,10 +181,6 @@ def _read_npz(path):
         "line_name": line_name,
         **{name: decode(code) for name, code in coded.items()},
     }
-
-
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _check_exists(path):

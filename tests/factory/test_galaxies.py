@@ -59,6 +59,18 @@ def test_groups_and_columns_that_are_left_out_stay():
     assert np.median(heavier - whole) > 0.1
 
 
+def test_parameters_outside_their_bounds_are_refused_where_they_are_seen():
+    galaxies = differentiable(HALOS, ["log10_stellar_mass"], **OPTIONS)
+    beyond = {"merging": galaxies.parameters["merging"]._replace(p_max=jnp.asarray(1.5))}
+    with pytest.raises(
+        InputError, match=r"parameters, merging: p_max = .*1\.5.* lies outside its bounds \(0\.0, 1\.0\)"
+    ):
+        galaxies(beyond)
+    with pytest.raises(InputError, match=r"'merging' is a MergingParameters, not 1\.5; change one with its _replace"):
+        galaxies({"merging": 1.5})
+    jax.eval_shape(galaxies, beyond)  # traced: nobody knows the values
+
+
 def test_unknown_names_are_refused():
     galaxies = differentiable(HALOS, ["log10_stellar_mass"], **OPTIONS)
     with pytest.raises(InputError, match="no group 'diffstarpops' in this request; did you mean diffstarpop"):

@@ -10,6 +10,7 @@ import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import Assembly
 from diffsky_factory.factory.chunks import Chunks
+from diffsky_factory.physics.halos.population_parameters import DiffmahPopParameters
 from tests.conftest import TINY
 
 # growth of halos alone: compiled in seconds, with draws, and with parameters of a population
@@ -23,6 +24,7 @@ GROWTH = {
     "tiles": {"order": 9, "block": 64, "blocks_per_shard": 2},
 }
 EXACT = {"precision": "float64"}
+FAR_PARAMETER = {"diffmahpop": DiffmahPopParameters()._replace(cen_tp_lgm_x0_x0=1000.0)}
 
 
 def early(*, mah_parameters, redshift):
@@ -224,6 +226,11 @@ def test_a_program_that_is_compiled_is_not_tried_on_a_tile_first(recipe, monkeyp
         (lambda r: dff.sum_over_chunks(lambda: 1.0, r), "keyword-only"),
         (lambda r: dff.sum_over_chunks(one_of_nothing, r), "no column 'mah_parametres'.*did you mean mah_parameters"),
         (lambda r: dff.sum_over_chunks(early, r, {"diffmahpops": None}), "no group 'diffmahpops'.*did you mean"),
+        (
+            lambda r: dff.sum_over_chunks(early, r, {"diffmahpop": 1.0}),
+            "'diffmahpop' is a DiffmahPopParameters, not 1.0",
+        ),
+        (lambda r: dff.sum_over_chunks(early, r, FAR_PARAMETER), r"diffmahpop: .* = 1000.0 lies outside its bounds \("),
         (lambda r: dff.sum_over_chunks(infinite, r), "the sum is not finite"),
         (lambda r: dff.sum_over_chunks(early, "no_such_recipe"), "no 'no_such_recipe' in catalogs/recipes"),
         (lambda r: dff.sum_over_chunks(in_bands, r), "bands are needed and none are given"),

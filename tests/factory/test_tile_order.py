@@ -9,8 +9,9 @@ import yaml
 
 import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.factory.assembly import assembly
+from diffsky_factory.factory.assembly import USUAL_ORDER, assembly
 from diffsky_factory.factory.recipe import load_recipe
+from diffsky_factory.halos.gathered.stored import StoredHalos
 from diffsky_factory.outputs import store
 
 COLUMNS = ["galaxy_id", "ra", "dec", "redshift"]
@@ -62,6 +63,16 @@ def test_tiles_are_finer_where_rows_fill_them(sky, tmp_path):
         parts = assembly(load_recipe(sky, tiles={"block": block}).text)
         assert parts.order == order
         assert sum(parts.counts) / len(parts.tiles) >= block
+
+
+def test_rows_that_were_counted_to_find_the_order_are_not_counted_again(sky, monkeypatch):
+    counted, count = [], StoredHalos.count
+    monkeypatch.setattr(StoredHalos, "count", lambda self, *cell: counted.append(cell[:2]) or count(self, *cell))
+    parts = assembly(load_recipe(sky, tiles={"block": 65}).text)
+    found = parts.counts
+    assert sorted(counted) == [(USUAL_ORDER, tile) for tile in parts.simulation.tiles(USUAL_ORDER, parts.part)]
+    assert parts.order < USUAL_ORDER
+    assert found == tuple(count(parts.simulation, parts.order, int(tile), parts.part) for tile in parts.tiles)
 
 
 @pytest.mark.thorough

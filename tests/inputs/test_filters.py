@@ -3,21 +3,31 @@
 import gzip
 import os
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from astropy import units
+from hypothesis import strategies as st
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.resources import USER_PATH
 from diffsky_factory.inputs.curve_tables import read_curves, write_curves
 from diffsky_factory.inputs.entries import entry_names, entry_path
-from diffsky_factory.inputs.filter_curves import FilterCurve, curve_sha256
+from diffsky_factory.inputs.filter_curves import FilterCurve, curve_sha256, read_curve_file
 from diffsky_factory.inputs.filter_sets import set_entry
 from diffsky_factory.inputs.filters import Curve, band_list, band_names, list_filters, load_filters
 from diffsky_factory.inputs.freeze_filters import freeze
 from diffsky_factory.inputs.package_curves import package_curve_names
+from tests.fuzz import HARMS, Restored, few_and_many, holds
 
+ECSV = """# %ECSV 1.0
+# ---
+# datatype:
+# - {name: wavelength, unit: nm, datatype: float64}
+# - {name: transmission, datatype: float64}
+wavelength transmission
+"""
 TRIANGLE = (np.array([4000.0, 5000.0, 6000.0]), np.array([0.0, 1.0, 0.0]))
 CURVE = {"wavelength": [4000.0, 5000.0, 6000.0], "transmission": [0.0, 1.0, 0.0]}
 
@@ -290,6 +300,52 @@ def test_a_packed_file_is_the_text_it_holds_and_home_is_known(suffix, tmp_path, 
     (tmp_path / f"cut{suffix}.gz").write_bytes(gzip.compress(text)[:-10])
     with pytest.raises(ValueError, match=rf"cut{suffix}\.gz: cannot be unpacked"):
         load_filters([f"~/cut{suffix}.gz"])
+
+
+def test_a_value_that_is_missing_in_an_ecsv_file_is_no_zero(tmp_path):
+    path = tmp_path / "narrow.ecsv"
+    path.write_text(f'{ECSV}400 0\n500 1\n600 ""\n')
+    with pytest.raises(InputError, match=r"narrow\.ecsv does not have two columns of numbers: a value is missing"):
+        load_filters([path])
+
+
+NUMBERS = st.sampled_from(["4000", "5e3", "6000.0", "0", "1", "-1", "nan", "inf", '""', "", "x", "1_0", "#", "9" * 400])
+ROWS = st.lists(st.lists(NUMBERS, min_size=1, max_size=3).map(" ".join), max_size=5).map("\n".join)
+HEADS = ["", "wavelength transmission\n", ECSV, ECSV.replace("float64", "string"), ECSV.replace("nm", "furlongs")]
+
+
+def curve_or_refused(path):
+    with suppress(InputError):
+        read_curve_file("mine", path)  # which is a sound curve, where it is one
+
+
+@pytest.mark.filterwarnings("ignore")  # of numpy and astropy, of texts that hold little
+@few_and_many(100)
+def test_any_text_is_a_curve_or_bad_input(tmp_path, examples):
+    def check(text, suffix, packed):
+        path = tmp_path / f"curve{suffix}{'.gz' if packed else ''}"
+        path.write_bytes(gzip.compress(text) if packed else text)
+        curve_or_refused(path)
+
+    texts = st.binary(max_size=60) | st.builds(
+        lambda head, rows: f"{head}{rows}\n".encode(), st.sampled_from(HEADS), ROWS
+    )
+    holds(examples, check, texts, st.sampled_from([".txt", ".dat", ".csv", ".ecsv"]), st.booleans())
+
+
+@pytest.mark.filterwarnings("ignore")
+@few_and_many(100)
+def test_a_damaged_curve_is_a_curve_or_bad_input(tmp_path, examples):
+    path = tmp_path / "curve.ecsv"
+    path.write_text(f"{ECSV}400 0\n500 1\n600 0\n")
+    assert read_curve_file("mine", path).wavelength[0] == pytest.approx(4000.0)
+
+    def check(harm):
+        with Restored(path) as one:
+            path.write_bytes(harm(one.content))
+            curve_or_refused(path)
+
+    holds(examples, check, HARMS)
 
 
 def test_a_pipe_or_a_device_is_no_curve(tmp_path):

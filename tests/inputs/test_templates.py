@@ -1,6 +1,7 @@
 """Stellar population templates: the embedded table, files of users, and what goes wrong with files."""
 
 import time
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from diffsky_factory.inputs import entries
 from diffsky_factory.inputs.band_tables import spectrum_luminosity_table
 from diffsky_factory.inputs.filters import list_filters, load_filters
 from diffsky_factory.inputs.templates import TemplatesEntry, list_templates, load_templates
+from tests.fuzz import HARMS, Restored, few_and_many, holds
 
 SOLAR = 4  # index of the solar metallicity
 SOLAR_LUMINOSITY = 3.828e33  # erg/s
@@ -185,15 +187,27 @@ def test_a_table_of_another_shape_than_its_grids_is_refused(tmp_path, arrays):
 def test_a_truncated_file_is_one_clear_error(tmp_path, arrays):
     path = _write(tmp_path / "cut.h5", arrays)
     path.write_bytes(path.read_bytes()[:1500])
-    with pytest.raises(ValueError, match=r"cut\.h5 cannot be read to its end .*download it again"):
+    with pytest.raises(ValueError, match=r"cut\.h5: cannot be read as HDF5 .*copy the file again"):
         load_templates(path)
 
 
 def test_a_file_that_is_not_hdf5_is_one_clear_error(tmp_path):
     path = tmp_path / "page.h5"
     path.write_text("<html>not found</html>")
-    with pytest.raises(ValueError, match=r"page\.h5 cannot be read"):
+    with pytest.raises(ValueError, match=r"page\.h5: cannot be read as HDF5"):
         load_templates(path)
+
+
+@few_and_many(60)
+def test_a_damaged_file_is_a_table_or_bad_input(tmp_path, arrays, examples):
+    path = _write(tmp_path / "mine.h5", arrays)
+
+    def check(harm):
+        with Restored(path) as one, suppress(InputError):
+            path.write_bytes(harm(one.content))
+            load_templates(path)  # which is a sound table, where it is one
+
+    holds(examples, check, HARMS)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,6 +1,5 @@
 """A mock that nobody has built: every column lazy, computed from halos when it is asked for."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from diffsky_factory.core.axes import any_large, axis_read_alone
 from diffsky_factory.core.columns import column
 from diffsky_factory.core.imports import trusted
 from diffsky_factory.core.plan import plan
+from diffsky_factory.core.user_warnings import warn
 from diffsky_factory.factory.assembly import Assembly, assembly, opened_as
 from diffsky_factory.factory.made_from import INPUTS
 from diffsky_factory.factory.opening.datasets import covered_regions, described
@@ -53,8 +53,7 @@ def _dataset(parts: Assembly, names: Sequence[str], dimension: str) -> xr.Datase
     counts = tuple(n for n in rows if n)
     if not counts:
         low, high = parts.simulation.redshift_range
-        what = f"{parts.recipe.simulation}: no halos from redshift {low:g} to {high:g} in its region"
-        warnings.warn(what, stacklevel=4)
+        warn(f"{parts.recipe.simulation}: no halos from redshift {low:g} to {high:g} in its region")
     axes = used_axes(parts, names)
     made_from = {"recipe": parts.recipe.text, "inputs": parts.inputs}
     kept, large = _kept(parts, names)

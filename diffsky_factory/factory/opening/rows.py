@@ -4,7 +4,6 @@ It says what is true, or raises: rows that were sorted are the same, rows that w
 not, and the error says what to do instead. `ds.sky` and `ds.box` add what holds on the sky, and in a box.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from diffsky_factory.core.columns import columns
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.core.expressions import condition
 from diffsky_factory.core.user_files import user_path
+from diffsky_factory.core.user_warnings import warn
 from diffsky_factory.factory.opening import tables
 from diffsky_factory.factory.opening.cuts import Cut, InTiles, Where
 from diffsky_factory.factory.opening.explained import Explanation, explained
@@ -374,7 +374,7 @@ class Catalogue:
     def _taken(self, positions: np.ndarray, rows: np.ndarray, chosen: Selection) -> xr.Dataset:
         before = self._ds.sizes[self._dimension]
         if before and not len(rows):
-            warnings.warn(f"{chosen.cuts[-1]} selects none of {before:,} rows", stacklevel=4)  # where the cut is made
+            warn(f"{chosen.cuts[-1]} selects none of {before:,} rows")
         return _with(self._ds, self._own, chosen, rows, positions, self._source)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsky_factory import __version__
 from diffsky_factory.core.errors import InputError
-from diffsky_factory.core.machine import cores
+from diffsky_factory.core.machine import cores, memory_limit
 from diffsky_factory.factory.assembly import Assembly, assembly
 from diffsky_factory.factory.axis_labels import Labels
 from diffsky_factory.factory.made_from import INPUTS
@@ -106,8 +106,6 @@ class BuildPlan:
             )
         tiles = at_once(client, workers)
         if client is None:
-            from distributed.system import memory_limit  # that of a container or a job, where it has one
-
             self._check_memory(tiles, self.memory(tiles), memory_limit(), "this machine has")
             return
         for worker in client.scheduler_info()["workers"].values():

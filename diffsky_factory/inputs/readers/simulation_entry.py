@@ -26,7 +26,8 @@ class SimulationEntry(Record):
         stated, and the files do not say it, it is estimated from pixels that hold halos, with `footprint_error`
     steps : number of a snapshot in the simulation -> its scale factor; of a light cone of shells, all that there are,
         each shell reaching to the next step
-    gaps : whether ranges of redshift between the files of a light cone may be empty, as between two samples
+    gaps : whether ranges of redshift between the files of a light cone may be empty, as between two samples, and files
+        of merger trees may be missing among their numbers, as in a part of a simulation
     columns : our name of a column -> the simulation's, where the reader is to take another than it would
     options : of the reader, by its documentation
     """

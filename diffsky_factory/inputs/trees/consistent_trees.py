@@ -34,6 +34,7 @@ from diffsky_factory.inputs.trees.forest import (
     log10_of,
     steps_of,
 )
+from diffsky_factory.inputs.trees.numbered import check_numbers
 from diffsky_factory.sky.cosmology import Cosmology
 
 FORMAT = "consistent_trees"
@@ -41,6 +42,7 @@ BYTES_PER_PIECE = 300_000_000  # chosen: a million rows of 300 letters
 NAMES = ["scale", "id", "desc_id", "num_prog", "upid", "mmp?", "rs", "vmax", "x", "y", "z", "vx", "vy", "vz"]
 MISSING = "progenitors that the file says there are"
 
+NUMBERED = r"tree_(\d+)_(\d+)_(\d+)\.dat(?:\.gz)?"
 LISTS = ("forests.list", "locations.dat")
 
 recognises = is_tree_file
@@ -64,7 +66,9 @@ class ConsistentTrees:
         for header in self._headers:
             for name in (*NAMES, self._mass):
                 number_of(header, name)
-        _ = self.cosmology, self.box_size, self._places
+        _ = self.cosmology, self.box_size
+        if self._places is None:  # which knows the files
+            check_numbers(self.files, NUMBERED, self.entry)
 
     @cached_property
     def _headers(self) -> tuple[Header, ...]:

@@ -30,12 +30,14 @@ from diffsky_factory.inputs.trees.forest import (
     log10_of,
 )
 from diffsky_factory.inputs.trees.galacticus_forest import grouped
+from diffsky_factory.inputs.trees.numbered import check_numbers
 from diffsky_factory.physics.halos.growth import HaloGrowth
 from diffsky_factory.sky.cosmology import Cosmology
 
 FORMAT = "hacc_core_forest"
 IDS = ("core_tag", "host_core", "snapnum", "central")
 VALUES = ("infall_tree_node_mass", "x", "y", "z", "vx", "vy", "vz")
+NUMBERED = r".*coreforest\.(\d+)\.hdf5"
 FITS = "subvol_{}_diffmah_fits.hdf5"
 NO_FIT = -99.0  # in all parameters of a core that was not fitted
 LARGEST_ID = 2**63 - 1
@@ -63,6 +65,7 @@ class HaccCoreForest:
     entry: SimulationEntry
 
     def __post_init__(self):
+        check_numbers(self.files, NUMBERED, self.entry)
         for path in self.files:
             with opened(path) as file:
                 data = group(file, "data")

@@ -26,11 +26,13 @@ from diffsky_factory.inputs.trees.forest import (
     in_box,
     log10_of,
 )
+from diffsky_factory.inputs.trees.numbered import check_numbers
 from diffsky_factory.sky.cosmology import Cosmology
 
 FORMAT = "sublink"
 IDS = ("SubhaloID", "DescendantID", "FirstProgenitorID", "FirstSubhaloInFOFGroupID", "TreeID", "SnapNum")
 VALUES = ("SubhaloPos", "SubhaloVel", "SubhaloMass", "SubhaloVmax")
+NUMBERED = r"tree_extended\.(\d+)\.hdf5"
 MASS_UNIT = 1e10  # Msun/h
 NUMBERS_PER_READ = 1 << 20  # chosen: 8 MB of tree numbers in search of the end of a tree
 
@@ -54,6 +56,7 @@ class SubLink:
     entry: SimulationEntry
 
     def __post_init__(self):
+        check_numbers(self.files, NUMBERED, self.entry)
         for path in self.files:
             with opened(path) as file:
                 n = len(dataset(file, "SubhaloID"))

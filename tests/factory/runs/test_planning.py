@@ -1,11 +1,11 @@
 """What a plan says is what a build takes, and one that cannot be is refused for the workers that it would have."""
 
-import distributed.system
 import pytest
 from dask.distributed import Client
 
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.factory.assembly import assembly
+from diffsky_factory.factory.runs import planning
 from diffsky_factory.factory.runs.build import build
 from diffsky_factory.factory.runs.memory import live_bytes
 from diffsky_factory.factory.runs.planning import plan
@@ -45,11 +45,11 @@ def test_the_widest_columns_between_stages_are_histories_where_only_masses_are_w
 def test_a_build_is_refused_where_its_workers_do_not_fit(plain, tmp_path, monkeypatch):
     tiles = {"order": 9, "block": 2**20, "blocks_per_shard": 1}
     planned = plan(plain, tiles=tiles)
-    monkeypatch.setattr(distributed.system, "memory_limit", lambda: planned.memory(3))
+    monkeypatch.setattr(planning, "memory_limit", lambda: planned.memory(3))
     planned.check_fits(tmp_path, workers=3)
     with pytest.raises(InputError, match=r"64 tiles at a time take about .* this machine has .* fewer workers"):
         build(plain, tmp_path / "mock.zarr", workers=64, tiles=tiles)
-    monkeypatch.setattr(distributed.system, "memory_limit", lambda: 1e8)
+    monkeypatch.setattr(planning, "memory_limit", lambda: 1e8)
     with pytest.raises(InputError, match=r"1 tile at a time take.*; give tiles of a higher order"):
         build(plain, tmp_path / "mock.zarr", workers=1)
     assert not store.is_store(tmp_path / "mock.zarr")

@@ -224,8 +224,9 @@ def square_table(tmp_path):
 
 def test_an_estimated_footprint_says_its_error_and_warns(square_table):
     path = square_table()
-    with pytest.warns(UserWarning, match=r"square.yaml: nobody states the footprint .* good to \d+%. State it"):
+    with pytest.warns(UserWarning, match=r"square.yaml: nobody states the footprint .* good to \d+%. State it") as said:
         found = open_simulation(path)
+    assert [one.filename for one in said] == [__file__]
     error = found.attributes["footprint_error"]
     assert error < 0.15
     assert abs(found.extent({"full_sky": True}) / 4.0 - 1.0) < error

@@ -10,8 +10,10 @@ import diffsky_factory as dff
 from diffsky_factory.core.errors import InputError
 from diffsky_factory.halos.gathered.stored import gather_in_memory
 from diffsky_factory.halos.open import open_simulation
+from diffsky_factory.inputs.entries import read_entry
 from diffsky_factory.inputs.readers.hacc.lightcone_cores import HaccLightconeCores
 from diffsky_factory.inputs.readers.hacc.patches import turned
+from diffsky_factory.inputs.readers.open import DATA_PATH
 from diffsky_factory.inputs.readers.simulation_entry import SimulationEntry
 from diffsky_factory.sky import coordinates
 from diffsky_factory.sky.regions import region
@@ -284,6 +286,23 @@ def test_a_step_of_the_entry_without_files_is_refused_unless_the_redshifts_do_no
     assert not list(tmp_path.glob("refused*"))
     near = open_simulation(entry, redshift=(0.25, 0.42))
     assert near.attributes["missing_shells"] == {"step 250, lc_cores-250.*.hdf5": [1.0 / 0.7 - 1.0, 1.0]}
+
+
+@pytest.mark.parametrize("name", ["last_journey_cores", "discovery_lcdm_cores", "discovery_w0wa_cores"])
+def test_entries_of_the_project_list_the_steps_of_their_simulation(name):
+    entry, _ = read_entry("simulations", name, SimulationEntry)
+    assert (len(entry.steps), min(entry.steps), max(entry.steps)) == (101, 42, 499)
+    for step, scale in entry.steps.items():
+        assert scale == pytest.approx((1.0 + 0.4 * (step + 1)) / 201.0, abs=1e-6)
+
+
+def test_last_journey_without_one_of_its_steps_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_PATH, str(tmp_path))
+    for step, scale in ((464, (0.93035, 0.95223)), (487, (0.97612, 0.99999))):
+        put(tmp_path, cores(400, 1, 1000 * step, step, scale), index=None, beside=(), step=step)
+    with pytest.raises(InputError, match=r"lacks shells: step 475, lc_cores-475.* \(redshift 0.02447 to 0.05016\)"):
+        open_simulation("last_journey_cores", redshift=(0.0, 0.06))
+    assert open_simulation("last_journey_cores", redshift=(0.0, 0.02)).redshift_range[1] <= 0.02
 
 
 def test_a_store_of_a_light_cone_with_a_hole_is_good_for_redshifts_that_do_not_need_it(tmp_path):

@@ -79,12 +79,34 @@ def dataset(parent: "h5py.Group", name: str, rows: int | None = None) -> "h5py.D
     if not is_dataset(parent, name):
         raise InputError(f"{path}: no column {place}; {near(name, parent)}")
     found = parent[name]
-    if found.dtype.kind not in "iufb":
+    if _type(found).kind not in "iufb":
         raise InputError(f"{path}: column {place} is {found.dtype}, not numbers; is it the right file?")
     if rows is not None and len(found) != rows:
         raise InputError(f"{path}: column {place} has {len(found)} rows where others have {rows}; copy it again")
     check_values(found)
     return found
+
+
+def texts(parent: "h5py.Group", name: str) -> tuple[str, ...]:
+    """The texts of a list in a group; raises InputError where it is absent, or of something else."""
+    path, place = parent.file.filename, _place(parent, name)
+    found = parent[name] if is_dataset(parent, name) else None
+    if found is None or _type(found).kind not in "SO" or found.ndim != 1:
+        raise InputError(f"{path}: no list of texts {place}; copy it again")
+    check_values(found)
+    try:
+        return tuple(text.decode() if isinstance(text, bytes) else str(text) for text in found[()])
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {place} has a text that is not UTF-8 ({error}); copy it again") from error
+
+
+def _type(found: "h5py.Dataset") -> np.dtype:
+    """The type of the values; raises InputError for one that damage made, and numpy has not."""
+    try:
+        return found.dtype
+    except (ValueError, TypeError) as error:
+        path = found.file.filename
+        raise InputError(f"{path}: {found.name} has values of no known type ({error}); copy the file again") from error
 
 
 def check_values(found: "h5py.Dataset") -> None:
