@@ -22,8 +22,15 @@ pytest.register_assert_rewrite("tests.stores")
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 ROOT = Path(__file__).resolve().parents[1]
-# what is compiled is kept in the tree, for the processes of a run and for the next run
+# what is compiled is kept in the tree, for the processes of a run and for the next run: also what takes milliseconds
 os.environ.setdefault("DIFFSKY_FACTORY_CACHE", str(ROOT / ".cache"))
+KEPT = {
+    "jax_compilation_cache_dir": os.path.join(os.environ["DIFFSKY_FACTORY_CACHE"], "compiled-by-tests"),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+for name, value in KEPT.items():
+    jax.config.update(name, value)
 MAPPINGS = Path("/proc/self/maps")
 TINY = {
     "name": "tiny",
@@ -111,15 +118,10 @@ def plain_file(plain, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """Environment of other processes: this source tree, and one cache of compiled kernels for all of them."""
-    return {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_COMPILATION_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+def environment():
+    """Environment of other processes: this source tree, and what is compiled kept with that of the tests."""
+    kept = {name.upper(): str(value) for name, value in KEPT.items()}
+    return {**os.environ, **kept, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session")

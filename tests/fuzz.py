@@ -1,6 +1,6 @@
 """Properties that hold for anything whatever: of a few examples in each run, and for some time in a slow test.
 
-DIFFSKY_FACTORY_FUZZ_SECONDS=300 python -m pytest -m slow -k many : for an hour
+DIFFSKY_FACTORY_FUZZ_SECONDS=180 python -m pytest -n 0 -m slow -k many : for an hour
 """
 
 import os

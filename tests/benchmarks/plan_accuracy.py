@@ -36,6 +36,7 @@ CASES: dict[str, dict[str, Any]] = {
     "small, many bands": {**SMALL, "bands": SETS},
     "small, masses": {**SMALL, **MASSES},
     "small, large blocks": {**SMALL, "tiles": {"order": 7, "block": 65536, "blocks_per_shard": 1}},
+    "small, one block a tile": {**SMALL, "tiles": {"order": 7, "block": 131072, "blocks_per_shard": 1}},
     "example": {},
     "example, one tile": {"tiles": {"order": 5, "block": 16384, "blocks_per_shard": 4}},
     "large, masses": {**MASSES, "region": {"order": 5, "pixels": [5461, 5462, 5463, 5464, 5465]}},

@@ -44,11 +44,19 @@ class Memory:
     counting: float  # beyond the libraries, while what halos follow from is made
     tables: float  # of bands, lines and spectra
     programs: float  # compiled kernels
-    tile: float  # of a tile in work: its halos, its columns, a block of them in the kernel
+    tile: float  # of a tile in work: its halos, its columns, and what is written of it
+    block: float  # of a block of its rows in the kernel
+    tiles: int  # that there are
+    blocks: int  # of all tiles
 
-    def process(self, tiles: int) -> float:
-        """Of a process that computes some tiles at a time."""
-        computing = self.halos + self.tables + self.programs + tiles * self.tile
+    def process(self, at_once: int) -> float:
+        """Of a process that computes some tiles at a time.
+
+        The first block is alone in the kernel, which it compiles; where there are no more than two, so is the second.
+        """
+        tiles = min(at_once, self.tiles)
+        blocks = min(tiles, max(self.blocks - 1, 1))
+        computing = self.halos + self.tables + self.programs + tiles * self.tile + blocks * self.block
         return LIBRARIES + max(self.counting, computing)
 
     @property
@@ -67,14 +75,16 @@ def memory_of(assembly: Assembly, part: Part) -> Memory:
     plan = assembly.plan([array.name for array in part.arrays if array.name != IS_ROW])
     known, (halos, counting) = assembly.constants, _of_halos(assembly.simulation, part.rows.total)
     row = ROW_COPIES * (8 * len(assembly.simulation.columns) + part.row_bytes)
-    block = LIVE_COPIES * live_bytes(plan, assembly.axes)
     shard = max(np.dtype(one.dtype).itemsize * int(np.prod(part.tail(one), dtype=int)) for one in part.arrays)
     return Memory(
         halos=halos,
         counting=counting,
         tables=TABLE_COPIES * sum(_bytes(known[key]) for key in plan.constants if key in known),
         programs=STAGE * len(plan.stages),
-        tile=max(part.rows.counts) * row + part.rows.block * block + WRITTEN_COPIES * part.rows.shard * shard,
+        tile=max(part.rows.counts) * row + WRITTEN_COPIES * part.rows.shard * shard,
+        block=part.rows.block * LIVE_COPIES * live_bytes(plan, assembly.axes),
+        tiles=sum(count > 0 for count in part.rows.counts),
+        blocks=sum(-(-count // part.rows.block) for count in part.rows.counts),
     )
 
 

@@ -104,13 +104,13 @@ class BuildPlan:
                 f"{path}: needs {_gb(self.bytes)} of disk and {_gb(free)} are free; "
                 "choose another place, fewer bands or a smaller region"
             )
-        tiles = at_once(client, workers)
+        tiles = min(at_once(client, workers), self.holds.tiles)
         if client is None:
             self._check_memory(tiles, self.memory(tiles), memory_limit(), "this machine has")
             return
         for worker in client.scheduler_info()["workers"].values():
             if worker["memory_limit"]:  # 0 where dask sets none
-                threads = worker["nthreads"]
+                threads = min(worker["nthreads"], self.holds.tiles)
                 needed = CLUSTER + self.memory(threads)
                 self._check_memory(threads, needed, worker["memory_limit"], f"worker {worker['name']} has")
 

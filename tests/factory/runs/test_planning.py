@@ -12,6 +12,8 @@ from diffsky_factory.factory.runs.planning import plan
 from diffsky_factory.outputs import store
 from tests.stores import files
 
+TWO_TILES = {"order": 9, "pixels": [4 * 349525, 4 * 349525 + 1]}
+
 
 @pytest.mark.parametrize("name", ["plain", pytest.param("tiny", marks=pytest.mark.thorough)])
 def test_files_and_bytes_are_those_of_the_store(name, request):
@@ -29,7 +31,11 @@ def test_memory_is_that_of_blocks_tiles_bands_and_workers(plain):
     larger = plan(plain, **light, tiles={"order": 9, "block": block, "blocks_per_shard": 1})
     # a tile of few rows is padded to a whole block, which the kernel computes
     assert larger.memory() - one.memory() > 2000 * block
-    assert larger.memory(2) - larger.memory(1) == pytest.approx(larger.holds.tile)
+    assert larger.memory(2) - larger.memory(1) == pytest.approx(larger.holds.tile + larger.holds.block)
+    assert larger.memory(64) == larger.memory(larger.rows.tiles)  # no more are ever in work
+    two = plan(plain, **light, tiles={"order": 9, "block": block, "blocks_per_shard": 1}, region=TWO_TILES)
+    # the second waits for the kernel that the first compiles
+    assert two.memory(2) - two.memory(1) == pytest.approx(two.holds.tile)
     assert one.memory(2, processes=True) > 2 * one.worker_memory > one.memory(2)
     for words in ("2 tiles at a time in threads", "in processes", "each", "in all"):
         assert words in one.said(2)["memory"]
@@ -47,7 +53,7 @@ def test_a_build_is_refused_where_its_workers_do_not_fit(plain, tmp_path, monkey
     planned = plan(plain, tiles=tiles)
     monkeypatch.setattr(planning, "memory_limit", lambda: planned.memory(3))
     planned.check_fits(tmp_path, workers=3)
-    with pytest.raises(InputError, match=r"64 tiles at a time take about .* this machine has .* fewer workers"):
+    with pytest.raises(InputError, match=r"16 tiles at a time take about .* this machine has .* fewer workers"):
         build(plain, tmp_path / "mock.zarr", workers=64, tiles=tiles)
     monkeypatch.setattr(planning, "memory_limit", lambda: 1e8)
     with pytest.raises(InputError, match=r"1 tile at a time take.*; give tiles of a higher order"):
