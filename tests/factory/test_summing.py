@@ -296,7 +296,8 @@ def test_a_histogram_of_colours_has_the_derivatives_of_216_parameters():
 
     found = dff.sum_over_chunks(colours, recipe, loss=loss, block=256, **EXACT)
     assert len(ravel_pytree(found.gradient)[0]) >= 216
-    values = {group: dff.load_calibration(recipe.calibration).parameters[group] for group in found.gradient}
+    published = dff.load_calibration(recipe.calibration).parameters
+    values = {group: published[group] for group in found.gradient if group in published}
     for group, name in (("diffstarpop", "mean_ulgm_mseq_ytp"), ("avpop", "suav_logsm_x0"), ("ssperr", "")):
         name = name or values[group]._fields[7]
         step = 1e-4
