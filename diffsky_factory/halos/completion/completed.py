@@ -177,7 +177,9 @@ class CompletedHalos:
     def _joined(self, order: int, pixel: int, area: Region) -> dict[str, np.ndarray]:
         """The simulation's halos, synthetic hosts, and satellites drawn around both."""
         parts = [self._resolved(self.source.chosen(order, pixel, area))]
-        complete = partial(filled, Universe(self._theory, self.asked.seed, self._distances.hubble), wanted=self.columns)
+        complete = partial(
+            filled, Universe(self.cosmology, self.asked.seed, self._distances.hubble), wanted=self.columns
+        )
         if self.asked.to is not None:
             hosts = unresolved_hosts(self._unresolved, order, pixel, area, self.redshift_range)
             columns = columns_of(hosts.halo_id, hosts.halo_id, np.ones(len(hosts.halo_id), bool), *hosts[1:])

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffsky_factory.halos.synthetic.satellites import minor_axes, satellite_hosts
+from diffsky_factory.halos.synthetic.satellites import minor_axes, profiles
 from diffsky_factory.physics.halos.growth import HaloGrowth
-from diffsky_factory.physics.structure.abundance import LinearTheory
 from diffsky_factory.sky import coordinates
+from diffsky_factory.sky.cosmology import Cosmology
 from diffsky_factory.sky.distance_table import CubicTable
 
 Columns = Mapping[str, np.ndarray]
@@ -22,7 +22,7 @@ ALWAYS = (
 class Universe(NamedTuple):
     """What columns follow from besides the halos."""
 
-    theory: LinearTheory
+    cosmology: Cosmology
     seed: int
     hubble: CubicTable  # H / H0 at a redshift
 
@@ -60,10 +60,10 @@ def filled(universe: Universe, rows: Columns, wanted: Mapping[str, type]) -> dic
 
 def _scale_radius(universe: Universe, rows: Columns) -> np.ndarray:
     """Scale radius [comoving Mpc], with the scatter of concentrations."""
-    redshift, halo_id = rows["redshift"], rows["halo_id"]
-    rate, minor = universe.hubble(redshift), minor_axes(universe.seed, halo_id)
-    hosts = satellite_hosts(universe.theory, universe.seed, halo_id, rows["log10_halo_mass"], redshift, rate, minor)
-    return hosts.virial_radius * (1.0 + redshift) / hosts.concentration
+    redshift, mass = rows["redshift"], rows["log10_halo_mass"]
+    how = universe.seed, rows["halo_id"], mass, redshift, universe.hubble(redshift)
+    virial_radius, concentration = profiles(universe.cosmology, *how)
+    return virial_radius * (1.0 + redshift) / concentration
 
 
 def _minor_axis(universe: Universe, rows: Columns) -> np.ndarray:

@@ -9,6 +9,7 @@ from diffsky_factory.core import counters
 from diffsky_factory.halos.synthetic.tables import SatelliteTables
 from diffsky_factory.physics.halos import satellites
 from diffsky_factory.physics.structure.abundance import LinearTheory
+from diffsky_factory.sky.cosmology import Cosmology
 
 
 class SatelliteHosts(NamedTuple):
@@ -44,15 +45,27 @@ def satellite_hosts(
 
     Both follow from the seed and the host's id; minor_axis (n, 3) are unit vectors, as of `minor_axes`.
     """
-    cosmology = theory.cosmology
-    omega_matter = cosmology.Om0 * (1.0 + redshift) ** 3 / hubble_ratio**2
-    virial = satellites.virial_radius(log10_mass, hubble_ratio, omega_matter, cosmology.h)
-    median = satellites.concentration(log10_mass, redshift, cosmology.h)
-    own = satellites.scattered_concentration(median, counters.normal(seed, "halo concentration", halo_id))
+    virial, own = profiles(theory.cosmology, seed, halo_id, log10_mass, redshift, hubble_ratio)
     shape = counters.normal(seed, "halo c/a", halo_id), counters.uniform(seed, "halo c/b", halo_id)
     b_a, c_a = satellites.axis_ratios(log10_mass, theory.nonlinear_mass(redshift), *shape)
     log_lengths = np.stack([np.zeros(len(b_a)), np.log(b_a), np.log(c_a)], axis=-1)
     return SatelliteHosts(log10_mass, redshift, virial, own, _axes(seed, halo_id, minor_axis), log_lengths)
+
+
+def profiles(
+    cosmology: Cosmology,
+    seed: int,
+    halo_id: np.ndarray,
+    log10_mass: np.ndarray,
+    redshift: np.ndarray,
+    hubble_ratio: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Virial radius [Mpc, physical] and concentration of halos; the latter scatters by the seed and the halo's id."""
+    omega_matter = cosmology.Om0 * (1.0 + redshift) ** 3 / hubble_ratio**2
+    virial = satellites.virial_radius(log10_mass, hubble_ratio, omega_matter, cosmology.h)
+    median = satellites.concentration(log10_mass, redshift, cosmology.h)
+    normal = counters.normal(seed, "halo concentration", halo_id)
+    return virial, satellites.scattered_concentration(median, normal)
 
 
 def minor_axes(seed: int, halo_id: np.ndarray) -> np.ndarray:

@@ -154,9 +154,9 @@ def halo_growth_history(
     """
     given = _given(log10_halo_mass, cosmic_time)
     halo = _by_radius(p, orbits, given, is_central, satellite_radius_score, draw_component, draw_growth)
-    k = component(halo.log_weight, halo.u)
-    x = _drawn(halo.mean[halo.kind, k], halo.factor[halo.kind, k], given, halo.normals)
-    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, times.time[-1])))
+    at = halo.kind, component(halo.log_weight, halo.u)
+    x = _drawn(halo.mean[at], halo.factor[at], given, halo.normals)
+    return _history(x, log10_halo_mass, cosmic_time, times)
 
 
 def _without_radius(
@@ -182,10 +182,9 @@ def _without_radius(
     """
     given = _given(log10_halo_mass, cosmic_time)
     satellites, centrals = component_log_weights(p, given)
-    k = component(jnp.where(is_central, centrals, satellites), draw_component)
-    kind = jnp.where(is_central, 1, 0)
-    x = _drawn(p.mean[kind, k], p.factor[kind, k], given, draw_growth)
-    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, times.time[-1])))
+    at = jnp.where(is_central, 1, 0), component(jnp.where(is_central, centrals, satellites), draw_component)
+    x = _drawn(p.mean[at], p.factor[at], given, draw_growth)
+    return _history(x, log10_halo_mass, cosmic_time, times)
 
 
 halo_growth_without_radius = replace(
@@ -213,14 +212,11 @@ def _by_radius(
     satellites, centrals, in_order = component_log_weights(every, given)
     log_weight = jnp.where(known, in_order, jnp.where(is_central, centrals, satellites))
     kind = jnp.where(known, 2, jnp.where(is_central, 1, 0))
-    moved = _correlated(ndtri(jnp.clip(u, LEAST_SHARE, 1.0 - LEAST_SHARE)), rho, score)
+    moved, rest = _shared(u, rho, score)
     u = jnp.where(known, ndtr(moved), u)
-    direction = every.factor[kind, component(log_weight, u), -1, GIVEN:]
-    direction = direction / jnp.sqrt(jnp.sum(direction**2))
-    along = jnp.sum(direction * normals)
-    rest = (score - rho * moved) / jnp.sqrt(1.0 - rho**2)
-    towards = jnp.where(known, _correlated(along, rho, rest) - along, 0.0)
-    return _Knowing(every.mean, every.factor, kind, log_weight, u, normals + direction * towards)
+    grows = every.factor[kind, component(log_weight, u), -1, GIVEN:]
+    normals = jnp.where(known, _correlated_along(grows, normals, rho, rest), normals)
+    return _Knowing(every.mean, every.factor, kind, log_weight, u, normals)
 
 
 class AssemblyBiasParameters(NamedTuple):
@@ -287,11 +283,8 @@ def _with_environment(
     # a unit vector always: where no coordinate moves the history, the first
     steep = jnp.sum(slope**2) > SHALLOWEST
     slope = jnp.where(steep, slope, none.at[0].set(1.0))
-    direction = slope / jnp.sqrt(jnp.sum(slope**2))
-    along = jnp.sum(direction * draw_growth)
-    normals = draw_growth + direction * (_correlated(along, bias.correlation, rest) - along)
-    x = _drawn(mean[k], factor[k], given, normals)
-    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, today)))
+    x = _drawn(mean[k], factor[k], given, _correlated_along(slope, draw_growth, bias.correlation, rest))
+    return _history(x, log10_halo_mass, cosmic_time, times)
 
 
 def _given(log10_halo_mass: Scalar, cosmic_time: Scalar) -> Vector:
@@ -311,10 +304,27 @@ def _drawn(mean: Vector, factor: jax.Array, given: Vector, normals: Vector) -> V
     return mean[GIVEN:] + jnp.sum(factor[GIVEN:] * residual, axis=-1)
 
 
-def _correlated(normal: Scalar, correlation: Scalar, environment: Scalar) -> Scalar:
-    """rho e + (1 - rho^2)^(1/2) N; N itself, to the last bit, where rho is 0."""
-    mixed = correlation * environment + jnp.sqrt(1.0 - correlation**2) * normal
+def _history(x: Vector, log10_halo_mass: Scalar, cosmic_time: Scalar, times: TimeGrid) -> HaloGrowthHistory:
+    return HaloGrowthHistory(jnp.stack(growth_of(x, log10_halo_mass, cosmic_time, times.time[-1])))
+
+
+def _correlated(normal: Scalar, correlation: Scalar, score: Scalar) -> Scalar:
+    """rho s + (1 - rho^2)^(1/2) N; N itself, to the last bit, where rho is 0."""
+    mixed = correlation * score + jnp.sqrt(1.0 - correlation**2) * normal
     return jnp.where(correlation == 0.0, normal, mixed)
+
+
+def _shared(u: Scalar, correlation: Scalar, score: Scalar) -> tuple[Scalar, Scalar]:
+    """The normal of a uniform u, correlated with a score, and what of the score it does not know: two unit normals."""
+    moved = _correlated(ndtri(jnp.clip(u, LEAST_SHARE, 1.0 - LEAST_SHARE)), correlation, score)
+    return moved, (score - correlation * moved) / jnp.sqrt(1.0 - correlation**2)
+
+
+def _correlated_along(direction: Vector, normals: Vector, correlation: Scalar, score: Scalar) -> Vector:
+    """Normals whose part along a direction is correlated with a score."""
+    direction = direction / jnp.sqrt(jnp.sum(direction**2))
+    along = jnp.sum(direction * normals)
+    return normals + direction * (_correlated(along, correlation, score) - along)
 
 
 def _correlated_component(
@@ -331,10 +341,8 @@ def _correlated_component(
     ranked = jnp.cumsum(weight[order])
     place = jnp.argmax(order == first)
     v = ranked[place] - weight[first] * (1.0 - within)
-    normal = ndtri(jnp.clip(v, LEAST_SHARE, 1.0 - LEAST_SHARE))
-    moved = _correlated(normal, correlation, environment)
+    moved, rest = _shared(v, correlation, environment)
     picked = order[jnp.minimum(jnp.sum(ranked <= ndtr(moved) * ranked[-1]), len(order) - 1)]
-    rest = (environment - correlation * moved) / jnp.sqrt(1.0 - correlation**2)
     return jnp.where(correlation == 0.0, first, picked), rest
 
 
