@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -75,8 +75,7 @@ def _kept_commit(file: str, at: State) -> dict[str, Any]:
 
 
 def _commit_in(file: str) -> dict[str, Any]:
-    with open(file, "rb", buffering=0) as content:
-        return unsealed(content.readall().decode())
+    return unsealed(b"".join(_pieces(file)).decode())
 
 
 Known = Mapping[str, list[int] | None]
@@ -84,14 +83,22 @@ Known = Mapping[str, list[int] | None]
 
 
 def fingerprint(file: Path | str) -> list[int]:
-    """Size and CRC-32 of a file, by as few calls as may be: there are many small ones. OSError where it is not read."""
-    checksum, size, at_once, opened = 0, 0, SMALL, os.open(file, os.O_RDONLY)
+    """Size and CRC-32 of a file. OSError where it is not read."""
+    checksum, size = 0, 0
+    for piece in _pieces(file):
+        checksum, size = zlib.crc32(piece, checksum), size + len(piece)
+    return [size, checksum]
+
+
+def _pieces(file: Path | str) -> Iterator[bytes]:
+    """The bytes of a file, by as few calls as may be: there are many small ones."""
+    at_once, opened = SMALL, os.open(file, os.O_RDONLY)
     try:
         while True:
             piece = os.read(opened, at_once)
-            checksum, size = zlib.crc32(piece, checksum), size + len(piece)
+            yield piece
             if len(piece) < at_once:
-                return [size, checksum]
+                return
             at_once = 1 << 22
     finally:
         os.close(opened)
